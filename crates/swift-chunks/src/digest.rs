@@ -1,0 +1,85 @@
+//! What a manifest says of one chunk, and the pass over its bytes that computes it.
+
+use blake3::hazmat::HasherExt as _;
+use sha1::Digest as _;
+
+use crate::layout::{CHUNK_LEN, ChunkIndex};
+
+/// Bytes that go through one hash and then the other while they are still in the processor's cache.
+const FUSED_BLOCK_LEN: usize = 64 * 1024;
+
+/// The two hashes of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ChunkDigest {
+    /// SHA-1 of the chunk's bytes.
+    pub sha1: [u8; 20],
+    /// BLAKE3 of the chunk as a subtree of its file.
+    ///
+    /// For a file of several chunks this is the subtree's non-root chaining value. The only chunk of a
+    /// one-chunk file *is* the tree, so there it is the root hash: the file id itself.
+    pub chaining_value: [u8; 32],
+}
+
+/// Whether a subtree is the whole tree or is merged with others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subtree {
+    WholeFile,
+    Part,
+}
+
+/// BLAKE3 alone over the bytes of one chunk: all that is needed to trust bytes that were verified once.
+#[derive(Clone)]
+pub(crate) struct SubtreeHasher(blake3::Hasher);
+
+impl SubtreeHasher {
+    pub(crate) fn new(chunk: ChunkIndex) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.set_input_offset(chunk.as_u64() * CHUNK_LEN);
+        Self(hasher)
+    }
+
+    /// No more than [`CHUNK_LEN`] bytes in all may pass: a longer subtree would not be one.
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// At least one byte must have passed.
+    pub(crate) fn chaining_value(&self, subtree: Subtree) -> [u8; 32] {
+        match subtree {
+            Subtree::WholeFile => *self.0.finalize().as_bytes(),
+            Subtree::Part => self.0.finalize_non_root(),
+        }
+    }
+}
+
+/// Both hashes over the bytes of one chunk, in one pass.
+#[derive(Clone)]
+pub(crate) struct ChunkHasher {
+    sha1: sha1::Sha1,
+    blake3: SubtreeHasher,
+    len: u64,
+}
+
+impl ChunkHasher {
+    pub(crate) fn new(chunk: ChunkIndex) -> Self {
+        Self { sha1: sha1::Sha1::new(), blake3: SubtreeHasher::new(chunk), len: 0 }
+    }
+
+    /// Bytes that passed so far.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// See [`SubtreeHasher::update`] for the bound.
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        for block in bytes.chunks(FUSED_BLOCK_LEN) {
+            self.sha1.update(block);
+            self.blake3.update(block);
+        }
+        self.len += bytes.len() as u64;
+    }
+
+    pub(crate) fn finish(self, subtree: Subtree) -> ChunkDigest {
+        ChunkDigest { sha1: self.sha1.finalize().into(), chaining_value: self.blake3.chaining_value(subtree) }
+    }
+}
