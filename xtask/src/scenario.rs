@@ -1,0 +1,170 @@
+//! `cargo xtask scenario`: stories played by real node processes.
+//!
+//! A story is a function over a [`World`](world::World), in a file of its own under `scenario/cases`, and one row of
+//! the table there. What goes wrong leaves the world's folder behind, with every node's log and the output of every
+//! command.
+
+pub(crate) mod binaries;
+mod cases;
+pub(crate) mod ctl;
+pub(crate) mod data;
+pub(crate) mod http;
+pub(crate) mod node;
+mod port;
+mod process;
+pub(crate) mod wait;
+pub(crate) mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Result, anyhow, bail};
+
+use crate::interrupt::Interrupt;
+use binaries::{Binaries, Profile};
+use cases::CASES;
+use wait::Patience;
+use world::World;
+
+/// A story that real processes play.
+pub(crate) struct Scenario {
+    /// What the command line calls it, and what it claims.
+    pub(crate) name: &'static str,
+    /// One line on what happens.
+    pub(crate) about: &'static str,
+    pub(crate) play: fn(&mut World) -> Result<()>,
+}
+
+#[derive(clap::Args)]
+#[group(id = "what", required = true, multiple = false, args = ["names", "all", "list"])]
+pub(crate) struct Args {
+    /// The scenarios to play
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Plays all of them
+    #[arg(long)]
+    all: bool,
+    /// Names them and plays none
+    #[arg(long)]
+    list: bool,
+    /// Plays with release builds
+    #[arg(long)]
+    release: bool,
+}
+
+impl Args {
+    /// All scenarios with dev builds, as the checks play them.
+    pub(crate) fn all() -> Self {
+        Self { names: Vec::new(), all: true, list: false, release: false }
+    }
+}
+
+pub(crate) fn run(args: &Args, interrupt: &Interrupt) -> Result<()> {
+    if args.list {
+        for scenario in CASES {
+            println!("{:<32} {}", scenario.name, scenario.about);
+        }
+        return Ok(());
+    }
+    let chosen = choose(CASES, args)?;
+    let profile = if args.release { Profile::Release } else { Profile::Dev };
+    let binaries = Arc::new(Binaries::find_or_build(profile)?);
+    let patience = Patience::new(interrupt);
+    let (mut passed, mut failed) = (0, Vec::new());
+    for scenario in chosen {
+        println!("\nscenario {}: {}", scenario.name, scenario.about);
+        let begun = Instant::now();
+        match play(scenario, &binaries, &patience) {
+            Ok(()) => {
+                println!("scenario {} ok, {:.1} s", scenario.name, begun.elapsed().as_secs_f64());
+                passed += 1;
+            }
+            Err(error) => {
+                eprintln!(
+                    "scenario {} FAILED, {:.1} s: {error:#}",
+                    scenario.name,
+                    begun.elapsed().as_secs_f64()
+                );
+                eprintln!("to repeat it: cargo xtask scenario {}", scenario.name);
+                failed.push(scenario.name);
+            }
+        }
+        interrupt.check()?;
+    }
+    println!("\nscenarios: {passed} passed, {} failed", failed.len());
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+fn choose<'a>(cases: &'a [Scenario], args: &Args) -> Result<Vec<&'a Scenario>> {
+    if args.all {
+        return Ok(cases.iter().collect());
+    }
+    let find = |name: &String| {
+        let unknown = || anyhow!("no scenario is called {name}; `cargo xtask scenario --list` names them");
+        cases.iter().find(|s| s.name == *name).ok_or_else(unknown)
+    };
+    args.names.iter().map(find).collect()
+}
+
+/// Plays one scenario in a world of its own, which a failure leaves behind.
+fn play(scenario: &Scenario, binaries: &Arc<Binaries>, patience: &Patience) -> Result<()> {
+    let mut world = World::new(scenario.name, Arc::clone(binaries), patience.clone())?;
+    let result = play_in(&mut world, scenario);
+    if result.is_err() {
+        world.keep();
+    }
+    result
+}
+
+/// A panic is a failure like another: the processes end with the nodes that hold them either way.
+fn play_in(world: &mut World, scenario: &Scenario) -> Result<()> {
+    let ended = catch_unwind(AssertUnwindSafe(|| (scenario.play)(world)));
+    ended.unwrap_or_else(|panic| {
+        let says =
+            panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Err(anyhow!("panicked: {}", says.unwrap_or("(no message)")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(names: &[&str]) -> Args {
+        Args { names: names.iter().map(|n| (*n).to_owned()).collect(), ..Args { all: false, ..Args::all() } }
+    }
+
+    #[test]
+    fn names_in_the_table_are_sentences_and_occur_once() {
+        let mut names: Vec<_> = CASES.iter().map(|s| s.name).collect();
+        for scenario in CASES {
+            assert!(scenario.name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{}", scenario.name);
+            assert!(!scenario.about.is_empty() && !scenario.about.contains('\n'), "{}", scenario.name);
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), CASES.len());
+    }
+
+    #[test]
+    fn scenarios_are_chosen_by_name_or_all_at_once() -> Result<()> {
+        assert_eq!(choose(CASES, &Args::all())?.len(), CASES.len());
+        assert_eq!(choose(CASES, &args(&["one_node_serves_what_it_took"]))?.len(), 1);
+        assert!(choose(CASES, &args(&["no_such_story"])).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn a_scenario_that_panics_fails_and_the_next_one_can_run() -> Result<()> {
+        let scenario = |play| Scenario { name: "made_up", about: "a test", play };
+        let binaries = Arc::new(Binaries { node: "none".into(), ctl: "none".into() });
+        let mut world = World::new("test", binaries, Patience::new(&Interrupt::default()))?;
+        let error = play_in(&mut world, &scenario(|_| panic!("on purpose"))).unwrap_err();
+        assert_eq!(error.to_string(), "panicked: on purpose");
+        play_in(&mut world, &scenario(|_| Ok(())))
+    }
+}

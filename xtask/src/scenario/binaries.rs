@@ -1,0 +1,123 @@
+//! The programs that scenarios play with.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use crate::cargo;
+
+/// Names a folder with both programs, for builds that were made elsewhere or are to be compared.
+const BIN_DIR: &str = "SWIFTSERVE_BIN_DIR";
+
+/// Where `swiftserve-node` and `swiftctl` are.
+#[derive(Debug)]
+pub(crate) struct Binaries {
+    pub(crate) node: PathBuf,
+    pub(crate) ctl: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Shares its builds with the tests.
+    Dev,
+    Release,
+}
+
+impl Binaries {
+    /// Takes the programs that `SWIFTSERVE_BIN_DIR` names, else builds them.
+    pub(crate) fn find_or_build(profile: Profile) -> Result<Self> {
+        match env::var_os(BIN_DIR) {
+            Some(folder) => Self::in_folder(Path::new(&folder)),
+            None => Self::build(profile),
+        }
+    }
+
+    fn in_folder(folder: &Path) -> Result<Self> {
+        let program = |name: &str| {
+            let path = folder.join(format!("{name}{}", env::consts::EXE_SUFFIX));
+            path.canonicalize()
+                .with_context(|| format!("{BIN_DIR} is set, but there is no {}", path.display()))
+        };
+        Ok(Self { node: program("swiftserve-node")?, ctl: program("swiftctl")? })
+    }
+
+    fn build(profile: Profile) -> Result<Self> {
+        let mut command = cargo::command()?;
+        // The whole workspace's programs, not two packages: features are then unified as for the tests, and what
+        // those compiled is taken as it is.
+        command.args(["build", "--workspace", "--bins", "--exclude", "xtask"]);
+        command.arg("--message-format=json-render-diagnostics");
+        if profile == Profile::Release {
+            command.arg("--release");
+        }
+        println!(
+            "$ cargo build --workspace --bins{}",
+            if profile == Profile::Release { " --release" } else { "" }
+        );
+        let output = finished(&mut command)?;
+        let built = executables(&output);
+        let program = |name: &str| {
+            let found = built.iter().find(|(built, _)| built == name);
+            found.map(|(_, path)| path.clone()).with_context(|| format!("the build made no {name}"))
+        };
+        Ok(Self { node: program("swiftserve-node")?, ctl: program("swiftctl")? })
+    }
+}
+
+fn finished(command: &mut Command) -> Result<String> {
+    // Compiler messages go on to the terminal as they come.
+    let output = command.stderr(Stdio::inherit()).output().context("cannot run cargo build")?;
+    if !output.status.success() {
+        bail!("the programs do not build: cargo ended with {}", output.status);
+    }
+    String::from_utf8(output.stdout).context("cargo build did not print UTF-8")
+}
+
+/// The programs that cargo says it made, one JSON message a line.
+fn executables(messages: &str) -> Vec<(String, PathBuf)> {
+    #[derive(Deserialize)]
+    struct Artifact {
+        target: Target,
+        executable: PathBuf,
+    }
+    #[derive(Deserialize)]
+    struct Target {
+        name: String,
+    }
+    // Messages of other kinds, and of libraries, have no executable.
+    let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
+    artifacts.map(|a| (a.target.name, a.executable)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn programs_are_read_from_cargos_messages() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","target":{"name":"swift_chain"},"executable":null}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"swiftctl"},"executable":"/t/debug/swiftctl"}"#,
+            "\n",
+            r#"{"reason":"build-finished","success":true}"#,
+        );
+        assert_eq!(executables(messages), [("swiftctl".to_owned(), PathBuf::from("/t/debug/swiftctl"))]);
+    }
+
+    #[test]
+    fn a_given_folder_must_have_both_programs() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        fs::write(folder.path().join(format!("swiftserve-node{}", env::consts::EXE_SUFFIX)), "")?;
+        let error = Binaries::in_folder(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("swiftctl"), "{error}");
+        fs::write(folder.path().join(format!("swiftctl{}", env::consts::EXE_SUFFIX)), "")?;
+        assert!(Binaries::in_folder(folder.path()).is_ok());
+        Ok(())
+    }
+}

@@ -1,0 +1,236 @@
+//! One `swiftserve-node` process: its folder, its port, and what can be done to it.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::binaries::Binaries;
+use super::ctl::{self, Output};
+use super::http::{self, Request, Response};
+use super::process::{self, Process};
+use super::wait::Patience;
+
+/// A node must serve this soon after its start, whatever the machine is busy with.
+const READY_LIMIT: Duration = Duration::from_secs(60);
+/// How long a node may take to stop after SIGTERM; this is what it promises.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+const CTL_LIMIT: Duration = Duration::from_secs(120);
+const HTTP_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How to start a node.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeSpec {
+    /// Names its folder and its log.
+    pub(crate) name: String,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) port: u16,
+    /// The network to join; none to found one. Used at the first start only: afterwards the data folder knows.
+    pub(crate) ticket: Option<String>,
+    /// Further arguments and variables, for every start.
+    pub(crate) args: Vec<OsString>,
+    pub(crate) env: Vec<(OsString, OsString)>,
+}
+
+/// A node that was started. Dropping it kills its process.
+#[derive(Debug)]
+pub(crate) struct Node {
+    spec: NodeSpec,
+    binaries: Arc<Binaries>,
+    patience: Patience,
+    process: Option<Process>,
+    /// Counts the commands, to name their records.
+    commands: AtomicUsize,
+}
+
+impl Node {
+    /// Starts a node and waits until it serves.
+    pub(super) fn start(spec: NodeSpec, binaries: Arc<Binaries>, patience: Patience) -> Result<Self> {
+        fs::create_dir_all(&spec.data_dir)?;
+        let mut node = Self { spec, binaries, patience, process: None, commands: AtomicUsize::new(0) };
+        node.launch(true)?;
+        Ok(node)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.spec.port).into()
+    }
+
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.spec.data_dir
+    }
+
+    /// Where complete files appear under their names.
+    pub(crate) fn files_dir(&self) -> PathBuf {
+        self.spec.data_dir.join("files")
+    }
+
+    /// Everything the node has logged, over all its starts.
+    pub(crate) fn log(&self) -> Result<String> {
+        let path = self.log_path();
+        let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Runs `swiftctl` on this node's data folder.
+    pub(crate) fn ctl(&self, args: &[&dyn AsRef<OsStr>]) -> Result<Output> {
+        self.ctl_within(CTL_LIMIT, args)
+    }
+
+    /// Like [`Node::ctl`], for what may take longer.
+    pub(crate) fn ctl_within(&self, limit: Duration, args: &[&dyn AsRef<OsStr>]) -> Result<Output> {
+        let mut command = process::command(&self.binaries.ctl);
+        command.arg("--data-dir").arg(&self.spec.data_dir).args(args.iter().map(AsRef::as_ref));
+        let number = self.commands.fetch_add(1, Ordering::Relaxed) + 1;
+        let verb = args.first().map_or(OsStr::new("ctl"), |arg| arg.as_ref()).to_string_lossy().into_owned();
+        let record = self.beside(&format!("{}-ctl-{number:04}-{verb}.out", self.spec.name));
+        ctl::run(&mut command, &record, limit, &self.patience)
+    }
+
+    /// Runs a command of `swiftctl` that prints data, and reads it.
+    pub(crate) fn ctl_json(&self, args: &[&dyn AsRef<OsStr>]) -> Result<Value> {
+        self.ctl(&[args, &[&"-o", &"json"]].concat())?.ok()?.json()
+    }
+
+    /// A fresh ticket to this node's network.
+    pub(crate) fn ticket(&self) -> Result<String> {
+        let invited = self.ctl_json(&[&"invite"])?;
+        let ticket = invited.get("ticket").and_then(Value::as_str);
+        Ok(ticket.context("`swiftctl invite -o json` has no ticket")?.to_owned())
+    }
+
+    /// The admin token that the first start wrote.
+    pub(crate) fn token(&self) -> Result<String> {
+        Ok(self.ctl(&[&"token", &"show"])?.ok()?.stdout.trim().to_owned())
+    }
+
+    /// Sends a plain HTTP request.
+    pub(crate) fn http(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: &[u8],
+    ) -> Result<Response> {
+        let asked = http::ask(self.address(), &Request { method, path, token, body }, HTTP_PATIENCE);
+        asked.with_context(|| format!("{method} {path} on {}", self.spec.name))
+    }
+
+    /// Fails if the process has ended by itself.
+    pub(crate) fn assert_running(&mut self) -> Result<()> {
+        match self.running()?.ended()? {
+            Some(status) => bail!("{} ended by itself with {status}\n{}", self.spec.name, self.log_tail()),
+            None => Ok(()),
+        }
+    }
+
+    /// SIGKILL: as a power cut, as far as the process can tell.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.assert_running()?;
+        self.running()?.kill()?;
+        self.process = None;
+        Ok(())
+    }
+
+    /// SIGTERM: the node must end within ten seconds, and say that all is well.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        self.assert_running()?;
+        let what = format!("{} to stop after SIGTERM", self.spec.name);
+        // After Ctrl-C too, a node is given its time.
+        let patience = self.patience.even_if_interrupted();
+        let process = self.running()?;
+        process.terminate()?;
+        let status = patience.until(&what, STOP_LIMIT, || process.ended())?;
+        self.process = None;
+        if !status.success() {
+            bail!("{} stopped with {status}\n{}", self.spec.name, self.log_tail());
+        }
+        Ok(())
+    }
+
+    /// Starts the node again on its folder and port, after [`Node::kill`] or [`Node::stop`], and waits until it
+    /// serves. Without the ticket: a node remembers where it belongs.
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        if self.process.is_some() {
+            bail!("{} still runs; stop or kill it first", self.spec.name);
+        }
+        self.launch(false)
+    }
+
+    fn launch(&mut self, first: bool) -> Result<()> {
+        let spec = &self.spec;
+        let log = File::options().create(true).append(true).open(self.log_path())?;
+        let mut command = process::command(&self.binaries.node);
+        command.arg("--data-dir").arg(&spec.data_dir).arg("--port").arg(spec.port.to_string());
+        if let Some(ticket) = spec.ticket.as_ref().filter(|_| first) {
+            command.arg("--join").arg(ticket);
+        }
+        command.args(&spec.args).envs(spec.env.iter().map(|(name, value)| (name, value)));
+        command.stdout(log.try_clone()?).stderr(log);
+        self.process = Some(Process::start(&mut command)?);
+        self.await_ready()
+    }
+
+    fn await_ready(&mut self) -> Result<()> {
+        let what = format!("{} to answer GET /readyz with 200", self.spec.name);
+        let (address, patience) = (self.address(), self.patience.clone());
+        let request = Request { method: "GET", path: "/readyz", token: None, body: b"" };
+        let ready = patience.until(&what, READY_LIMIT, || {
+            self.assert_running()?;
+            // Refused connections and half answers belong to a start.
+            Ok(http::ask(address, &request, HTTP_PATIENCE).ok().filter(|r| r.status == 200))
+        });
+        if let Err(error) = ready {
+            return Err(error.context(format!("the log of {} ends:\n{}", self.spec.name, self.log_tail())));
+        }
+        if !self.running()?.listens_on(address.port())? {
+            bail!("{address} answers, but not from the process of {}", self.spec.name);
+        }
+        Ok(())
+    }
+
+    fn running(&mut self) -> Result<&mut Process> {
+        self.process.as_mut().with_context(|| format!("{} was stopped", self.spec.name))
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.beside(&format!("{}.log", self.spec.name))
+    }
+
+    /// A path beside the data folder, which belongs to the node.
+    fn beside(&self, name: &str) -> PathBuf {
+        self.spec.data_dir.with_file_name(name)
+    }
+
+    fn log_tail(&self) -> String {
+        tail(&self.log().unwrap_or_default(), 30)
+    }
+}
+
+/// The last lines of a text, set apart from what surrounds them.
+pub(super) fn tail(text: &str, lines_max: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let last = &lines[lines.len().saturating_sub(lines_max)..];
+    last.iter().map(|line| format!("    | {line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tail_is_the_end_of_a_log() {
+        assert_eq!(tail("a\nb\nc\n", 2), "    | b\n    | c\n");
+        assert_eq!(tail("", 2), "");
+    }
+}
