@@ -129,7 +129,7 @@ impl Node {
     /// Fails if the process has ended by itself.
     pub(crate) fn assert_running(&mut self) -> Result<()> {
         match self.running()?.ended()? {
-            Some(status) => bail!("{} ended by itself with {status}\n{}", self.spec.name, self.log_tail()),
+            Some(status) => bail!("{} ended by itself with {status}", self.spec.name),
             None => Ok(()),
         }
     }
@@ -153,7 +153,7 @@ impl Node {
         let status = patience.until(&what, STOP_LIMIT, || process.ended())?;
         self.process = None;
         if !status.success() {
-            bail!("{} stopped with {status}\n{}", self.spec.name, self.log_tail());
+            bail!("{} stopped with {status}", self.spec.name);
         }
         Ok(())
     }
@@ -185,14 +185,11 @@ impl Node {
         let what = format!("{} to answer GET /readyz with 200", self.spec.name);
         let (address, patience) = (self.address(), self.patience.clone());
         let request = Request { method: "GET", path: "/readyz", token: None, body: b"" };
-        let ready = patience.until(&what, READY_LIMIT, || {
+        patience.until(&what, READY_LIMIT, || {
             self.assert_running()?;
             // Refused connections and half answers belong to a start.
             Ok(http::ask(address, &request, HTTP_PATIENCE).ok().filter(|r| r.status == 200))
-        });
-        if let Err(error) = ready {
-            return Err(error.context(format!("the log of {} ends:\n{}", self.spec.name, self.log_tail())));
-        }
+        })?;
         if !self.running()?.listens_on(address.port())? {
             bail!("{address} answers, but not from the process of {}", self.spec.name);
         }
@@ -210,27 +207,5 @@ impl Node {
     /// A path beside the data folder, which belongs to the node.
     fn beside(&self, name: &str) -> PathBuf {
         self.spec.data_dir.with_file_name(name)
-    }
-
-    fn log_tail(&self) -> String {
-        tail(&self.log().unwrap_or_default(), 30)
-    }
-}
-
-/// The last lines of a text, set apart from what surrounds them.
-pub(super) fn tail(text: &str, lines_max: usize) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    let last = &lines[lines.len().saturating_sub(lines_max)..];
-    last.iter().map(|line| format!("    | {line}\n")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tail_is_the_end_of_a_log() {
-        assert_eq!(tail("a\nb\nc\n", 2), "    | b\n    | c\n");
-        assert_eq!(tail("", 2), "");
     }
 }

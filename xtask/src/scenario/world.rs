@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::binaries::Binaries;
 use super::data;
-use super::node::{Node, NodeSpec, tail};
+use super::node::{Node, NodeSpec};
 use super::port::Ports;
 use super::wait::Patience;
 
@@ -93,7 +93,7 @@ impl World {
         logs.sort();
         for log in logs {
             let text = fs::read(&log).unwrap_or_default();
-            eprintln!("{} ends:\n{}", log.display(), tail(&String::from_utf8_lossy(&text), 15));
+            eprintln!("{} ends:\n{}", log.display(), tail(&String::from_utf8_lossy(&text), 30));
         }
         eprintln!("data, logs and the output of every command are kept in {}", self.folder.path().display());
     }
@@ -103,6 +103,13 @@ impl World {
 fn moment() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::from(since.subsec_nanos()) << 32 | u64::from(process::id())
+}
+
+/// The last lines of a text, set apart from what surrounds them.
+fn tail(text: &str, lines_max: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let last = &lines[lines.len().saturating_sub(lines_max)..];
+    last.iter().map(|line| format!("    | {line}\n")).collect()
 }
 
 #[cfg(test)]
@@ -143,5 +150,11 @@ mod tests {
         let error = world()?.found().unwrap_err();
         assert!(format!("{error:#}").contains("cannot start none"), "{error:#}");
         Ok(())
+    }
+
+    #[test]
+    fn a_tail_is_the_end_of_a_log() {
+        assert_eq!(tail("a\nb\nc\n", 2), "    | b\n    | c\n");
+        assert_eq!(tail("", 2), "");
     }
 }
