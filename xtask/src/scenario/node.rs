@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::binaries::Binaries;
@@ -155,6 +155,8 @@ impl Node {
         if !status.success() {
             bail!("{} stopped with {status}", self.spec.name);
         }
+        // A task may panic and the node go on without it; the log tells.
+        ensure!(!self.log()?.contains("panicked at"), "something panicked in {}", self.spec.name);
         Ok(())
     }
 
