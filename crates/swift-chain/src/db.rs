@@ -1,0 +1,72 @@
+//! The ledger on disk: blocks, the state they add up to, and the node's own transactions that wait.
+//!
+//! One SQLite file with write-ahead log and `synchronous=FULL`: what is committed survives a power cut. One writer, any
+//! number of readers beside it.
+
+mod reader;
+mod state;
+mod writer;
+
+use std::path::PathBuf;
+
+pub use reader::{FileFilter, LedgerCounts, LedgerReader};
+pub use writer::{LedgerDb, OutboxEntry};
+
+use crate::{encoding::DecodeError, genesis::GenesisError};
+
+/// Tells SQLite files of ours from others: "SwLg".
+const APPLICATION_ID: i32 = 0x5377_4c67;
+/// Version of the tables.
+const SCHEMA_VERSION: i32 = 1;
+
+const SCHEMA: &str = "
+CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT;
+CREATE TABLE blocks (
+    height INTEGER PRIMARY KEY, hash BLOB NOT NULL, body BLOB NOT NULL
+) STRICT;
+CREATE TABLE members (node BLOB PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID, STRICT;
+CREATE TABLE removed (node BLOB PRIMARY KEY, height INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+CREATE TABLE authors (node BLOB PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID, STRICT;
+CREATE TABLE files (
+    key TEXT PRIMARY KEY, file_id BLOB NOT NULL, size INTEGER NOT NULL, record BLOB NOT NULL
+) WITHOUT ROWID, STRICT;
+CREATE INDEX files_by_id ON files (file_id);
+CREATE TABLE invitations (nonce BLOB PRIMARY KEY) WITHOUT ROWID, STRICT;
+CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, signed BLOB NOT NULL) STRICT;
+";
+
+/// The ledger's file cannot be used. A node whose ledger says so must stop: it cannot know what it stored.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// SQLite reports an error: disk full, file damaged, no permission.
+    #[error("ledger database: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The file is not a ledger.
+    #[error("{} is not a SwiftServe ledger", .path.display())]
+    NotALedger {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The file was written by a newer program.
+    #[error("{} has tables of version {found}, this program knows {SCHEMA_VERSION}: use a newer one", .path.display())]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its version.
+        found: i32,
+    },
+    /// A record that this crate wrote does not read back: the file is damaged.
+    #[error("the ledger database is damaged: {what}: {error}")]
+    Damaged {
+        /// Which record.
+        what: &'static str,
+        /// Why.
+        error: DecodeError,
+    },
+    /// The genesis block in the file cannot be followed.
+    #[error(transparent)]
+    Genesis(#[from] GenesisError),
+    /// Something that must be there is not: the file is damaged.
+    #[error("the ledger database is damaged: {0} is missing")]
+    Missing(&'static str),
+}

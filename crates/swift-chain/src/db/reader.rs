@@ -1,0 +1,209 @@
+//! Reading the ledger, also while it is being written.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+
+use super::{
+    APPLICATION_ID, DbError, SCHEMA_VERSION,
+    state::{Counts, SqlState, decode, read_meta},
+};
+use crate::{
+    block::SealedBlock,
+    execution::Head,
+    genesis::Genesis,
+    hash::{BlockHash, Hash, NetworkId},
+    identity::NodeId,
+    name::NameKey,
+    state::{FileRecord, Member, StateView},
+    stream,
+    validators::ValidatorSet,
+};
+
+/// Totals of the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LedgerCounts {
+    /// Members.
+    pub members: u64,
+    /// Live files.
+    pub files: u64,
+    /// Bytes of these.
+    pub bytes: u128,
+}
+
+/// Which live files to list.
+#[derive(Clone, Debug, Default)]
+pub struct FileFilter {
+    /// Only names whose folded form begins with this.
+    pub prefix: Option<String>,
+    /// Only names behind this one: where the page before ended.
+    pub after: Option<NameKey>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// One read connection. Cheap enough to open per task; not shared between threads at once.
+#[derive(Debug)]
+pub struct LedgerReader {
+    connection: Connection,
+    genesis: Genesis,
+}
+
+impl LedgerReader {
+    /// Opens a ledger for reading only.
+    pub fn open(path: &Path) -> Result<Self, DbError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        check_tables(&connection, path)?;
+        Self::over(connection)
+    }
+
+    pub(super) fn over(connection: Connection) -> Result<Self, DbError> {
+        connection.set_prepared_statement_cache_capacity(64);
+        let sql = "SELECT body FROM blocks WHERE height = 0";
+        let body: Option<Vec<u8>> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
+        let genesis = Genesis::from_bytes(&body.ok_or(DbError::Missing("genesis block"))?)?;
+        Ok(Self { connection, genesis })
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// The genesis block.
+    pub fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// The network.
+    pub fn network(&self) -> NetworkId {
+        self.genesis.id()
+    }
+
+    /// The state as the rules see it.
+    pub fn state(&self) -> impl StateView + '_ {
+        SqlState(&self.connection)
+    }
+
+    /// The last block.
+    pub fn head(&self) -> Result<Head, DbError> {
+        read_meta(&self.connection, "head")
+    }
+
+    /// Who certifies the next block.
+    pub fn validators(&self) -> Result<ValidatorSet, DbError> {
+        read_meta(&self.connection, "validators")
+    }
+
+    /// Totals.
+    pub fn counts(&self) -> Result<LedgerCounts, DbError> {
+        let counts: Counts = read_meta(&self.connection, "counts")?;
+        Ok(LedgerCounts { members: counts.members, files: counts.files, bytes: counts.bytes })
+    }
+
+    /// The hash of the block at a height; of the genesis block it is the network id.
+    pub fn block_hash(&self, height: u64) -> Result<Option<BlockHash>, DbError> {
+        let mut statement = self.connection.prepare_cached("SELECT hash FROM blocks WHERE height = ?1")?;
+        let hash = statement.query_row([height], |row| row.get::<_, [u8; 32]>(0)).optional()?;
+        Ok(hash.map(BlockHash::from_bytes))
+    }
+
+    /// A block and its certificate; none for the genesis block and above the head.
+    pub fn block(&self, height: u64) -> Result<Option<SealedBlock>, DbError> {
+        if height == 0 {
+            return Ok(None);
+        }
+        let mut statement = self.connection.prepare_cached("SELECT body FROM blocks WHERE height = ?1")?;
+        let body: Option<Vec<u8>> = statement.query_row([height], |row| row.get(0)).optional()?;
+        body.map(|body| {
+            let sealed = SealedBlock::from_bytes(&body);
+            sealed.map_err(|error| DbError::Damaged { what: "block", error })
+        })
+        .transpose()
+    }
+
+    /// Frames of a chain stream from a height on, until `len_max` bytes are exceeded or the head is reached, and the
+    /// height to go on from.
+    pub fn frames(&self, from: u64, len_max: usize) -> Result<(Vec<u8>, u64), DbError> {
+        let sql = "SELECT height, body FROM blocks WHERE height >= ?1 ORDER BY height";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([from])?;
+        let (mut frames, mut next) = (Vec::new(), from);
+        while let Some(row) = rows.next()? {
+            let height: u64 = row.get(0)?;
+            let body = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+            let frame = if height == 0 { stream::genesis_frame(body) } else { stream::block_frame(body) };
+            frames.extend_from_slice(&frame);
+            next = height + 1;
+            if frames.len() >= len_max {
+                break;
+            }
+        }
+        Ok((frames, next))
+    }
+
+    /// A member's record.
+    pub fn member(&self, node: &NodeId) -> Result<Option<Member>, DbError> {
+        SqlState(&self.connection).find_member(node)
+    }
+
+    /// The height at which a key was removed.
+    pub fn removed_at(&self, node: &NodeId) -> Result<Option<u64>, DbError> {
+        SqlState(&self.connection).find_removed(node)
+    }
+
+    /// All members in the order of their keys.
+    pub fn members(&self) -> Result<Vec<(NodeId, Member)>, DbError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT node, record FROM members ORDER BY node")?;
+        let rows =
+            statement.query_map([], |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+        let mut members = Vec::new();
+        for row in rows {
+            let (node, record) = row?;
+            members.push((NodeId::from_bytes(node), decode("member", &record)?));
+        }
+        Ok(members)
+    }
+
+    /// The live file under a key.
+    pub fn file(&self, key: &NameKey) -> Result<Option<FileRecord>, DbError> {
+        SqlState(&self.connection).find_file(key)
+    }
+
+    /// Some live file with this content.
+    pub fn file_by_id(&self, file_id: &Hash) -> Result<Option<FileRecord>, DbError> {
+        let sql = "SELECT record FROM files WHERE file_id = ?1 LIMIT 1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let record: Option<Vec<u8>> =
+            statement.query_row([file_id.as_bytes()], |row| row.get(0)).optional()?;
+        record.map(|record| decode("file", &record)).transpose()
+    }
+
+    /// A page of live files in the order of their keys.
+    pub fn files(&self, filter: &FileFilter) -> Result<Vec<FileRecord>, DbError> {
+        let prefix = filter.prefix.as_deref().unwrap_or_default();
+        // Every key with the prefix is below the prefix followed by the last code point there is.
+        let end = format!("{prefix}{}", char::MAX);
+        let after = filter.after.as_ref().map_or("", NameKey::as_str);
+        let sql = "SELECT record FROM files WHERE key >= ?1 AND key < ?2 AND key > ?3 ORDER BY key LIMIT ?4";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows =
+            statement.query_map(params![prefix, end, after, filter.limit], |row| row.get::<_, Vec<u8>>(0))?;
+        rows.map(|row| decode("file", &row?)).collect()
+    }
+}
+
+/// Whether the file holds tables this crate knows.
+pub(super) fn check_tables(connection: &Connection, path: &Path) -> Result<(), DbError> {
+    let id: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let found: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if id != APPLICATION_ID || found == 0 {
+        return Err(DbError::NotALedger { path: path.to_owned() });
+    }
+    if found > SCHEMA_VERSION {
+        return Err(DbError::Newer { path: path.to_owned(), found });
+    }
+    Ok(())
+}

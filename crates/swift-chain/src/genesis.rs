@@ -1,0 +1,163 @@
+//! How a network begins: block 0, whose hash is the network's name.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    address::Address,
+    encoding::{self, DecodeError},
+    hash::{NetworkId, sha256},
+    identity::{NodeId, NodeKey, Signature, Statement},
+    limits::{FILE_LEN_MAX, GENESIS_LEN_MAX, PROTOCOL_VERSION},
+};
+
+/// Limits a founder sets for good. A member that misuses its key stays within them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkParams {
+    /// Live names one author may hold.
+    pub live_files_per_author_max: u64,
+    /// Bytes of live files one author may hold.
+    pub live_bytes_per_author_max: u64,
+    /// Transactions of one author in one block.
+    pub transactions_per_author_and_block_max: u32,
+}
+
+impl Default for NetworkParams {
+    fn default() -> Self {
+        Self {
+            live_files_per_author_max: 10_000_000,
+            live_bytes_per_author_max: 64 * FILE_LEN_MAX,
+            transactions_per_author_and_block_max: 2048,
+        }
+    }
+}
+
+/// What the founder signs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GenesisBody {
+    /// Rules that hold from block 1 on.
+    pub protocol_version: u16,
+    /// Random: two networks of one founder are two.
+    pub nonce: [u8; 16],
+    /// When, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// The first member, admin and validator.
+    pub founder: NodeId,
+    /// Where the founder can be dialled.
+    pub address: Address,
+    /// Limits of the network.
+    pub params: NetworkParams,
+}
+
+impl Statement for GenesisBody {
+    const TAG: &'static str = "swiftserve/genesis/1";
+}
+
+/// Block 0 with a signature that was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Genesis {
+    signed: SignedGenesis,
+    id: NetworkId,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SignedGenesis {
+    body: GenesisBody,
+    signature: Signature,
+}
+
+/// Bytes that are no genesis block this crate can follow.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GenesisError {
+    /// No canonical encoding.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The founder did not sign it.
+    #[error("the genesis block's signature is not its founder's")]
+    Signature,
+    /// Its rules are not known here.
+    #[error(
+        "the network follows protocol version {0}, this program knows {PROTOCOL_VERSION}: use a newer one"
+    )]
+    Version(u16),
+}
+
+impl Genesis {
+    /// Founds a network. It has no id yet, so the signature stands under an id of zeros.
+    pub fn sign(key: &NodeKey, body: GenesisBody) -> Self {
+        let signature = key.sign(&NetworkId::default(), &body);
+        Self::with_id(SignedGenesis { body, signature })
+    }
+
+    /// Its canonical bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        encoding::encode(&self.signed)
+    }
+
+    /// Reads and checks a genesis block. That it is the one meant is for the caller to compare, by [`Self::id`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, GenesisError> {
+        let signed: SignedGenesis = encoding::decode("genesis block", bytes, GENESIS_LEN_MAX)?;
+        let body = &signed.body;
+        if !body.founder.verify(&NetworkId::default(), body, &signed.signature) {
+            return Err(GenesisError::Signature);
+        }
+        if body.protocol_version != PROTOCOL_VERSION {
+            return Err(GenesisError::Version(body.protocol_version));
+        }
+        Ok(Self::with_id(signed))
+    }
+
+    /// The network's id: SHA-256 of the canonical bytes.
+    pub fn id(&self) -> NetworkId {
+        self.id
+    }
+
+    /// What the founder signed.
+    pub fn body(&self) -> &GenesisBody {
+        &self.signed.body
+    }
+
+    fn with_id(signed: SignedGenesis) -> Self {
+        let id = NetworkId::from_bytes(sha256(&[b"swiftserve/network/1\0", &encoding::encode(&signed)]));
+        Self { signed, id }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(key: &NodeKey) -> GenesisBody {
+        GenesisBody {
+            protocol_version: PROTOCOL_VERSION,
+            nonce: [7; 16],
+            time_ms: 1,
+            founder: key.id(),
+            address: "127.0.0.1:8000".parse().unwrap(),
+            params: NetworkParams::default(),
+        }
+    }
+
+    #[test]
+    fn a_genesis_block_reads_back_with_the_same_id() {
+        let key = NodeKey::from_seed([1; 32]);
+        let genesis = Genesis::sign(&key, body(&key));
+        assert_eq!(Genesis::from_bytes(&genesis.to_bytes()), Ok(genesis));
+    }
+
+    #[test]
+    fn another_nonce_is_another_network() {
+        let key = NodeKey::from_seed([1; 32]);
+        let one = Genesis::sign(&key, body(&key));
+        let two = Genesis::sign(&key, GenesisBody { nonce: [8; 16], ..body(&key) });
+        assert_ne!(one.id(), two.id());
+    }
+
+    #[test]
+    fn a_foreign_signature_and_an_unknown_version_are_refused() {
+        let (key, other) = (NodeKey::from_seed([1; 32]), NodeKey::from_seed([2; 32]));
+        let forged = Genesis::sign(&other, body(&key));
+        assert_eq!(Genesis::from_bytes(&forged.to_bytes()), Err(GenesisError::Signature));
+        let newer = Genesis::sign(&key, GenesisBody { protocol_version: 2, ..body(&key) });
+        assert_eq!(Genesis::from_bytes(&newer.to_bytes()), Err(GenesisError::Version(2)));
+    }
+}

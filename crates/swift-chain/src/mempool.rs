@@ -1,0 +1,172 @@
+//! Transactions that wait for a block.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    hash::TransactionId,
+    identity::NodeId,
+    limits::{MEMPOOL_AUTHOR_LEN_MAX, MEMPOOL_LEN_MAX},
+    transaction::CheckedTransaction,
+};
+
+/// Why a transaction was not taken. The pool is as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MempoolError {
+    /// The author's share is full.
+    #[error(
+        "{0} has {MEMPOOL_AUTHOR_LEN_MAX} bytes of transactions waiting; try again when some are in a block"
+    )]
+    AuthorFull(NodeId),
+    /// The pool is full.
+    #[error("{MEMPOOL_LEN_MAX} bytes of transactions are waiting; try again when some are in a block")]
+    Full,
+}
+
+/// Waiting transactions by author and sequence, bounded in bytes. An author's sequence is taken once; the first wins.
+#[derive(Debug, Default)]
+pub struct Mempool {
+    authors: BTreeMap<NodeId, Queue>,
+    len: usize,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    transactions: BTreeMap<u64, CheckedTransaction>,
+    len: usize,
+}
+
+impl Mempool {
+    /// Takes a transaction in. One that is here, or another with its author and sequence, changes nothing.
+    pub fn insert(&mut self, transaction: CheckedTransaction) -> Result<(), MempoolError> {
+        let (author, len) = (transaction.transaction().author, transaction.encoded_len());
+        let sequence = transaction.transaction().sequence;
+        let queue_len = self.authors.get(&author).map_or(0, |queue| queue.len);
+        if self.authors.get(&author).is_some_and(|queue| queue.transactions.contains_key(&sequence)) {
+            return Ok(());
+        }
+        if queue_len + len > MEMPOOL_AUTHOR_LEN_MAX {
+            return Err(MempoolError::AuthorFull(author));
+        }
+        if self.len + len > MEMPOOL_LEN_MAX {
+            return Err(MempoolError::Full);
+        }
+        let queue = self.authors.entry(author).or_default();
+        queue.transactions.insert(sequence, transaction);
+        queue.len += len;
+        self.len += len;
+        Ok(())
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.authors.is_empty()
+    }
+
+    /// Bytes that wait.
+    pub fn encoded_len(&self) -> usize {
+        self.len
+    }
+
+    /// All that wait: each author's in the order of their sequences, the authors taking turns, so that one with many
+    /// does not keep the others out of a block.
+    pub fn candidates(&self) -> impl Iterator<Item = &CheckedTransaction> {
+        let mut queues: Vec<_> = self.authors.values().map(|queue| queue.transactions.values()).collect();
+        let mut turn = 0;
+        std::iter::from_fn(move || {
+            while !queues.is_empty() {
+                turn %= queues.len();
+                match queues[turn].next() {
+                    Some(transaction) => {
+                        turn += 1;
+                        return Some(transaction);
+                    }
+                    None => drop(queues.remove(turn)),
+                }
+            }
+            None
+        })
+    }
+
+    /// Drops one transaction, if it waits here.
+    pub fn remove(&mut self, author: &NodeId, sequence: u64, id: TransactionId) {
+        let Some(queue) = self.authors.get_mut(author) else { return };
+        if queue.transactions.get(&sequence).is_some_and(|waiting| waiting.id() == id) {
+            let gone = queue.transactions.remove(&sequence).map_or(0, |gone| gone.encoded_len());
+            queue.len -= gone;
+            self.len -= gone;
+        }
+        self.forget_if_empty(author);
+    }
+
+    /// Drops an author's transactions up to the sequence that the ledger has reached: they can never count.
+    pub fn overtake(&mut self, author: &NodeId, last_sequence: u64) {
+        let Some(queue) = self.authors.get_mut(author) else { return };
+        let kept = queue.transactions.split_off(&last_sequence.saturating_add(1));
+        let gone: usize = queue.transactions.values().map(CheckedTransaction::encoded_len).sum();
+        queue.transactions = kept;
+        queue.len -= gone;
+        self.len -= gone;
+        self.forget_if_empty(author);
+    }
+
+    fn forget_if_empty(&mut self, author: &NodeId) {
+        if self.authors.get(author).is_some_and(|queue| queue.transactions.is_empty()) {
+            self.authors.remove(author);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        hash::{Hash, NetworkId},
+        identity::NodeKey,
+        transaction::{Action, SignedTransaction, Transaction},
+    };
+
+    fn transaction(author: u8, sequence: u64) -> CheckedTransaction {
+        let (key, network) = (NodeKey::from_seed([author; 32]), NetworkId::default());
+        let action = Action::RemoveFile { name: "n".repeat(200).parse().unwrap(), file_id: Hash::default() };
+        let author = key.id();
+        let body = Transaction { network, author, sequence, valid_until_ms: 1, on_behalf_of: None, action };
+        SignedTransaction::sign(&key, body).check(&network).unwrap()
+    }
+
+    #[test]
+    fn authors_take_turns_and_keep_their_own_order() {
+        let mut pool = Mempool::default();
+        for (author, sequence) in [(1, 3), (1, 1), (1, 2), (2, 9)] {
+            pool.insert(transaction(author, sequence)).unwrap();
+        }
+        let mut sequences: Vec<_> = pool.candidates().map(|one| one.transaction().sequence).collect();
+        assert_eq!(sequences.iter().position(|sequence| *sequence == 9).map(|at| at < 2), Some(true));
+        sequences.retain(|sequence| *sequence != 9);
+        assert_eq!(sequences, [1, 2, 3]);
+    }
+
+    #[test]
+    fn one_author_cannot_fill_the_pool() {
+        let mut pool = Mempool::default();
+        let first_refused = (1..).find(|sequence| pool.insert(transaction(1, *sequence)).is_err()).unwrap();
+        assert!(pool.encoded_len() <= MEMPOOL_AUTHOR_LEN_MAX);
+        let author = transaction(1, 1).transaction().author;
+        assert_eq!(pool.insert(transaction(1, first_refused)), Err(MempoolError::AuthorFull(author)));
+        assert_eq!(pool.insert(transaction(2, 1)), Ok(()));
+    }
+
+    #[test]
+    fn what_the_ledger_overtook_is_gone_and_counted_out() {
+        let mut pool = Mempool::default();
+        for sequence in 1..=5 {
+            pool.insert(transaction(1, sequence)).unwrap();
+        }
+        let author = transaction(1, 1).transaction().author;
+        pool.overtake(&author, 4);
+        assert_eq!(pool.candidates().count(), 1);
+        let last = transaction(1, 5);
+        pool.remove(&author, 5, last.id());
+        assert!(pool.is_empty());
+        assert_eq!(pool.encoded_len(), 0);
+    }
+}

@@ -1,0 +1,109 @@
+//! This node's own transactions on their way into a block: the queue in memory, beside its table on disk.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{Output, RequestId, Settled, SubmitError};
+use crate::{
+    db::{DbError, LedgerDb, OutboxEntry},
+    encoding,
+    hash::{NetworkId, sha256},
+    limits::OUTBOX_ENTRIES_MAX,
+    transaction::{Action, SignedTransaction},
+};
+
+/// Waiting transactions by sequence, each with the requests that wait for it. Equal actions share one transaction.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    entries: BTreeMap<u64, Pending>,
+    by_action: HashMap<[u8; 32], u64>,
+}
+
+/// One waiting transaction.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) id: i64,
+    pub(super) signed: SignedTransaction,
+    requests: Vec<RequestId>,
+}
+
+impl Pending {
+    /// Tells everybody who waits.
+    pub(super) fn settle(self, outputs: &mut Vec<Output>, outcome: &Result<Settled, SubmitError>) {
+        for request in self.requests {
+            outputs.push(Output::Settled { request, outcome: outcome.clone() });
+        }
+    }
+}
+
+fn action_key(action: &Action) -> [u8; 32] {
+    sha256(&[&encoding::encode(action)])
+}
+
+impl Outbox {
+    /// Reads the table. Entries of another network (the folder was used for one before) do not belong here.
+    pub(super) fn load(db: &LedgerDb, network: NetworkId) -> Result<Self, DbError> {
+        let mut outbox = Self::default();
+        for OutboxEntry { id, signed } in db.outbox()? {
+            if signed.transaction.network == network {
+                outbox.push(id, signed, None);
+            }
+        }
+        Ok(outbox)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.entries.len() >= OUTBOX_ENTRIES_MAX
+    }
+
+    /// Adds a request to a transaction with the same action, if one waits.
+    pub(super) fn join(&mut self, action: &Action, request: RequestId) -> bool {
+        let waiting = self.by_action.get(&action_key(action)).and_then(|at| self.entries.get_mut(at));
+        match waiting {
+            Some(entry) => {
+                entry.requests.push(request);
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(super) fn push(&mut self, id: i64, signed: SignedTransaction, request: Option<RequestId>) {
+        let sequence = signed.transaction.sequence;
+        self.by_action.insert(action_key(&signed.transaction.action), sequence);
+        self.entries.insert(sequence, Pending { id, signed, requests: request.into_iter().collect() });
+    }
+
+    /// Takes the transaction with this action out.
+    pub(super) fn take(&mut self, action: &Action) -> Option<Pending> {
+        let sequence = self.by_action.remove(&action_key(action))?;
+        self.entries.remove(&sequence)
+    }
+
+    /// Puts the same action, signed anew, in the place of the one with `sequence`.
+    pub(super) fn replace(&mut self, sequence: u64, signed: SignedTransaction) -> Option<OutboxEntry> {
+        let mut entry = self.entries.remove(&sequence)?;
+        entry.signed = signed.clone();
+        let id = entry.id;
+        self.by_action.insert(action_key(&signed.transaction.action), signed.transaction.sequence);
+        self.entries.insert(signed.transaction.sequence, entry);
+        Some(OutboxEntry { id, signed })
+    }
+
+    pub(super) fn by_sequence(&self, sequence: u64) -> Option<&Pending> {
+        self.entries.get(&sequence)
+    }
+
+    pub(super) fn sequences(&self) -> Vec<u64> {
+        self.entries.keys().copied().collect()
+    }
+
+    /// The highest sequence given out and still waiting, else 0.
+    pub(super) fn last_sequence(&self) -> u64 {
+        self.entries.last_key_value().map_or(0, |(sequence, _)| *sequence)
+    }
+
+    /// All that wait, in order.
+    pub(super) fn transactions(&self) -> Vec<SignedTransaction> {
+        self.entries.values().map(|entry| entry.signed.clone()).collect()
+    }
+}

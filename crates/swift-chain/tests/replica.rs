@@ -1,0 +1,228 @@
+//! A node's ledger over time: finality, crashes, other writers.
+
+mod network;
+
+use network::*;
+use proptest::prelude::*;
+use swift_chain::*;
+
+#[test]
+fn what_was_settled_is_there_after_a_crash() {
+    let mut founder = Peer::founder();
+    founder.submit(add("a", 1)).unwrap();
+    let head = *founder.replica.head();
+    founder.reopen();
+    assert_eq!(*founder.replica.head(), head);
+    let name: FileName = "a".parse().unwrap();
+    let record = founder.replica.reader().file(&name.key()).unwrap().unwrap();
+    assert_eq!((record.publisher, record.height), (key(1).id(), 1));
+    founder.submit(add("b", 2)).unwrap();
+}
+
+#[test]
+fn an_idle_ledger_makes_no_blocks() {
+    let mut founder = Peer::founder();
+    for _ in 0..100 {
+        founder.step(vec![Input::Tick]);
+    }
+    assert_eq!(founder.replica.head().height, 0);
+}
+
+#[test]
+fn a_members_write_survives_a_crash_before_it_was_relayed() {
+    let mut founder = Peer::founder();
+    let mut alice = founder.admit(2, Role::Publisher);
+    alice.request(1, add("hers", 5));
+    assert_eq!(alice.outcome(1), None, "not final before a validator says so");
+    alice.reopen();
+    alice.step(vec![Input::Tick]);
+    exchange(&mut alice, &mut founder);
+    let name: FileName = "hers".parse().unwrap();
+    let record = founder.replica.reader().file(&name.key()).unwrap().unwrap();
+    assert_eq!(record.publisher, key(2).id());
+    alice.step(vec![Input::Tick]);
+    assert!(alice.relayed().is_empty(), "the queue still holds what is final");
+}
+
+#[test]
+fn two_writers_at_once_both_get_into_the_ledger() {
+    let mut founder = Peer::founder();
+    let mut alice = founder.admit(2, Role::Publisher);
+    alice.request(1, add("hers", 5));
+    founder.submit(add("his", 6)).unwrap();
+    exchange(&mut alice, &mut founder);
+    assert!(alice.outcome(1).unwrap().is_ok());
+    assert_eq!(alice.replica.head(), founder.replica.head());
+    assert_eq!(alice.replica.reader().counts().unwrap().files, 2);
+}
+
+#[test]
+fn two_writers_of_one_name_end_with_one_file_and_one_refusal() {
+    let mut founder = Peer::founder();
+    let mut alice = founder.admit(2, Role::Publisher);
+    alice.request(1, add("same", 5));
+    founder.submit(add("same", 6)).unwrap();
+    exchange(&mut alice, &mut founder);
+    // Alice learns of the founder's block; her own transaction can never count and is taken back.
+    alice.step(vec![Input::Tick]);
+    let outcome = alice.outcome(1).unwrap();
+    assert!(matches!(outcome, Err(SubmitError::Rejected(Rejection::NameTaken { .. }))), "{outcome:?}");
+    alice.step(vec![Input::Tick]);
+    assert!(alice.relayed().is_empty());
+}
+
+#[test]
+fn a_write_that_lapsed_while_the_validator_was_away_is_signed_anew() {
+    let mut founder = Peer::founder();
+    let mut alice = founder.admit(2, Role::Publisher);
+    alice.request(1, add("hers", 5));
+    let lapsed = alice.relayed();
+    alice.now_ms += TRANSACTION_VALIDITY_MS + 60_000;
+    founder.now_ms = alice.now_ms;
+    founder.step(vec![Input::Transactions(lapsed)]);
+    assert_eq!(founder.replica.head().height, 1, "a lapsed transaction got into a block");
+    alice.step(vec![Input::Tick]);
+    exchange(&mut alice, &mut founder);
+    assert!(alice.outcome(1).unwrap().is_ok());
+}
+
+#[test]
+fn an_overtaken_write_is_signed_anew_with_a_higher_sequence() {
+    let mut founder = Peer::founder();
+    let mut alice = founder.admit(2, Role::Publisher);
+    alice.request(1, add("first", 1));
+    let first = alice.relayed();
+    alice.request(2, add("second", 2));
+    let second = alice.relayed();
+    // The second arrives alone and is taken; the first can never count any more.
+    founder.step(vec![Input::Transactions(second)]);
+    founder.step(vec![Input::Transactions(first)]);
+    let next = alice.replica.head().height + 1;
+    let blocks = founder.blocks(next);
+    alice.step(vec![Input::Blocks { request: RequestId(0), blocks }]);
+    assert!(alice.outcome(2).unwrap().is_ok());
+    assert_eq!(alice.outcome(1), None);
+    exchange(&mut alice, &mut founder);
+    assert!(alice.outcome(1).unwrap().is_ok());
+    assert_eq!(founder.replica.reader().counts().unwrap().files, 2);
+}
+
+#[test]
+fn equal_requests_share_one_transaction_and_all_get_their_answer() {
+    let mut founder = Peer::founder();
+    let mut alice = founder.admit(2, Role::Publisher);
+    alice.request(1, add("a", 1));
+    alice.request(2, add("a", 1));
+    assert_eq!(alice.relayed().len(), 1);
+    alice.step(vec![Input::Tick]);
+    exchange(&mut alice, &mut founder);
+    assert!(alice.outcome(1).unwrap().is_ok());
+    assert_eq!(alice.outcome(1), alice.outcome(2));
+}
+
+#[test]
+fn transactions_of_a_stranger_or_of_another_network_make_no_block() {
+    let mut founder = Peer::founder();
+    let network = founder.replica.reader().network();
+    let body = |network, author: u8| Transaction {
+        network,
+        author: key(author).id(),
+        sequence: 1,
+        valid_until_ms: u64::MAX,
+        on_behalf_of: None,
+        action: add("a", 1),
+    };
+    let stranger = SignedTransaction::sign(&key(66), body(network, 66));
+    let elsewhere = SignedTransaction::sign(&key(1), body(NetworkId::default(), 1));
+    let forged = SignedTransaction::sign(&key(66), body(network, 1));
+    founder.step(vec![Input::Transactions(vec![stranger, elsewhere, forged])]);
+    assert_eq!(founder.replica.head().height, 0);
+    assert!(!founder.replica.has_work(), "what can never count still waits");
+}
+
+#[test]
+fn a_thousand_blocks_are_caught_up_and_give_the_same_state() {
+    let mut founder = Peer::founder();
+    let mut follower = founder.admit(2, Role::Reader);
+    for number in 0..500u32 {
+        let entry = FileEntry { name: format!("file-{number}").parse().unwrap(), ..file("x", 1) };
+        founder.submit(Action::AddFile { file: entry.clone(), replaces: None }).unwrap();
+        founder.submit(Action::RemoveFile { name: entry.name, file_id: entry.file_id }).unwrap();
+    }
+    follower.catch_up(&founder);
+    assert_eq!(follower.replica.head().height, 1001);
+}
+
+#[test]
+fn files_are_listed_by_prefix_in_pages() {
+    let mut founder = Peer::founder();
+    for (number, name) in ["b", "a/2", "A/1", "a/3", "c"].into_iter().enumerate() {
+        founder.submit(add(name, u8::try_from(number).unwrap() + 1)).unwrap();
+    }
+    let reader = founder.replica.reader();
+    let page = |prefix: Option<&str>, after: Option<NameKey>| {
+        let filter = FileFilter { prefix: prefix.map(str::to_owned), after, limit: 2 };
+        reader.files(&filter).unwrap().into_iter().map(|file| file.entry.name).collect::<Vec<_>>()
+    };
+    let first = page(Some("a/"), None);
+    assert_eq!(first.iter().map(FileName::as_str).collect::<Vec<_>>(), ["A/1", "a/2"]);
+    let second = page(Some("a/"), Some(first[1].key()));
+    assert_eq!(second.iter().map(FileName::as_str).collect::<Vec<_>>(), ["a/3"]);
+    assert_eq!(page(None, Some(second[0].key())).len(), 2);
+}
+
+#[test]
+fn a_ledger_of_a_newer_program_and_a_foreign_file_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    assert!(LedgerDb::open(&path).unwrap().is_none());
+    drop(LedgerDb::create(&path, &founder_genesis(NetworkParams::default())).unwrap());
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    let error = LedgerDb::open(&path).unwrap_err();
+    assert!(matches!(error, DbError::Newer { found: 99, .. }), "{error}");
+    connection.pragma_update(None, "application_id", 1).unwrap();
+    let error = LedgerDb::open(&path).unwrap_err();
+    assert!(matches!(error, DbError::NotALedger { .. }), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// Whatever sequence of writes two members try, the follower, the founder and an audit from the bytes agree.
+    #[test]
+    fn any_history_gives_one_state_on_every_node(
+        writes in prop::collection::vec((any::<bool>(), 0u8..4, 1u8..4, 0u8..3), 1..24)
+    ) {
+        let mut founder = Peer::founder();
+        let mut alice = founder.admit(2, Role::Publisher);
+        for (number, (by_alice, name, content, kind)) in writes.into_iter().enumerate() {
+            let name = ["a", "a/b", "B", "b"][usize::from(name)];
+            let action = match kind {
+                0 => add(name, content),
+                1 => replace(name, content, (content % 3) + 1),
+                _ => remove(name, content),
+            };
+            if by_alice {
+                alice.request(number as u64, action);
+                exchange(&mut alice, &mut founder);
+            } else {
+                founder.request(number as u64, action);
+            }
+        }
+        alice.catch_up(&founder);
+        let (chain, _) = founder.replica.reader().frames(0, usize::MAX).unwrap();
+        let network = founder.replica.reader().network();
+        let audit = Audit::read(chain.as_slice(), Some(network), |_| {}).unwrap();
+        prop_assert_eq!(audit.head(), founder.replica.head());
+        prop_assert_eq!(audit.head(), alice.replica.head());
+        let all = FileFilter { limit: 100, ..FileFilter::default() };
+        let here = founder.replica.reader().files(&all).unwrap();
+        prop_assert_eq!(&here, &alice.replica.reader().files(&all).unwrap());
+        prop_assert_eq!(here, audit.state().files().cloned().collect::<Vec<_>>());
+        prop_assert_eq!(
+            founder.replica.reader().counts().unwrap().files,
+            audit.state().files().count() as u64
+        );
+    }
+}
