@@ -1,9 +1,12 @@
 //! What a follower accepts: every forged, torn or foreign block is refused with its reason, and nothing changes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod network;
 
 use network::*;
 use swift_chain::*;
+
+type Alteration<T> = fn(&mut T);
 
 /// A follower one block behind the founder, and that block.
 fn follower_and_block() -> (Peer, Peer, SealedBlock) {
@@ -86,7 +89,7 @@ fn a_certificate_without_signatures_is_no_quorum() {
 fn hashes_that_do_not_follow_from_the_transactions_are_refused() {
     let (founder, mut follower, block) = follower_and_block();
     let network = founder.replica.reader().network();
-    let alterations: [(fn(&mut Header), &str); 4] = [
+    let alterations: [(Alteration<Header>, &str); 4] = [
         (|header| header.transactions_root = hash(66), "transactions root"),
         (|header| header.next_validators = hash(66), "next validators"),
         (|header| header.state_hash = hash(66), "state hash"),
@@ -145,7 +148,7 @@ fn a_repeated_sequence_makes_its_block_invalid() {
 fn a_sequence_far_ahead_or_a_lapsed_time_makes_its_block_invalid() {
     let (founder, mut follower, block) = follower_and_block();
     let network = founder.replica.reader().network();
-    let alterations: [(fn(&mut Transaction), &str); 2] = [
+    let alterations: [(Alteration<Transaction>, &str); 2] = [
         (|transaction| transaction.sequence = 3 + (1 << 20), "more than 1048576 above"),
         (|transaction| transaction.valid_until_ms = START_MS, "was valid until"),
     ];

@@ -1,7 +1,6 @@
 //! A network of replicas in one test: every message is carried by hand, the clock is a number.
 
 #![allow(dead_code, reason = "each test program uses its own part of this")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use swift_chain::*;
 use tempfile::TempDir;
