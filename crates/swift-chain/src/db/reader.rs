@@ -153,6 +153,13 @@ impl LedgerReader {
         SqlState(&self.connection).find_removed(node)
     }
 
+    /// All keys that were removed for good.
+    pub fn removed(&self) -> Result<Vec<NodeId>, DbError> {
+        let mut statement = self.connection.prepare_cached("SELECT node FROM removed")?;
+        let rows = statement.query_map([], |row| row.get::<_, [u8; 32]>(0))?;
+        rows.map(|row| Ok(NodeId::from_bytes(row?))).collect()
+    }
+
     /// All members in the order of their keys.
     pub fn members(&self) -> Result<Vec<(NodeId, Member)>, DbError> {
         let mut statement =

@@ -1,0 +1,19 @@
+//! The shell around the machines: threads and tasks that own them, feed them inputs, and do what they ask for.
+//!
+//! Each machine has one owner. Everybody else holds a handle and sends it inputs: no lock is held across a machine.
+
+mod catalog;
+mod ledger;
+mod members;
+mod publish;
+
+pub use catalog::{CatalogError, CatalogHandle, CatalogTask};
+pub use ledger::{LedgerError, LedgerHandle, LedgerStartError, LedgerTask};
+pub use members::Members;
+pub use publish::{PublishError, Published, Publisher};
+
+/// Milliseconds since 1970, for the machines that need the wall clock; 0 on a clock set before that.
+pub fn wall_clock_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

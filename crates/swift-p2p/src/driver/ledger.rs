@@ -1,0 +1,284 @@
+//! The thread that owns the ledger.
+//!
+//! Storage blocks, so the replica has a thread of its own. It takes what has piled up as one step: the more writes wait,
+//! the more of them share a block and a disk sync.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use swift_chain::{
+    Action, DbError, FollowError, Head, Input, Label, LedgerReader, NetworkId, Output, Poisoned, Replica, RequestId,
+    SealedBlock, Settled, SignedTransaction, SubmitError,
+};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task,
+};
+
+use super::{members::Members, wall_clock_ms};
+
+/// Commands that may wait for the thread; senders beyond that wait themselves.
+const COMMANDS_MAX: usize = 1024;
+/// Commands that one step takes at most.
+const STEP_COMMANDS_MAX: usize = 512;
+/// How often waiting transactions are looked at again.
+const TICK: Duration = Duration::from_secs(1);
+/// Read connections kept open.
+const READERS_KEPT: usize = 4;
+
+/// Why the ledger gave no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerError {
+    /// The write was refused; the ledger is unchanged by it.
+    #[error(transparent)]
+    Refused(#[from] SubmitError),
+    /// The ledger's thread has ended: the node is stopping, or its storage failed.
+    #[error("the ledger has stopped")]
+    Stopped,
+    /// The ledger cannot be read.
+    #[error("the ledger cannot be read: {0}")]
+    Read(String),
+}
+
+enum Command {
+    Submit { action: Action, label: Option<Label>, reply: oneshot::Sender<Result<Settled, SubmitError>> },
+    Transactions(Vec<SignedTransaction>),
+    Follow { blocks: Vec<SealedBlock>, reply: oneshot::Sender<Result<u64, FollowError>> },
+    Tick,
+}
+
+/// What the owner of a running ledger holds.
+#[derive(Debug)]
+pub struct LedgerTask {
+    /// For everybody who reads or writes.
+    pub handle: LedgerHandle,
+    /// This node's transactions, to be brought to the validators.
+    pub relay: mpsc::Receiver<Vec<SignedTransaction>>,
+    /// Resolves when the thread ends: with an error when its storage failed.
+    pub ended: oneshot::Receiver<Result<(), Poisoned>>,
+}
+
+/// Talks to the ledger's thread. Cheap to clone; the thread ends when the last clone is gone.
+#[derive(Clone, Debug)]
+pub struct LedgerHandle {
+    commands: mpsc::Sender<Command>,
+    head: watch::Receiver<Head>,
+    members: Members,
+    readers: LedgerReads,
+    network: NetworkId,
+}
+
+impl LedgerTask {
+    /// Starts the thread of a replica whose ledger is at `path`.
+    pub fn spawn(replica: Replica, path: &Path) -> Result<Self, LedgerStartError> {
+        let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+        let (relay_out, relay) = mpsc::channel(16);
+        let (head_out, head) = watch::channel(*replica.head());
+        let (ended_out, ended) = oneshot::channel();
+        let members = Members::load(replica.reader())?;
+        let readers = LedgerReads { path: path.to_owned(), idle: Arc::default() };
+        let network = replica.reader().network();
+        let owner = Owner { replica, waiting: Waiting::default(), head: head_out, relay: relay_out };
+        let owner_members = members.clone();
+        thread::Builder::new().name("ledger".into()).spawn(move || {
+            // Nobody may be left to hear how it ended.
+            drop(ended_out.send(owner.run(inbox, &owner_members)));
+        })?;
+        tick(commands.downgrade());
+        Ok(Self { handle: LedgerHandle { commands, head, members, readers, network }, relay, ended })
+    }
+}
+
+/// The ledger's thread could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerStartError {
+    /// The ledger cannot be read.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The system gives no thread.
+    #[error("no thread for the ledger: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+fn tick(commands: mpsc::WeakSender<Command>) {
+    task::spawn(async move {
+        let mut interval = tokio::time::interval(TICK);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            interval.tick().await;
+            let Some(commands) = commands.upgrade() else { return };
+            if commands.send(Command::Tick).await.is_err() {
+                return;
+            }
+        }
+    });
+}
+
+/// Requests whose answers have not come.
+#[derive(Default)]
+struct Waiting {
+    next: u64,
+    submits: HashMap<RequestId, oneshot::Sender<Result<Settled, SubmitError>>>,
+    follows: HashMap<RequestId, oneshot::Sender<Result<u64, FollowError>>>,
+}
+
+impl Waiting {
+    fn next_request(&mut self) -> RequestId {
+        self.next += 1;
+        RequestId(self.next)
+    }
+
+    fn input(&mut self, command: Command) -> Input {
+        match command {
+            Command::Submit { action, label, reply } => {
+                let request = self.next_request();
+                self.submits.insert(request, reply);
+                Input::Submit { request, action, on_behalf_of: label }
+            }
+            Command::Transactions(transactions) => Input::Transactions(transactions),
+            Command::Follow { blocks, reply } => {
+                let request = self.next_request();
+                self.follows.insert(request, reply);
+                Input::Blocks { request, blocks }
+            }
+            Command::Tick => Input::Tick,
+        }
+    }
+}
+
+struct Owner {
+    replica: Replica,
+    waiting: Waiting,
+    head: watch::Sender<Head>,
+    relay: mpsc::Sender<Vec<SignedTransaction>>,
+}
+
+impl Owner {
+    fn run(mut self, mut inbox: mpsc::Receiver<Command>, members: &Members) -> Result<(), Poisoned> {
+        let mut commands = Vec::new();
+        loop {
+            if !self.replica.has_work() && inbox.blocking_recv_many(&mut commands, STEP_COMMANDS_MAX) == 0 {
+                return Ok(());
+            }
+            let inputs = commands.drain(..).map(|command| self.waiting.input(command)).collect();
+            let outputs = self.replica.step(wall_clock_ms(), inputs)?;
+            for output in outputs {
+                self.carry_out(output, members);
+            }
+        }
+    }
+
+    /// The outputs of a step are durable: now they may be acted on. Who asked may be gone meanwhile.
+    fn carry_out(&mut self, output: Output, members: &Members) {
+        match output {
+            Output::Settled { request, outcome } => {
+                if let Some(reply) = self.waiting.submits.remove(&request) {
+                    drop(reply.send(outcome));
+                }
+            }
+            Output::Committed(block) => {
+                members.apply(&block);
+                self.head.send_replace(block.as_head());
+            }
+            Output::Relay(transactions) => {
+                // When the carrier is behind, these wait for the next tick: the replica sends them again.
+                drop(self.relay.try_send(transactions));
+            }
+            Output::Followed { request, outcome } => {
+                if let Some(reply) = self.waiting.follows.remove(&request) {
+                    drop(reply.send(outcome));
+                }
+            }
+        }
+    }
+}
+
+impl LedgerHandle {
+    /// Changes the ledger: signs, queues and waits until a block is final and durable here. Dropping the future gives
+    /// up waiting, not the write.
+    pub async fn submit(&self, action: Action, label: Option<Label>) -> Result<Settled, LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Submit { action, label, reply }).await?;
+        Ok(answer.await.map_err(|_| LedgerError::Stopped)??)
+    }
+
+    /// Hands over transactions of other members.
+    pub async fn receive(&self, transactions: Vec<SignedTransaction>) -> Result<(), LedgerError> {
+        self.send(Command::Transactions(transactions)).await
+    }
+
+    /// Hands over blocks of other members and waits until they are checked and durable.
+    pub async fn follow(&self, blocks: Vec<SealedBlock>) -> Result<Result<u64, FollowError>, LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Follow { blocks, reply }).await?;
+        answer.await.map_err(|_| LedgerError::Stopped)
+    }
+
+    /// The last block now.
+    pub fn head(&self) -> Head {
+        *self.head.borrow()
+    }
+
+    /// Tells of every new head; one who is slow sees the newest only.
+    pub fn watch_head(&self) -> watch::Receiver<Head> {
+        self.head.clone()
+    }
+
+    /// Who is a member now.
+    pub fn members(&self) -> &Members {
+        &self.members
+    }
+
+    /// The network.
+    pub fn network(&self) -> NetworkId {
+        self.network
+    }
+
+    /// Reads the ledger beside its thread, on a thread that may block.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&LedgerReader) -> Result<T, DbError> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let readers = self.readers.clone();
+        let looked = task::spawn_blocking(move || readers.with(look)).await;
+        looked.map_err(|_| LedgerError::Stopped)?.map_err(|error| LedgerError::Read(error.to_string()))
+    }
+
+    /// Reading only: does not keep the ledger's thread alive.
+    pub(super) fn weak(&self) -> LedgerReads {
+        self.readers.clone()
+    }
+
+    async fn send(&self, command: Command) -> Result<(), LedgerError> {
+        self.commands.send(command).await.map_err(|_| LedgerError::Stopped)
+    }
+}
+
+/// Read connections to one ledger, lent one at a time.
+#[derive(Clone, Debug)]
+pub(super) struct LedgerReads {
+    path: PathBuf,
+    idle: Arc<Mutex<Vec<LedgerReader>>>,
+}
+
+impl LedgerReads {
+    /// Reads on the caller's thread, which may block.
+    pub(super) fn with<T>(&self, look: impl FnOnce(&LedgerReader) -> Result<T, DbError>) -> Result<T, DbError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let reader = match idle {
+            Some(reader) => reader,
+            None => LedgerReader::open(&self.path)?,
+        };
+        let looked = look(&reader)?;
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < READERS_KEPT {
+            idle.push(reader);
+        }
+        Ok(looked)
+    }
+}

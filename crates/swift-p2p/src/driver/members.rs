@@ -1,0 +1,82 @@
+//! Who is a member now, for those who ask at every request.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use swift_chain::{Address, CertifiedBlock, Change, DbError, LedgerReader, Member, NodeId};
+
+/// The ledger's members and removed keys in memory, kept level by the ledger's thread: a block that removes a node has
+/// done so here before anybody is told that the block is final.
+#[derive(Clone, Debug, Default)]
+pub struct Members(Arc<RwLock<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    members: HashMap<NodeId, Member>,
+    removed: HashSet<NodeId>,
+}
+
+impl Members {
+    /// Reads them from a ledger.
+    pub fn load(reader: &LedgerReader) -> Result<Self, DbError> {
+        let members = reader.members()?.into_iter().collect();
+        let removed = reader.removed()?.into_iter().collect();
+        Ok(Self(Arc::new(RwLock::new(Inner { members, removed }))))
+    }
+
+    /// A member's record.
+    pub fn member(&self, node: &NodeId) -> Option<Member> {
+        self.read(|inner| inner.members.get(node).cloned())
+    }
+
+    /// Where a member is dialled.
+    pub fn address(&self, node: &NodeId) -> Option<Address> {
+        self.read(|inner| inner.members.get(node).map(|member| member.address.clone()))
+    }
+
+    /// Whether a key was removed for good.
+    pub fn is_removed(&self, node: &NodeId) -> bool {
+        self.read(|inner| inner.removed.contains(node))
+    }
+
+    /// All members.
+    pub fn all(&self) -> Vec<(NodeId, Member)> {
+        self.read(|inner| inner.members.iter().map(|(node, member)| (*node, member.clone())).collect())
+    }
+
+    /// Number of members.
+    pub fn len(&self) -> usize {
+        self.read(|inner| inner.members.len())
+    }
+
+    /// Whether there is none: never so in a network.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes a block's changes over.
+    pub(super) fn apply(&self, block: &CertifiedBlock) {
+        let mut inner = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for change in &block.effect().changes {
+            match change {
+                Change::Member { node, member: Some(member) } => {
+                    inner.members.insert(*node, member.clone());
+                }
+                Change::Member { node, member: None } => {
+                    inner.members.remove(node);
+                }
+                Change::Removed { node, .. } => {
+                    inner.removed.insert(*node);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Inner) -> T) -> T {
+        // A panic elsewhere leaves the maps whole: every change is one insertion or removal.
+        look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
