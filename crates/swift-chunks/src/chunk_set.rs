@@ -1,8 +1,12 @@
 //! Which chunks of a file: held, wanted, on their way.
 
 mod encoding;
+#[cfg(feature = "store")]
+mod pages;
 
 pub use encoding::ChunkSetDecodeError;
+#[cfg(feature = "store")]
+pub(crate) use pages::BitmapPage;
 
 use std::fmt;
 use std::ops::Range;

@@ -3,7 +3,7 @@
 use blake3::hazmat::HasherExt as _;
 use sha1::Digest as _;
 
-use crate::layout::{CHUNK_LEN, ChunkIndex};
+use crate::layout::{CHUNK_LEN, ChunkIndex, ChunkLayout};
 
 /// Bytes that go through one hash and then the other while they are still in the processor's cache.
 const FUSED_BLOCK_LEN: usize = 64 * 1024;
@@ -25,6 +25,13 @@ pub struct ChunkDigest {
 pub(crate) enum Subtree {
     WholeFile,
     Part,
+}
+
+impl Subtree {
+    /// What the chunks of a file of this layout are.
+    pub(crate) fn of(layout: ChunkLayout) -> Self {
+        if layout.is_single_chunk() { Self::WholeFile } else { Self::Part }
+    }
 }
 
 /// BLAKE3 alone over the bytes of one chunk: all that is needed to trust bytes that were verified once.

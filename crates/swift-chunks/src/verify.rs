@@ -78,7 +78,7 @@ impl ChunkVerifier {
             index,
             expected,
             expected_len: layout.chunk_len(index),
-            subtree: if layout.is_single_chunk() { Subtree::WholeFile } else { Subtree::Part },
+            subtree: Subtree::of(layout),
             hasher: ChunkHasher::new(index),
         }
     }

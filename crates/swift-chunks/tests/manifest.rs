@@ -1,4 +1,11 @@
 //! A manifest is taken only if it is the one the ledger names.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "fixtures of tests fail by panicking"
+)]
 
 use proptest::prelude::*;
 use swift_chunks::{CHUNK_LEN, Manifest, ManifestCheck, ManifestFault, ManifestHash};

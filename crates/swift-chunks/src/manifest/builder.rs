@@ -105,8 +105,8 @@ impl ManifestBuilder {
     pub fn finish(self, summary: ContentSummary) -> Result<Manifest, FileTooLong> {
         let layout = ChunkLayout::new(summary.len)?;
         assert_eq!(
-            self.entries.len() as u64,
-            u64::from(layout.chunk_count()) * ENTRY_LEN,
+            self.entries.len(),
+            layout.chunk_count() as usize * ENTRY_LEN,
             "a manifest has one entry per chunk"
         );
         let mut encoded = encode_header(summary.len).to_vec();

@@ -91,16 +91,16 @@ impl ManifestCheck {
         let mut sha256 = Sha256::new();
         let mut tree = RootMerger::default();
 
-        let mut header = [0; HEADER_LEN as usize];
+        let mut header = [0; HEADER_LEN];
         read_exact(&mut encoded, &mut header, expected)?;
         sha256.update(header);
         out.write_all(&header).map_err(ManifestFault::Write)?;
 
-        let mut batch = vec![0; BATCH_ENTRIES * ENTRY_LEN as usize];
+        let mut batch = vec![0; BATCH_ENTRIES * ENTRY_LEN];
         let mut entries_left = self.layout.chunk_count() as usize;
         while entries_left > 0 {
             let entries = entries_left.min(BATCH_ENTRIES);
-            let batch = &mut batch[..entries * ENTRY_LEN as usize];
+            let batch = &mut batch[..entries * ENTRY_LEN];
             read_exact(&mut encoded, batch, expected)?;
             sha256.update(&*batch);
             for entry in batch.as_chunks().0 {

@@ -1,0 +1,197 @@
+//! The store: content on disk, crash-safe, and the folder of files that people see.
+//!
+//! Four locks, always taken in this order: the files folder, the index, the table of contents in use, one
+//! content. Bytes of content are read and written under none of them.
+
+mod content;
+mod download;
+mod error;
+mod folder;
+mod index;
+mod names;
+mod open;
+mod paths;
+mod reader;
+mod scrub;
+mod space;
+mod trash;
+mod upload;
+
+pub use content::ContentRef;
+pub use download::{ChunkWriter, Download, WrittenChunk};
+pub use error::{ChunkWriteError, InstallError, OpenError, ReadError, StoreError};
+pub use folder::FolderError;
+pub use names::{KeptEdit, NameChange, NameInfo, VisibleChanges, VisibleProblem};
+pub use open::{FREE_FLOOR_BYTES, StoreOptions, TRASH_KEEP};
+pub use reader::{ContentReader, ManifestReader};
+pub use scrub::VerifyReport;
+pub use space::Usage;
+pub use trash::Expired;
+pub use upload::{Hold, Staged, Upload};
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use self::content::Content;
+use self::folder::Folder;
+use self::index::{Index, ObjectRow, STATE_COMPLETE, STATE_FALSE, STATE_SUSPECT};
+use self::paths::Paths;
+use self::space::UploadSpace;
+use crate::id::{FileId, ManifestHash};
+
+/// The content of one data folder. Cheap to clone; every clone is the same store.
+#[derive(Clone)]
+pub struct Store {
+    core: Arc<Core>,
+}
+
+/// What everything that belongs to a store shares.
+struct Core {
+    options: StoreOptions,
+    paths: Paths,
+    folder: Mutex<Folder>,
+    index: Mutex<Index>,
+    contents: Mutex<HashMap<i64, Weak<Content>>>,
+    uploads: UploadSpace,
+    upload_count: AtomicU64,
+    /// The latest wall time a caller mentioned, for what goes to the trash without a caller.
+    latest_ms: AtomicU64,
+    /// Held, not read: the lock goes with it.
+    _lock: File,
+}
+
+/// What the store knows of one content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// BLAKE3 of the content.
+    pub file_id: FileId,
+    /// SHA-256 of its manifest.
+    pub manifest_hash: ManifestHash,
+    /// Bytes in it.
+    pub len: u64,
+    /// How far it is.
+    pub state: ObjectState,
+    /// Chunks that are durable here.
+    pub held_chunks: u32,
+    /// Since when it is in the trash, if nothing uses it.
+    pub trashed_ms: Option<u64>,
+}
+
+/// How far a content is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectState {
+    /// Chunks are missing.
+    Partial,
+    /// Every chunk is there.
+    Complete,
+    /// It was complete, then its file was changed from outside: it counts for nothing until
+    /// [`Store::verify`] has looked at it.
+    Suspect,
+    /// Its manifest is proven false; it cannot be had.
+    ManifestFalse,
+}
+
+/// Content that a live name needs and that is not complete here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// BLAKE3 of the content.
+    pub file_id: FileId,
+    /// SHA-256 of its manifest.
+    pub manifest_hash: ManifestHash,
+    /// Bytes in it.
+    pub len: u64,
+    /// The lowest height at which a live name asked for it.
+    pub height: u64,
+    /// Chunks that are durable here already.
+    pub held_chunks: u32,
+    row: i64,
+}
+
+impl Store {
+    /// What the store knows of a file; of several contents with this id, the one that is furthest.
+    pub fn object(&self, file_id: FileId) -> Result<Option<ObjectInfo>, StoreError> {
+        Ok(self.core.index().best(file_id)?.map(|row| ObjectInfo::of(&row)))
+    }
+
+    /// Up to `limit` contents in the order of their ids, after the one with id `after`.
+    pub fn list_objects(&self, after: Option<FileId>, limit: usize) -> Result<Vec<ObjectInfo>, StoreError> {
+        let rows = self.core.index().objects_after(after, limit)?;
+        Ok(rows.iter().map(ObjectInfo::of).collect())
+    }
+
+    /// Up to `limit` contents that live names need and that are not complete here, in the order in which the
+    /// ledger asked for them, after `after`.
+    pub fn wanted(&self, after: Option<&Wanted>, limit: usize) -> Result<Vec<Wanted>, StoreError> {
+        let after = after.map_or((-1, 0), |wanted| (index::to_sql(wanted.height), wanted.row));
+        let rows = self.core.index().wanted(after, limit)?;
+        let wanted = rows.into_iter().map(|row| Wanted {
+            file_id: row.key.file_id,
+            manifest_hash: row.key.manifest_hash,
+            len: row.key.len,
+            height: row.wanted_height.unwrap_or(0),
+            held_chunks: row.held,
+            row: row.id,
+        });
+        Ok(wanted.collect())
+    }
+
+    /// Up to `limit` contents whose files were changed from outside and that [`Store::verify`] must look at.
+    pub fn suspects(&self, limit: usize) -> Result<Vec<FileId>, StoreError> {
+        Ok(self.core.index().suspects(limit)?.iter().map(|row| row.key.file_id).collect())
+    }
+
+    /// Space in use and left.
+    pub fn usage(&self) -> Result<Usage, StoreError> {
+        self.core.usage(&self.core.index())
+    }
+}
+
+impl ObjectInfo {
+    fn of(row: &ObjectRow) -> Self {
+        Self {
+            file_id: row.key.file_id,
+            manifest_hash: row.key.manifest_hash,
+            len: row.key.len,
+            state: match row.state {
+                STATE_COMPLETE => ObjectState::Complete,
+                STATE_SUSPECT => ObjectState::Suspect,
+                STATE_FALSE => ObjectState::ManifestFalse,
+                _ => ObjectState::Partial,
+            },
+            held_chunks: row.held,
+            trashed_ms: row.trashed_ms,
+        }
+    }
+}
+
+impl Core {
+    // A thread that panicked while it held a lock left the index to roll back and the rest to be re-read, so
+    // the others go on.
+
+    fn folder(&self) -> MutexGuard<'_, Folder> {
+        self.folder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn contents(&self) -> MutexGuard<'_, HashMap<i64, Weak<Content>>> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The content of a row if somebody uses it now.
+    fn in_use(&self, id: i64) -> Option<Arc<Content>> {
+        self.contents().get(&id).and_then(Weak::upgrade)
+    }
+
+    fn note_time(&self, now_ms: u64) {
+        self.latest_ms.fetch_max(now_ms, Ordering::Relaxed);
+    }
+
+    fn latest_ms(&self) -> u64 {
+        self.latest_ms.load(Ordering::Relaxed)
+    }
+}

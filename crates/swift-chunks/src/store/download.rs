@@ -1,0 +1,366 @@
+//! Content on its way from other nodes: any order, many threads, resumed after a crash.
+//!
+//! The order that is never broken is carried by types: a [`WrittenChunk`] exists only after its bytes were
+//! verified and written, a `SyncedChunks` only after the data was synchronised, and only that reaches the
+//! bitmap.
+
+mod writer;
+
+pub use writer::{ChunkWriter, WrittenChunk};
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use self::writer::Transfer;
+use super::content::{Content, ContentRef, Held, mtime_ns};
+use super::error::{InstallError, StoreError};
+use super::index::{Index, STATE_FALSE, STATE_SUSPECT};
+use super::names::VisibleChanges;
+use super::paths::{remove_if_there, rename_durably};
+use super::{Core, Store};
+use crate::chunk_set::ChunkSet;
+use crate::digest::ChunkDigest;
+use crate::id::{FileId, ManifestHash};
+use crate::layout::{ChunkIndex, ChunkLayout};
+use crate::manifest::{ManifestCheck, ManifestFault, encode_header, manifest_len};
+
+/// The one running download of a content. Everything durable survives its drop and is there when the next
+/// one begins.
+pub struct Download {
+    core: Arc<Core>,
+    content: Arc<Content>,
+    transfer: Arc<Transfer>,
+}
+
+impl Store {
+    /// Starts or resumes a download, or refuses it now if there will be no room for it.
+    ///
+    /// Content that is complete already, or empty, gives a download that is complete.
+    pub fn begin_download(
+        &self,
+        file_id: FileId,
+        manifest_hash: ManifestHash,
+        len: u64,
+    ) -> Result<Download, StoreError> {
+        let core = &self.core;
+        let key = ContentRef { file_id, manifest_hash, len };
+        let layout = ChunkLayout::new(len)?;
+        let (content, transfer) = {
+            // Cleanup holds the folder: what is found here cannot be deleted before it counts as running.
+            let _folder = core.folder();
+            let mut index = core.index();
+            let transaction = index.begin()?;
+            let row = Index::ensure(&transaction, &key)?;
+            Index::refresh_use(&transaction, row.id, core.latest_ms())?;
+            transaction.commit()?;
+
+            let content = core.content(&mut index, &row)?;
+            let row = Index::by_id(index.read(), row.id)?.ok_or(StoreError::NotFound(file_id))?;
+            match row.state {
+                STATE_FALSE => return Err(StoreError::ManifestFalse(file_id)),
+                STATE_SUSPECT => return Err(StoreError::Suspect(file_id)),
+                _ => {}
+            }
+            let transfer = Transfer::begin(&content)?;
+            if !content.is_complete() {
+                core.reserve(&mut index, row.id, len + manifest_len(layout))?;
+                core.create_part(&content, row.held)?;
+            }
+            (content, transfer)
+        };
+        let download = Download { core: Arc::clone(core), content, transfer };
+        download.recheck_manifest()?;
+        if len == 0 && !download.is_complete() {
+            download.complete_empty()?;
+        }
+        Ok(download)
+    }
+}
+
+impl Download {
+    /// The content.
+    pub fn content(&self) -> ContentRef {
+        self.content.key
+    }
+
+    /// Its division into chunks.
+    pub fn layout(&self) -> ChunkLayout {
+        self.content.layout
+    }
+
+    /// Whether the content is complete, so that nothing is left to do.
+    pub fn is_complete(&self) -> bool {
+        self.content.is_complete()
+    }
+
+    /// The chunks that are durable.
+    pub fn held(&self) -> ChunkSet {
+        self.content.held()
+    }
+
+    /// Whether the manifest is installed, so that chunks can be written.
+    pub fn has_manifest(&self) -> bool {
+        self.content.live().manifest.is_some()
+    }
+
+    /// Streams the manifest to disk; it is installed only if it is the one the ledger names.
+    pub fn install_manifest(&self, encoded: impl Read) -> Result<(), InstallError> {
+        if self.has_manifest() {
+            return Ok(());
+        }
+        let key = &self.content.key;
+        let check = ManifestCheck::new(key.file_id, key.manifest_hash, key.len).map_err(StoreError::from)?;
+        let path = self.core.paths.manifest(key.file_id, self.content.id);
+        let temporary = path.with_extension("new");
+        let copied = copy_manifest(&check, encoded, &temporary);
+        if copied.is_err() {
+            remove_if_there(&temporary)?;
+        }
+        copied?;
+        rename_durably(&temporary, &path)?;
+        let file = File::open(&path).map_err(StoreError::io("open", &path))?;
+        let mut index = self.core.index();
+        let transaction = index.begin()?;
+        Index::set_has_manifest(&transaction, self.content.id, true)?;
+        transaction.commit().map_err(StoreError::from)?;
+        self.content.live_mut().manifest = Some(Arc::new(file));
+        Ok(())
+    }
+
+    /// What the manifest says of a chunk.
+    pub fn digest(&self, chunk: ChunkIndex) -> Result<ChunkDigest, StoreError> {
+        self.content.digest(chunk)
+    }
+
+    /// Starts writing a chunk. One writer at a time per chunk, and none for a chunk that is written: verified
+    /// bytes are never overwritten. Writers of different chunks may be in different threads, and may outlive
+    /// this value.
+    pub fn chunk_writer(&self, chunk: ChunkIndex) -> Result<ChunkWriter, StoreError> {
+        self.core.check_floor(self.layout().chunk_len(chunk))?;
+        self.transfer.writer(&self.core, chunk)
+    }
+
+    /// Takes a written chunk into the next commit. Refused if a synchronisation failed since it was begun.
+    pub fn record(&self, chunk: WrittenChunk) -> Result<(), StoreError> {
+        self.transfer.record(chunk)
+    }
+
+    /// Makes every recorded chunk durable and says which ones are newly so. Costs one synchronisation and one
+    /// commit for any number of chunks.
+    pub fn commit(&self) -> Result<Vec<ChunkIndex>, StoreError> {
+        let Some(synced) = self.transfer.sync(&self.core)? else { return Ok(Vec::new()) };
+        let committed = self.claim(synced.chunks());
+        match committed {
+            Ok(()) => {
+                self.transfer.release(synced.chunks());
+                Ok(synced.into_chunks())
+            }
+            Err(error) => {
+                // The bytes are safe; only the claim is missing. The next commit makes it.
+                self.transfer.put_back(synced);
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the download when every chunk is durable: the content is complete, and names that wait for it
+    /// appear in the files folder. On failure it can be tried again.
+    pub fn finish(&self, now_ms: u64) -> Result<VisibleChanges, StoreError> {
+        self.core.note_time(now_ms);
+        self.commit()?;
+        let mut folder = self.core.folder();
+        if !self.is_complete() {
+            let held = self.held();
+            if !held.is_full() {
+                let missing = held.layout().chunk_count() - held.len();
+                return Err(StoreError::Incomplete { file_id: self.content.key.file_id, missing });
+            }
+            // Between the last look and now nothing can have been lost: losing takes the folder too.
+            self.content.manifest_file()?;
+            self.core.complete_part(&self.content)?;
+        }
+        let waiting = self.core.names_of(&self.content.key)?;
+        self.core.show(&mut folder, waiting, now_ms)
+    }
+
+    /// Records for good that the manifest is false, as a chunk proved whose writer ended in
+    /// [`ChunkFault::ManifestFalse`](crate::ChunkFault::ManifestFalse). The chunk's bytes are kept beside the
+    /// manifest as evidence, everything else is dropped, and the content is never wanted again.
+    pub fn condemn(&self, chunk: ChunkIndex) -> Result<(), StoreError> {
+        let key = &self.content.key;
+        let _folder = self.core.folder();
+        let data = self.content.live().data.clone().ok_or(StoreError::NotFound(key.file_id))?;
+        self.core.keep_evidence(&self.content, &data, chunk)?;
+        self.core.set_false(&self.content)
+    }
+
+    fn claim(&self, chunks: &[ChunkIndex]) -> Result<(), StoreError> {
+        let mut index = self.core.index();
+        let mut held = match &self.content.live().held {
+            Held::All => return Ok(()),
+            Held::Some(held) => held.clone(),
+        };
+        let mut pages = BTreeSet::new();
+        for &chunk in chunks {
+            held.insert(chunk);
+            pages.insert(ChunkSet::page_of(chunk));
+        }
+        let changed = pages.into_iter().map(|page| held.page(page));
+        if index.record_held(self.content.id, &held, changed)? {
+            self.content.live_mut().held = Held::Some(held);
+        }
+        Ok(())
+    }
+
+    /// A manifest that was installed in an earlier run is checked before it judges anybody.
+    fn recheck_manifest(&self) -> Result<(), StoreError> {
+        if self.has_manifest() && !self.is_complete() && !self.content.manifest_is_sound()? {
+            self.core.drop_manifest(&self.content)?;
+        }
+        Ok(())
+    }
+
+    /// An empty file has an empty manifest, which is known without asking anybody.
+    fn complete_empty(&self) -> Result<(), StoreError> {
+        let installed = self.install_manifest(&encode_header(0)[..]);
+        match installed {
+            Ok(()) => {}
+            Err(InstallError::Store(error)) => return Err(error),
+            Err(InstallError::Manifest(_)) => {
+                let _folder = self.core.folder();
+                self.core.set_false(&self.content)?;
+                return Err(StoreError::ManifestFalse(self.content.key.file_id));
+            }
+        }
+        let _folder = self.core.folder();
+        self.core.complete_part(&self.content)
+    }
+}
+
+fn copy_manifest(
+    check: &ManifestCheck,
+    encoded: impl Read,
+    temporary: &std::path::Path,
+) -> Result<(), InstallError> {
+    let file = File::create(temporary).map_err(StoreError::io("create", temporary))?;
+    let mut out = std::io::BufWriter::with_capacity(64 * 1024, file);
+    check.copy_verified(encoded, &mut out).map_err(|fault| match fault {
+        ManifestFault::Write(error) => StoreError::io("write", temporary)(error).into(),
+        fault => InstallError::Manifest(fault),
+    })?;
+    out.flush().map_err(StoreError::io("write", temporary))?;
+    out.get_ref().sync_all().map_err(StoreError::io("synchronise", temporary))?;
+    Ok(())
+}
+
+impl Core {
+    /// Sets room aside for a content, once.
+    fn reserve(&self, index: &mut Index, id: i64, bytes: u64) -> Result<(), StoreError> {
+        let lacking = bytes.saturating_sub(Index::reserved_of(index.read(), id)?);
+        if lacking > 0 {
+            self.check_space(index, lacking)?;
+            let transaction = index.begin()?;
+            Index::set_reserved(&transaction, id, bytes)?;
+            transaction.commit()?;
+        }
+        Ok(())
+    }
+
+    /// A sparse file of the content's length, unless chunks of it are there already.
+    fn create_part(&self, content: &Content, held: u32) -> Result<(), StoreError> {
+        if content.live().data.is_some() && held > 0 {
+            return Ok(());
+        }
+        let path = self.paths.part(content.key.file_id, content.id);
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(true).open(&path);
+        let file = file.map_err(StoreError::io("create", &path))?;
+        file.set_len(content.key.len).map_err(StoreError::io("lengthen", &path))?;
+        file.sync_all().map_err(StoreError::io("synchronise", &path))?;
+        if let Some(dir) = path.parent() {
+            // The first chunk may be claimed without another change to the directory.
+            super::paths::sync_dir(dir)?;
+        }
+        content.live_mut().data = Some(Arc::new(file));
+        Ok(())
+    }
+
+    /// Renames a part whose chunks are all durable and records the content as complete.
+    pub(super) fn complete_part(&self, content: &Content) -> Result<(), StoreError> {
+        let key = &content.key;
+        let part = self.paths.part(key.file_id, content.id);
+        let object = self.paths.object(key.file_id);
+        let data = content.live().data.clone().ok_or(StoreError::NotFound(key.file_id))?;
+        let read_only = fs::Permissions::from_mode(0o444);
+        data.set_permissions(read_only).map_err(StoreError::io("make read-only", &part))?;
+        data.sync_all().map_err(StoreError::io("synchronise", &part))?;
+        if part.exists() {
+            rename_durably(&part, &object)?;
+        }
+        let metadata = data.metadata().map_err(StoreError::io("examine", &object))?;
+        let named = fs::metadata(&object).map_err(StoreError::io("examine", &object))?;
+        if named.ino() != metadata.ino() {
+            let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
+            return Err(StoreError::io("find the downloaded bytes as", &object)(gone));
+        }
+        let mut index = self.index();
+        let transaction = index.begin()?;
+        Index::set_complete(&transaction, content.id, key, mtime_ns(&metadata))?;
+        transaction.commit()?;
+        content.live_mut().held = Held::All;
+        Ok(())
+    }
+
+    pub(super) fn drop_manifest(&self, content: &Content) -> Result<(), StoreError> {
+        let mut index = self.index();
+        let transaction = index.begin()?;
+        Index::set_has_manifest(&transaction, content.id, false)?;
+        transaction.commit()?;
+        content.live_mut().manifest = None;
+        Ok(())
+    }
+
+    fn keep_evidence(&self, content: &Content, data: &File, chunk: ChunkIndex) -> Result<(), StoreError> {
+        use std::os::unix::fs::FileExt as _;
+        let path = self.paths.evidence(content.key.file_id, content.id);
+        let mut out = File::create(&path).map_err(StoreError::io("create", &path))?;
+        let range = content.layout.range(chunk);
+        let mut buffer = vec![0; 256 * 1024];
+        let mut at = range.start;
+        while at < range.end {
+            let len = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(buffer.len());
+            data.read_exact_at(&mut buffer[..len], at).map_err(StoreError::io("read back", &path))?;
+            out.write_all(&buffer[..len]).map_err(StoreError::io("write", &path))?;
+            at += len as u64;
+        }
+        out.sync_all().map_err(StoreError::io("synchronise", &path))
+    }
+
+    /// Stops a content for good; its room is given back, its manifest stays as evidence.
+    fn set_false(&self, content: &Content) -> Result<(), StoreError> {
+        let mut index = self.index();
+        let transaction = index.begin()?;
+        Index::set_partial(&transaction, content.id, &ChunkSet::empty(content.layout), self_has(content))?;
+        Index::set_reserved(&transaction, content.id, 0)?;
+        Index::set_state(&transaction, content.id, STATE_FALSE)?;
+        transaction.commit()?;
+        content.live_mut().held = Held::Some(ChunkSet::empty(content.layout));
+        remove_if_there(&self.paths.part(content.key.file_id, content.id))
+    }
+}
+
+fn self_has(content: &Content) -> bool {
+    content.live().manifest.is_some()
+}
+
+impl Drop for Download {
+    fn drop(&mut self) {
+        // What was written and never committed is not claimed; it is fetched again.
+        self.transfer.recorded.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.transfer.epoch.fetch_add(1, Ordering::Relaxed);
+    }
+}

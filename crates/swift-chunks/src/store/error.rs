@@ -1,0 +1,184 @@
+//! What can go wrong in the store, and what the caller may still rely on.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::id::FileId;
+use crate::layout::FileTooLong;
+use crate::manifest::ManifestFault;
+use crate::verify::ChunkFault;
+
+/// Why the store cannot be opened. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process holds the lock on the directory.
+    #[error("{} is in use by another process: stop that one, or choose another data folder", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The index was written by a newer version of this program.
+    #[error(
+        "{} has format {found} and this program knows formats up to {known}: use the newer program",
+        path.display()
+    )]
+    NewerFormat {
+        /// The index file.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// The newest format known here.
+        known: i64,
+    },
+    /// Anything else.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why an operation of the store failed. What was acknowledged before still stands, and the store goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The quota, the free-space floor or the disk itself leaves no room. Nothing was lost.
+    #[error(
+        "no space: {needed} bytes are needed and {available} are available; free some space or raise the quota"
+    )]
+    NoSpace {
+        /// Bytes that were asked for.
+        needed: u64,
+        /// Bytes that could have been had.
+        available: u64,
+    },
+    /// The system refused something.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The index refused something.
+    #[error("the content index failed: {0}")]
+    Index(#[source] rusqlite::Error),
+    /// A file beyond the limit.
+    #[error(transparent)]
+    FileTooLong(#[from] FileTooLong),
+    /// A name that could lead out of the files folder. Nothing of the change was applied.
+    #[error("the name {name:?} is refused: {reason}")]
+    NameRefused {
+        /// The name.
+        name: String,
+        /// The rule it breaks.
+        reason: &'static str,
+    },
+    /// The store knows no such content.
+    #[error("{0} is not in the store")]
+    NotFound(FileId),
+    /// The content is already being downloaded.
+    #[error("{0} is already being downloaded")]
+    Busy(FileId),
+    /// The content's file was changed from outside; it counts for nothing until it was verified.
+    #[error("the stored file of {0} was changed from outside: verify it first")]
+    Suspect(FileId),
+    /// The manifest is proven false, so the content cannot be had under it.
+    #[error("the manifest that names {0} is false: its publisher lied")]
+    ManifestFalse(FileId),
+    /// The manifest has not been installed yet.
+    #[error("the manifest of {0} is not here yet")]
+    ManifestMissing(FileId),
+    /// The download lacks chunks.
+    #[error("{missing} chunks of {file_id} are still missing")]
+    Incomplete {
+        /// The content.
+        file_id: FileId,
+        /// Chunks that are not durable here.
+        missing: u32,
+    },
+    /// The chunk is held already, or another writer is at it.
+    #[error("chunk {chunk} of {file_id} is held or being written already")]
+    ChunkTaken {
+        /// The content.
+        file_id: FileId,
+        /// The chunk, counted from 0.
+        chunk: u32,
+    },
+    /// The chunk was written before a failed synchronisation, which may have dropped it: fetch it again.
+    #[error("chunk {chunk} of {file_id} was lost by a failed synchronisation: fetch it again")]
+    ChunkLost {
+        /// The content.
+        file_id: FileId,
+        /// The chunk, counted from 0.
+        chunk: u32,
+    },
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::NoSpace { needed: 0, available: 0 },
+            _ => Self::Index(error),
+        }
+    }
+}
+
+impl StoreError {
+    /// Wraps a failed system call; a full disk or quota becomes [`StoreError::NoSpace`].
+    pub(super) fn io(doing: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                let available = path.as_ref().parent().and_then(|dir| rustix::fs::statvfs(dir).ok());
+                let available = available.map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+                Self::NoSpace { needed: 0, available }
+            }
+            _ => Self::Io { doing, path: path.as_ref().to_path_buf(), source },
+        }
+    }
+}
+
+/// Why a received chunk was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum ChunkWriteError {
+    /// The bytes are not the chunk, or prove the manifest false.
+    #[error(transparent)]
+    Fault(#[from] ChunkFault),
+    /// This side failed; the sender is not to blame.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a manifest was not installed.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// The bytes are not the manifest, or it is proven false; see [`ManifestFault`] for whom that blames.
+    #[error(transparent)]
+    Manifest(ManifestFault),
+    /// This side failed; the sender is not to blame.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why content was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The chunk is not held here (any more).
+    #[error("chunk {chunk} of {file_id} is not held here")]
+    NotHeld {
+        /// The content.
+        file_id: FileId,
+        /// The chunk, counted from 0.
+        chunk: u32,
+    },
+    /// The stored bytes are not the chunk any more. It was quarantined: it counts as missing from now on.
+    #[error("chunk {chunk} of {file_id} has rotted on disk; it was quarantined and must be fetched again")]
+    Rotten {
+        /// The content.
+        file_id: FileId,
+        /// The chunk, counted from 0.
+        chunk: u32,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

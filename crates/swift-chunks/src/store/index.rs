@@ -1,0 +1,129 @@
+//! The SQLite index: which content, names and holds there are, and which chunks are durable.
+//!
+//! Everything here is one statement or one transaction; what must happen on disk before or after is decided
+//! by the callers.
+
+mod names;
+mod objects;
+
+pub(super) use names::{Due, NamePlan, OldVisible};
+pub(super) use objects::{ObjectRow, STATE_COMPLETE, STATE_FALSE, STATE_PARTIAL, STATE_SUSPECT};
+
+use std::path::Path;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::error::{OpenError, StoreError};
+
+/// The format of the index file, kept in `user_version`.
+const FORMAT: i64 = 1;
+
+/// Format 1.
+///
+/// `objects` has a row per content that a name, a hold or a download ever asked for. `pages` holds the bitmap
+/// of durable chunks of partial objects, 32,768 chunks a row. `visible` says what this store put into the
+/// files folder, `todo` which names there must be looked at again. `totals` is kept by triggers, so that the
+/// space in use is known without a walk.
+const SCHEMA: &str = "
+CREATE TABLE objects(
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    file_id BLOB NOT NULL,
+    manifest_hash BLOB NOT NULL,
+    len INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    chunks INTEGER NOT NULL,
+    held INTEGER NOT NULL DEFAULT 0,
+    has_manifest INTEGER NOT NULL DEFAULT 0,
+    mtime_ns INTEGER NOT NULL DEFAULT 0,
+    reserved INTEGER NOT NULL DEFAULT 0,
+    stored INTEGER NOT NULL DEFAULT 0,
+    wanted_height INTEGER,
+    trashed_ms INTEGER,
+    UNIQUE(file_id, manifest_hash, len)
+);
+CREATE INDEX objects_wanted ON objects(wanted_height, id) WHERE state = 0 AND wanted_height IS NOT NULL;
+CREATE INDEX objects_trash ON objects(trashed_ms, id) WHERE trashed_ms IS NOT NULL;
+CREATE INDEX objects_full ON objects(id) WHERE state = 0 AND held = chunks AND has_manifest = 1;
+CREATE INDEX objects_suspect ON objects(id) WHERE state = 2;
+CREATE INDEX objects_doomed ON objects(id) WHERE state = 4;
+CREATE TABLE pages(
+    object INTEGER NOT NULL,
+    page INTEGER NOT NULL,
+    bits BLOB NOT NULL,
+    PRIMARY KEY(object, page)
+) WITHOUT ROWID;
+CREATE TABLE names(name TEXT PRIMARY KEY, object INTEGER NOT NULL, height INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX names_by_object ON names(object, height);
+CREATE TABLE holds(key BLOB PRIMARY KEY, object INTEGER NOT NULL, payload BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX holds_by_object ON holds(object);
+CREATE TABLE visible(
+    name TEXT NOT NULL,
+    object INTEGER NOT NULL,
+    len INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    PRIMARY KEY(name, object, mtime_ns)
+) WITHOUT ROWID;
+CREATE TABLE todo(name TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE totals(reserved INTEGER NOT NULL, stored INTEGER NOT NULL, applied_height INTEGER);
+INSERT INTO totals VALUES(0, 0, NULL);
+CREATE TRIGGER objects_added AFTER INSERT ON objects BEGIN
+    UPDATE totals SET reserved = reserved + NEW.reserved, stored = stored + NEW.stored;
+END;
+CREATE TRIGGER objects_changed AFTER UPDATE OF reserved, stored ON objects BEGIN
+    UPDATE totals SET reserved = reserved + NEW.reserved - OLD.reserved, stored = stored + NEW.stored - OLD.stored;
+END;
+CREATE TRIGGER objects_gone AFTER DELETE ON objects BEGIN
+    UPDATE totals SET reserved = reserved - OLD.reserved, stored = stored - OLD.stored;
+END;
+";
+
+pub(super) struct Index {
+    connection: Connection,
+}
+
+impl Index {
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+        let mut connection = Connection::open(path).map_err(StoreError::from)?;
+        prepare(&mut connection, path)?;
+        Ok(Self { connection })
+    }
+
+    /// A transaction that takes the write lock at once and rolls back unless committed.
+    pub(super) fn begin(&mut self) -> Result<Transaction<'_>, StoreError> {
+        Ok(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
+    }
+
+    /// The connection, for single reads.
+    pub(super) fn read(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let sql = |error: rusqlite::Error| OpenError::Store(error.into());
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sql)?;
+    if found > FORMAT {
+        return Err(OpenError::NewerFormat { path: path.to_path_buf(), found, known: FORMAT });
+    }
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(sql)?;
+    // FULL makes every commit durable before it is acknowledged, not only consistent.
+    connection.pragma_update(None, "synchronous", "FULL").map_err(sql)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    if found == 0 {
+        let transaction = connection.transaction().map_err(sql)?;
+        transaction.execute_batch(SCHEMA).map_err(sql)?;
+        transaction.pragma_update(None, "user_version", FORMAT).map_err(sql)?;
+        transaction.commit().map_err(sql)?;
+    }
+    Ok(())
+}
+
+/// SQLite's integers are signed. Lengths, counts and times are far below 2^63; beyond it they stop there.
+pub(super) fn to_sql(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// See [`to_sql`]; the index never holds a negative number.
+pub(super) fn from_sql(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}

@@ -1,0 +1,374 @@
+//! Rows of content: state, durable chunks, space, use.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::{Index, from_sql, to_sql};
+use crate::chunk_set::{BitmapPage, ChunkSet};
+use crate::id::{FileId, ManifestHash};
+use crate::layout::ChunkLayout;
+use crate::manifest::manifest_len;
+use crate::store::content::ContentRef;
+use crate::store::error::StoreError;
+use crate::store::upload::Hold;
+
+/// Chunks may be missing; `pages` says which are durable.
+pub(in crate::store) const STATE_PARTIAL: i64 = 0;
+/// Every byte is there, in `objects/`.
+pub(in crate::store) const STATE_COMPLETE: i64 = 1;
+/// Was complete, then its file was changed from outside.
+pub(in crate::store) const STATE_SUSPECT: i64 = 2;
+/// Its manifest is proven false.
+pub(in crate::store) const STATE_FALSE: i64 = 3;
+/// Being deleted: only between two commits of one cleanup.
+const STATE_DOOMED: i64 = 4;
+
+const COLUMNS: &str =
+    "id, file_id, manifest_hash, len, state, held, has_manifest, mtime_ns, wanted_height, trashed_ms";
+
+#[derive(Clone, Debug)]
+pub(in crate::store) struct ObjectRow {
+    pub(in crate::store) id: i64,
+    pub(in crate::store) key: ContentRef,
+    pub(in crate::store) state: i64,
+    pub(in crate::store) held: u32,
+    pub(in crate::store) has_manifest: bool,
+    pub(in crate::store) mtime_ns: i64,
+    pub(in crate::store) wanted_height: Option<u64>,
+    pub(in crate::store) trashed_ms: Option<u64>,
+}
+
+impl ObjectRow {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let (len, wanted, trashed): (i64, Option<i64>, Option<i64>) = (row.get(3)?, row.get(8)?, row.get(9)?);
+        Ok(Self {
+            id: row.get(0)?,
+            key: ContentRef {
+                file_id: FileId::from_bytes(row.get(1)?),
+                manifest_hash: ManifestHash::from_bytes(row.get(2)?),
+                len: from_sql(len),
+            },
+            state: row.get(4)?,
+            held: row.get(5)?,
+            has_manifest: row.get(6)?,
+            mtime_ns: row.get(7)?,
+            wanted_height: wanted.map(from_sql),
+            trashed_ms: trashed.map(from_sql),
+        })
+    }
+}
+
+fn query(
+    connection: &Connection,
+    rest: &str,
+    params: impl rusqlite::Params,
+) -> Result<Vec<ObjectRow>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM objects {rest}"))?;
+    Ok(statement.query_map(params, ObjectRow::read)?.collect::<Result<_, _>>()?)
+}
+
+impl Index {
+    pub(in crate::store) fn by_key(
+        connection: &Connection,
+        key: &ContentRef,
+    ) -> Result<Option<ObjectRow>, StoreError> {
+        let params =
+            params![key.file_id.as_bytes(), key.manifest_hash.as_bytes(), to_sql(key.len), STATE_DOOMED];
+        let rest = "WHERE file_id = ? AND manifest_hash = ? AND len = ? AND state <> ?";
+        Ok(query(connection, rest, params)?.pop())
+    }
+
+    pub(in crate::store) fn by_id(connection: &Connection, id: i64) -> Result<Option<ObjectRow>, StoreError> {
+        Ok(query(connection, "WHERE id = ? AND state <> ?", params![id, STATE_DOOMED])?.pop())
+    }
+
+    /// The best row there is for a file: complete, else suspect, else what holds most.
+    pub(in crate::store) fn best(&self, file_id: FileId) -> Result<Option<ObjectRow>, StoreError> {
+        let rest = "WHERE file_id = ? AND state <> ?
+            ORDER BY state = 1 DESC, state = 2 DESC, state = 0 DESC, held DESC, id LIMIT 1";
+        Ok(query(self.read(), rest, params![file_id.as_bytes(), STATE_DOOMED])?.pop())
+    }
+
+    /// Finds or makes the row of a content. A file that is complete here under one manifest has no other:
+    /// a second one is false from the start.
+    pub(in crate::store) fn ensure(
+        connection: &Connection,
+        key: &ContentRef,
+    ) -> Result<ObjectRow, StoreError> {
+        if let Some(row) = Self::by_key(connection, key)? {
+            return Ok(row);
+        }
+        let layout = ChunkLayout::new(key.len)?;
+        let contradicted: bool = connection
+            .prepare_cached("SELECT EXISTS(SELECT 1 FROM objects WHERE file_id = ? AND state = 1)")?
+            .query_row([key.file_id.as_bytes()], |row| row.get(0))?;
+        let state = if contradicted { STATE_FALSE } else { STATE_PARTIAL };
+        connection
+            .prepare_cached(
+                "INSERT INTO objects(file_id, manifest_hash, len, state, chunks) VALUES(?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                key.file_id.as_bytes(),
+                key.manifest_hash.as_bytes(),
+                to_sql(key.len),
+                state,
+                layout.chunk_count()
+            ])?;
+        Self::by_key(connection, key)?.ok_or(StoreError::NotFound(key.file_id))
+    }
+
+    /// Every byte of the content is durable in `objects/`, with its manifest beside it.
+    pub(in crate::store) fn set_complete(
+        connection: &Connection,
+        id: i64,
+        key: &ContentRef,
+        mtime_ns: i64,
+    ) -> Result<(), StoreError> {
+        let layout = ChunkLayout::new(key.len)?;
+        let bytes = to_sql(key.len + manifest_len(layout));
+        connection
+            .prepare_cached(
+                "UPDATE objects SET state = 1, held = chunks, has_manifest = 1, mtime_ns = ?, reserved = ?,
+                 stored = ? WHERE id = ?",
+            )?
+            .execute(params![mtime_ns, bytes, bytes, id])?;
+        connection.prepare_cached("DELETE FROM pages WHERE object = ?")?.execute([id])?;
+        connection
+            .prepare_cached(
+                "UPDATE objects SET state = ? WHERE file_id = ? AND id <> ? AND state IN (0, 1, 2)",
+            )?
+            .execute(params![STATE_FALSE, key.file_id.as_bytes(), id])?;
+        Self::queue_names_of(connection, id)
+    }
+
+    /// Only some chunks count from now on. `pages` must be all pages that have a chunk.
+    pub(in crate::store) fn set_partial(
+        connection: &Connection,
+        id: i64,
+        held: &ChunkSet,
+        has_manifest: bool,
+    ) -> Result<(), StoreError> {
+        connection.prepare_cached("DELETE FROM pages WHERE object = ?")?.execute([id])?;
+        write_pages(connection, id, held.pages())?;
+        connection
+            .prepare_cached(
+                "UPDATE objects SET state = 0, held = ?, has_manifest = ?, stored = ? WHERE id = ?",
+            )?
+            .execute(params![held.len(), has_manifest, to_sql(held.byte_len()), id])?;
+        Self::queue_names_of(connection, id)
+    }
+
+    pub(in crate::store) fn set_state(
+        connection: &Connection,
+        id: i64,
+        state: i64,
+    ) -> Result<(), StoreError> {
+        connection.prepare_cached("UPDATE objects SET state = ? WHERE id = ?")?.execute([state, id])?;
+        Ok(())
+    }
+
+    pub(in crate::store) fn set_has_manifest(
+        connection: &Connection,
+        id: i64,
+        has_manifest: bool,
+    ) -> Result<(), StoreError> {
+        connection
+            .prepare_cached("UPDATE objects SET has_manifest = ? WHERE id = ?")?
+            .execute(params![has_manifest, id])?;
+        Ok(())
+    }
+
+    /// Sets aside the bytes of a content that will be downloaded.
+    pub(in crate::store) fn set_reserved(
+        connection: &Connection,
+        id: i64,
+        bytes: u64,
+    ) -> Result<(), StoreError> {
+        connection
+            .prepare_cached("UPDATE objects SET reserved = ? WHERE id = ?")?
+            .execute(params![to_sql(bytes), id])?;
+        Ok(())
+    }
+
+    pub(in crate::store) fn reserved_of(connection: &Connection, id: i64) -> Result<u64, StoreError> {
+        let mut statement = connection.prepare_cached("SELECT reserved FROM objects WHERE id = ?")?;
+        Ok(from_sql(statement.query_row([id], |row| row.get(0))?))
+    }
+
+    /// Claims chunks whose bytes are on disk already. Answers false, and changes nothing, if the content is
+    /// not partial any more.
+    pub(in crate::store) fn record_held(
+        &mut self,
+        id: i64,
+        held: &ChunkSet,
+        changed: impl Iterator<Item = BitmapPage>,
+    ) -> Result<bool, StoreError> {
+        let transaction = self.begin()?;
+        let is_partial = transaction
+            .prepare_cached("UPDATE objects SET held = ?, stored = ? WHERE id = ? AND state = 0")?
+            .execute(params![held.len(), to_sql(held.byte_len()), id])?
+            == 1;
+        if is_partial {
+            write_pages(&transaction, id, changed)?;
+            transaction.commit()?;
+        }
+        Ok(is_partial)
+    }
+
+    /// The durable chunks of a partial content.
+    pub(in crate::store) fn held_of(&self, id: i64, layout: ChunkLayout) -> Result<ChunkSet, StoreError> {
+        let mut held = ChunkSet::empty(layout);
+        let mut statement = self.read().prepare_cached("SELECT page, bits FROM pages WHERE object = ?")?;
+        let mut rows = statement.query([id])?;
+        while let Some(row) = rows.next()? {
+            held.load_page(row.get(0)?, row.get_ref(1)?.as_blob().unwrap_or_default());
+        }
+        Ok(held)
+    }
+
+    /// Bytes reserved in all, and how many of them are written.
+    pub(in crate::store) fn totals(&self) -> Result<(u64, u64), StoreError> {
+        let mut statement = self.read().prepare_cached("SELECT reserved, stored FROM totals")?;
+        Ok(statement.query_row([], |row| Ok((from_sql(row.get(0)?), from_sql(row.get(1)?))))?)
+    }
+
+    pub(in crate::store) fn trashed_bytes(&self) -> Result<u64, StoreError> {
+        let mut statement =
+            self.read().prepare_cached("SELECT total(stored) FROM objects WHERE trashed_ms IS NOT NULL")?;
+        let total: f64 = statement.query_row([], |row| row.get(0))?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a sum of byte counts")]
+        Ok(total as u64)
+    }
+
+    /// After its names or holds changed: what wants the content, and whether it belongs in the trash.
+    pub(in crate::store) fn refresh_use(
+        connection: &Connection,
+        id: i64,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        connection
+            .prepare_cached(
+                "UPDATE objects SET wanted_height = (SELECT min(height) FROM names WHERE object = ?1),
+                 trashed_ms = CASE WHEN EXISTS(SELECT 1 FROM names WHERE object = ?1)
+                     OR EXISTS(SELECT 1 FROM holds WHERE object = ?1) THEN NULL
+                     ELSE coalesce(trashed_ms, ?2) END
+                 WHERE id = ?1",
+            )?
+            .execute(params![id, to_sql(now_ms)])?;
+        Ok(())
+    }
+
+    pub(in crate::store) fn wanted(
+        &self,
+        after: (i64, i64),
+        limit: usize,
+    ) -> Result<Vec<ObjectRow>, StoreError> {
+        let rest = "WHERE state = 0 AND wanted_height IS NOT NULL AND (wanted_height, id) > (?, ?)
+            ORDER BY wanted_height, id LIMIT ?";
+        query(self.read(), rest, params![after.0, after.1, to_sql(limit as u64)])
+    }
+
+    pub(in crate::store) fn suspects(&self, limit: usize) -> Result<Vec<ObjectRow>, StoreError> {
+        query(self.read(), "WHERE state = 2 ORDER BY id LIMIT ?", [to_sql(limit as u64)])
+    }
+
+    pub(in crate::store) fn objects_after(
+        &self,
+        after: Option<FileId>,
+        limit: usize,
+    ) -> Result<Vec<ObjectRow>, StoreError> {
+        let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
+        let rest = "WHERE file_id > ? AND state <> ? ORDER BY file_id, id LIMIT ?";
+        query(self.read(), rest, params![after, STATE_DOOMED, to_sql(limit as u64)])
+    }
+
+    /// Partial rows that lack nothing: the crash came between the last bitmap and the rename.
+    pub(in crate::store) fn finished_but_unnamed(&self) -> Result<Vec<ObjectRow>, StoreError> {
+        query(self.read(), "WHERE state = 0 AND held = chunks AND has_manifest = 1", [])
+    }
+
+    pub(in crate::store) fn doomed(&self) -> Result<Vec<ObjectRow>, StoreError> {
+        query(self.read(), "WHERE state = 4", [])
+    }
+
+    pub(in crate::store) fn trash_before(
+        &self,
+        cutoff_ms: u64,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<ObjectRow>, StoreError> {
+        let rest = "WHERE trashed_ms IS NOT NULL AND trashed_ms <= ? AND state <> ? AND id > ?
+            ORDER BY id LIMIT ?";
+        query(self.read(), rest, params![to_sql(cutoff_ms), STATE_DOOMED, after, to_sql(limit as u64)])
+    }
+
+    pub(in crate::store) fn doom(&mut self, ids: &[i64]) -> Result<(), StoreError> {
+        let transaction = self.begin()?;
+        for &id in ids {
+            Self::set_state(&transaction, id, STATE_DOOMED)?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    pub(in crate::store) fn forget(&mut self, ids: &[i64]) -> Result<(), StoreError> {
+        let transaction = self.begin()?;
+        for &id in ids {
+            transaction.prepare_cached("DELETE FROM pages WHERE object = ?")?.execute([id])?;
+            transaction.prepare_cached("DELETE FROM objects WHERE id = ?")?.execute([id])?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    pub(in crate::store) fn put_hold(
+        connection: &Connection,
+        key: &[u8],
+        object: i64,
+        payload: &[u8],
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        let old = Self::hold_object(connection, key)?;
+        connection
+            .prepare_cached("INSERT OR REPLACE INTO holds(key, object, payload) VALUES(?, ?, ?)")?
+            .execute(params![key, object, payload])?;
+        if let Some(old) = old.filter(|&old| old != object) {
+            Self::refresh_use(connection, old, now_ms)?;
+        }
+        Self::refresh_use(connection, object, now_ms)
+    }
+
+    pub(in crate::store) fn release_hold(&mut self, key: &[u8], now_ms: u64) -> Result<bool, StoreError> {
+        let transaction = self.begin()?;
+        let Some(object) = Self::hold_object(&transaction, key)? else { return Ok(false) };
+        transaction.prepare_cached("DELETE FROM holds WHERE key = ?")?.execute([key])?;
+        Self::refresh_use(&transaction, object, now_ms)?;
+        transaction.commit()?;
+        Ok(true)
+    }
+
+    pub(in crate::store) fn holds(&self) -> Result<Vec<(FileId, Hold)>, StoreError> {
+        let mut statement = self.read().prepare_cached(
+            "SELECT objects.file_id, key, payload FROM holds JOIN objects ON objects.id = object ORDER BY key",
+        )?;
+        let rows = statement.query_map([], |row| {
+            Ok((FileId::from_bytes(row.get(0)?), Hold { key: row.get(1)?, payload: row.get(2)? }))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn hold_object(connection: &Connection, key: &[u8]) -> Result<Option<i64>, StoreError> {
+        let mut statement = connection.prepare_cached("SELECT object FROM holds WHERE key = ?")?;
+        Ok(statement.query_row([key], |row| row.get(0)).optional()?)
+    }
+}
+
+fn write_pages(
+    connection: &Connection,
+    id: i64,
+    pages: impl Iterator<Item = BitmapPage>,
+) -> Result<(), StoreError> {
+    let mut statement =
+        connection.prepare_cached("INSERT OR REPLACE INTO pages(object, page, bits) VALUES(?, ?, ?)")?;
+    for update in pages {
+        statement.execute(params![id, update.page, update.bits])?;
+    }
+    Ok(())
+}

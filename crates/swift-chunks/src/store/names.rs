@@ -1,0 +1,379 @@
+//! What the ledger says is live, and making the files folder show it.
+
+use std::os::fd::OwnedFd;
+
+use super::content::ContentRef;
+use super::error::StoreError;
+use super::folder::{Folder, FolderError, SafeName, Seen};
+use super::index::{Due, Index, NamePlan, OldVisible, STATE_COMPLETE};
+use super::{Core, Store};
+use crate::id::{FileId, ManifestHash};
+
+/// Names that are looked at in one go.
+const BATCH: usize = 256;
+
+/// A change of the ledger's live names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NameChange {
+    /// The name now means this content, whatever it meant before.
+    Put {
+        /// A relative path.
+        name: String,
+        /// BLAKE3 of the content.
+        file_id: FileId,
+        /// SHA-256 of its manifest.
+        manifest_hash: ManifestHash,
+        /// Bytes in it.
+        len: u64,
+    },
+    /// The name means nothing any more.
+    Remove {
+        /// A relative path.
+        name: String,
+    },
+}
+
+/// A live name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameInfo {
+    /// A relative path.
+    pub name: String,
+    /// What it means.
+    pub content: ContentRef,
+    /// The height at which it came to mean that.
+    pub height: u64,
+    /// Whether the content is complete here.
+    pub is_complete: bool,
+}
+
+/// What happened in the files folder.
+#[derive(Debug, Default)]
+pub struct VisibleChanges {
+    /// Names whose files appeared or were replaced.
+    pub shown: Vec<String>,
+    /// Names whose files were taken away.
+    pub removed: Vec<String>,
+    /// Files that somebody had changed, and where they are now.
+    pub kept: Vec<KeptEdit>,
+    /// Names whose files could not be brought in line; tried again at the next start and by
+    /// [`Store::retry_visible`].
+    pub problems: Vec<VisibleProblem>,
+}
+
+/// A user's file that stood under a name of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptEdit {
+    /// The name.
+    pub name: String,
+    /// The name it has now.
+    pub kept_as: String,
+}
+
+/// A name whose file could not be brought in line with the ledger.
+#[derive(Debug)]
+pub struct VisibleProblem {
+    /// The name.
+    pub name: String,
+    /// Why.
+    pub error: FolderError,
+}
+
+impl Store {
+    /// Applies a block's changes of names, in one commit with its height, and brings the files folder in
+    /// line. A height that was applied already changes nothing, so a caller may repeat after a crash. Content
+    /// that nothing uses any more goes to the trash.
+    ///
+    /// What goes wrong in the files folder is no error: the ledger has decided; see
+    /// [`VisibleChanges::problems`].
+    pub fn apply(
+        &self,
+        height: u64,
+        changes: &[NameChange],
+        now_ms: u64,
+    ) -> Result<VisibleChanges, StoreError> {
+        for change in changes {
+            let (NameChange::Put { name, .. } | NameChange::Remove { name }) = change;
+            SafeName::parse(name)?;
+        }
+        self.core.note_time(now_ms);
+        let mut folder = self.core.folder();
+        {
+            let mut index = self.core.index();
+            if index.applied_height()?.is_some_and(|applied| height <= applied) {
+                return Ok(VisibleChanges::default());
+            }
+            let transaction = index.begin()?;
+            let mut touched = Vec::new();
+            for change in changes {
+                match change {
+                    NameChange::Put { name, file_id, manifest_hash, len } => {
+                        let key = ContentRef { file_id: *file_id, manifest_hash: *manifest_hash, len: *len };
+                        let row = Index::ensure(&transaction, &key)?;
+                        touched.push(row.id);
+                        touched.extend(Index::put_name(&transaction, name, row.id, height)?);
+                    }
+                    NameChange::Remove { name } => touched.extend(Index::remove_name(&transaction, name)?),
+                }
+            }
+            for id in touched {
+                Index::refresh_use(&transaction, id, now_ms)?;
+            }
+            Index::set_applied_height(&transaction, height)?;
+            transaction.commit()?;
+        }
+        // Removals first: a name may have been freed for another that needs a folder in its place.
+        let (mut names, mut puts) = (Vec::new(), Vec::new());
+        for change in changes {
+            match change {
+                NameChange::Put { name, .. } => puts.push(name.clone()),
+                NameChange::Remove { name } => names.push(name.clone()),
+            }
+        }
+        names.append(&mut puts);
+        self.core.show(&mut folder, names, now_ms)
+    }
+
+    /// The height of the last block that was applied.
+    pub fn applied_height(&self) -> Result<Option<u64>, StoreError> {
+        self.core.index().applied_height()
+    }
+
+    /// Up to `limit` live names in order, after the name `after`.
+    pub fn list_names(&self, after: Option<&str>, limit: usize) -> Result<Vec<NameInfo>, StoreError> {
+        self.core.index().names_after(after.unwrap_or(""), limit)
+    }
+
+    /// Looks at what stands under one name: a file that somebody changed is kept as `NAME.local-TIME`, and
+    /// the true file comes back. If the change went through a hard link into the object itself, that is
+    /// verified first, which reads all of it.
+    pub fn check_visible(&self, name: &str, now_ms: u64) -> Result<VisibleChanges, StoreError> {
+        SafeName::parse(name)?;
+        self.core.note_time(now_ms);
+        let mut changes = self.core.show(&mut self.core.folder(), vec![name.to_owned()], now_ms)?;
+        let plan = self.core.index().name_plan(name)?;
+        let Some(object) = plan.object else { return Ok(changes) };
+        let row = Index::by_id(self.core.index().read(), object)?;
+        if let Some(row) = row.filter(|row| row.state == super::STATE_SUSPECT) {
+            self.verify(row.key.file_id, |_| {})?;
+            changes.append(self.core.show(&mut self.core.folder(), vec![name.to_owned()], now_ms)?);
+        }
+        Ok(changes)
+    }
+
+    /// Tries again whatever is not in line in the files folder: after a start, and after problems.
+    pub fn retry_visible(&self, now_ms: u64) -> Result<VisibleChanges, StoreError> {
+        self.core.note_time(now_ms);
+        let mut changes = VisibleChanges::default();
+        let mut after = String::new();
+        loop {
+            let mut folder = self.core.folder();
+            let names = self.core.index().queued_names(&after, BATCH)?;
+            let Some(last) = names.last() else { return Ok(changes) };
+            after.clone_from(last);
+            changes.append(self.core.show(&mut folder, names, now_ms)?);
+        }
+    }
+}
+
+impl VisibleChanges {
+    fn append(&mut self, mut later: Self) {
+        self.shown.append(&mut later.shown);
+        self.removed.append(&mut later.removed);
+        self.kept.append(&mut later.kept);
+        self.problems.append(&mut later.problems);
+    }
+}
+
+impl Core {
+    /// The live names of a content.
+    pub(super) fn names_of(&self, key: &ContentRef) -> Result<Vec<String>, StoreError> {
+        let index = self.index();
+        match Index::by_key(index.read(), key)? {
+            Some(row) => index.names_of(row.id),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Brings the files under these names in line with the ledger. The folder's lock keeps everybody else
+    /// from changing what is due meanwhile.
+    pub(super) fn show(
+        &self,
+        folder: &mut Folder,
+        names: Vec<String>,
+        now_ms: u64,
+    ) -> Result<VisibleChanges, StoreError> {
+        let mut changes = VisibleChanges::default();
+        let mut settled = Vec::new();
+        for name in names {
+            let safe = SafeName::parse(&name)?;
+            match self.show_one(folder, &safe, &name, now_ms, &mut changes) {
+                Ok(Outcome::Settled(stands)) => settled.push((name, stands)),
+                Ok(Outcome::Undecided) => {}
+                Err(ShowError::Folder(error)) => changes.problems.push(VisibleProblem { name, error }),
+                Err(ShowError::Store(error)) => return Err(error),
+            }
+        }
+        if !settled.is_empty() {
+            self.index().settle_names(&settled)?;
+        }
+        Ok(changes)
+    }
+
+    fn show_one(
+        &self,
+        folder: &mut Folder,
+        safe: &SafeName<'_>,
+        name: &str,
+        now_ms: u64,
+        changes: &mut VisibleChanges,
+    ) -> Result<Outcome, ShowError> {
+        let plan = self.index().name_plan(name)?;
+        let parent = folder.parent(safe)?;
+        let stands = match &parent {
+            Some(parent) => folder.look(parent, safe)?.map(|seen| (parent, Stands::judge(&plan, &seen))),
+            None => None,
+        };
+        match (plan.due, stands) {
+            (Some(due), Some((_, Stands::Ours(ours)))) if ours.object == due.object => {
+                Ok(Outcome::Settled(Some(ours)))
+            }
+            (Some(due), stands) => {
+                let aside = match stands {
+                    Some((parent, Stands::Foreign)) => Some(parent),
+                    _ => None,
+                };
+                self.replace(folder, safe, name, &plan, &due, aside, now_ms, changes)
+            }
+            // Live, but not complete here: an older version stays until the new one is there, but content
+            // that is no longer sound does not.
+            (None, Some((_, Stands::Ours(ours)))) if plan.object.is_some_and(|live| live != ours.object) => {
+                Ok(Outcome::Settled(Some(ours)))
+            }
+            (None, Some((parent, Stands::Ours(_)))) => {
+                folder.remove(parent, safe)?;
+                changes.removed.push(name.to_owned());
+                Ok(Outcome::Settled(None))
+            }
+            // Somebody changed it, and the true content is on its way: decided when it is there.
+            (None, Some((_, Stands::Foreign))) if plan.object.is_some() && !plan.ours.is_empty() => {
+                self.note_edits(&plan)?;
+                Ok(Outcome::Undecided)
+            }
+            (None, Some((parent, Stands::Foreign))) if !plan.ours.is_empty() => {
+                self.note_edits(&plan)?;
+                self.keep_edit(folder, parent, safe, name, now_ms, changes)?;
+                Ok(Outcome::Settled(None))
+            }
+            // Nothing of ours ever stood here: what does is none of our business.
+            (None, _) => Ok(Outcome::Settled(None)),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one step of `show_one`, split off to be readable")]
+    fn replace(
+        &self,
+        folder: &mut Folder,
+        safe: &SafeName<'_>,
+        name: &str,
+        plan: &NamePlan,
+        due: &Due,
+        aside: Option<&OwnedFd>,
+        now_ms: u64,
+        changes: &mut VisibleChanges,
+    ) -> Result<Outcome, ShowError> {
+        if aside.is_some() {
+            self.note_edits(plan)?;
+        }
+        // Only sound content is shown: an edit may have gone through a hard link into the object.
+        let object = {
+            let mut index = self.index();
+            let row = Index::by_id(index.read(), due.object)?.filter(|row| row.state == STATE_COMPLETE);
+            match row {
+                Some(row) => self.open_complete(&mut index, &row)?,
+                None => None,
+            }
+        };
+        // Suspect: `Store::verify` decides, and comes back here.
+        let Some(object) = object else { return Ok(Outcome::Undecided) };
+        if let Some(parent) = aside {
+            self.keep_edit(folder, parent, safe, name, now_ms, changes)?;
+        }
+        let parent = folder.make_parent(safe)?;
+        let ready = folder.prepare(&object, &due.file_id.to_string(), due.mtime_ns, safe)?;
+        // Noted before the rename, so that after a crash the file is known to be ours.
+        self.index().intend_visible(name, due)?;
+        folder.place(&ready, &parent, safe)?;
+        changes.shown.push(name.to_owned());
+        let stands = OldVisible { object: due.object, len: due.len, mtime_ns: due.mtime_ns };
+        Ok(Outcome::Settled(Some(stands)))
+    }
+
+    fn keep_edit(
+        &self,
+        folder: &Folder,
+        parent: &OwnedFd,
+        safe: &SafeName<'_>,
+        name: &str,
+        now_ms: u64,
+        changes: &mut VisibleChanges,
+    ) -> Result<(), ShowError> {
+        let kept_as = folder.set_aside(parent, safe, now_ms)?;
+        changes.kept.push(KeptEdit { name: name.to_owned(), kept_as });
+        Ok(())
+    }
+
+    /// A file of ours was changed: if it shares its bytes with the object, that is suspect now.
+    fn note_edits(&self, plan: &NamePlan) -> Result<(), StoreError> {
+        let mut index = self.index();
+        for ours in &plan.ours {
+            let row = Index::by_id(index.read(), ours.object)?.filter(|row| row.state == STATE_COMPLETE);
+            if let Some(row) = row {
+                self.open_complete(&mut index, &row)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whose file stands under a name.
+enum Stands {
+    Ours(OldVisible),
+    Foreign,
+}
+
+impl Stands {
+    /// A file is ours if it has the length and the time of one we put there. Inode numbers do not count: they
+    /// change when a data folder is restored from a backup.
+    fn judge(plan: &NamePlan, seen: &Seen) -> Self {
+        let is_it =
+            |ours: &&OldVisible| seen.is_file && seen.len == ours.len && seen.mtime_ns == ours.mtime_ns;
+        // Of two that look alike the due one: an empty file is like any other of the same moment.
+        let due = plan.due.map(|due| due.object);
+        let found = plan.ours.iter().filter(is_it).max_by_key(|ours| Some(ours.object) == due);
+        found.map_or(Self::Foreign, |ours| Self::Ours(*ours))
+    }
+}
+
+enum Outcome {
+    /// This is what of ours stands under the name now.
+    Settled(Option<OldVisible>),
+    /// The name must be looked at again.
+    Undecided,
+}
+
+enum ShowError {
+    Folder(FolderError),
+    Store(StoreError),
+}
+
+impl From<FolderError> for ShowError {
+    fn from(error: FolderError) -> Self {
+        Self::Folder(error)
+    }
+}
+
+impl From<StoreError> for ShowError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}

@@ -1,0 +1,226 @@
+//! Opening a store: locks, leftovers, and how a content's files are found again.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::content::{Content, Held, Live, mtime_ns};
+use super::error::{OpenError, StoreError};
+use super::folder::Folder;
+use super::index::{Index, ObjectRow, STATE_COMPLETE, STATE_PARTIAL, STATE_SUSPECT};
+use super::paths::{Paths, open_if_there, remove_if_there, rename_durably};
+use super::space::UploadSpace;
+use super::{Core, Store};
+use crate::chunk_set::ChunkSet;
+use crate::id::FileId;
+use crate::layout::ChunkLayout;
+
+/// Free bytes that the store leaves on the disk unless told otherwise.
+pub const FREE_FLOOR_BYTES: u64 = 256 * 1024 * 1024;
+
+/// How long the trash keeps content unless told otherwise.
+pub const TRASH_KEEP: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Where a store is and how much it may take.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// The store's own directory.
+    pub content_dir: PathBuf,
+    /// The folder in which people find their files.
+    pub files_dir: PathBuf,
+    /// The most bytes of content and manifests to hold.
+    pub quota_bytes: Option<u64>,
+    /// Free bytes to leave on the disk.
+    pub free_floor_bytes: u64,
+    /// How long the trash keeps content.
+    pub trash_keep: Duration,
+}
+
+impl StoreOptions {
+    /// The usual places and limits in one data folder.
+    pub fn in_dir(data_dir: impl Into<PathBuf>) -> Self {
+        let data_dir = data_dir.into();
+        Self {
+            content_dir: data_dir.join("content"),
+            files_dir: data_dir.join("files"),
+            quota_bytes: None,
+            free_floor_bytes: FREE_FLOOR_BYTES,
+            trash_keep: TRASH_KEEP,
+        }
+    }
+}
+
+impl Store {
+    /// Opens a store, which is made if there is none. Takes no longer for a big store than for a small one:
+    /// nothing is hashed and nothing is walked but what a crash left over.
+    pub fn open(options: StoreOptions) -> Result<Self, OpenError> {
+        let content_dir = &options.content_dir;
+        fs::create_dir_all(content_dir).map_err(StoreError::io("create", content_dir))?;
+        let lock = lock(&options)?;
+        let paths = Paths::prepare(content_dir)?;
+        let index = Index::open(&paths.index())?;
+        let folder = Folder::open(&options.files_dir, &paths.objects())?;
+        let core = Core {
+            options,
+            paths,
+            folder: Mutex::new(folder),
+            index: Mutex::new(index),
+            contents: Mutex::new(HashMap::new()),
+            uploads: UploadSpace::default(),
+            upload_count: AtomicU64::new(0),
+            latest_ms: AtomicU64::new(0),
+            _lock: lock,
+        };
+        core.clear_uploads()?;
+        core.finish_expiry()?;
+        core.finish_downloads()?;
+        Ok(Self { core: Arc::new(core) })
+    }
+}
+
+fn lock(options: &StoreOptions) -> Result<File, OpenError> {
+    let path = options.content_dir.join("lock");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(StoreError::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(OpenError::InUse { path: options.content_dir.clone() }),
+        Err(fs::TryLockError::Error(error)) => Err(StoreError::io("lock", &path)(error).into()),
+    }
+}
+
+impl Core {
+    /// Removes what uploads left over. An object that was renamed into place but never recorded is named by
+    /// its marker.
+    fn clear_uploads(&self) -> Result<(), StoreError> {
+        let dir = self.paths.uploads();
+        for entry in fs::read_dir(&dir).map_err(StoreError::io("list", &dir))? {
+            let path = entry.map_err(StoreError::io("list", &dir))?.path();
+            let marked = path.extension().is_some_and(|extension| extension == "adopting");
+            let file_id = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+            if let Some(file_id) = file_id.filter(|_| marked)
+                && !self.owns_object_file(&self.index(), file_id)?
+            {
+                remove_if_there(&self.paths.object(file_id))?;
+            }
+            remove_if_there(&path)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn owns_object_file(&self, index: &Index, file_id: FileId) -> Result<bool, StoreError> {
+        Ok(index.best(file_id)?.is_some_and(|row| row.state == STATE_COMPLETE || row.state == STATE_SUSPECT))
+    }
+
+    /// Completes the downloads that had every chunk when the crash came.
+    fn finish_downloads(&self) -> Result<(), StoreError> {
+        let rows = self.index().finished_but_unnamed()?;
+        for row in rows {
+            let content = self.content(&mut self.index(), &row)?;
+            if content.held().is_full() && content.live().data.is_some() {
+                self.complete_part(&content)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The shared state of a row's content. What the disk has lost or somebody has changed since the row was
+    /// written is noticed here, before anything is claimed.
+    pub(super) fn content(&self, index: &mut Index, row: &ObjectRow) -> Result<Arc<Content>, StoreError> {
+        if let Some(content) = self.in_use(row.id) {
+            return Ok(content);
+        }
+        let content = Arc::new(Content::new(row.id, row.key, self.load(index, row)?)?);
+        let mut contents = self.contents();
+        if contents.len() >= 64 && contents.len().is_power_of_two() {
+            contents.retain(|_, content| content.strong_count() > 0);
+        }
+        contents.insert(row.id, Arc::downgrade(&content));
+        Ok(content)
+    }
+
+    fn load(&self, index: &mut Index, row: &ObjectRow) -> Result<Live, StoreError> {
+        let layout = ChunkLayout::new(row.key.len)?;
+        let nothing = || Held::Some(ChunkSet::empty(layout));
+        let mut manifest = None;
+        if row.has_manifest {
+            let path = self.paths.manifest_of(row);
+            manifest = open_if_there(OpenOptions::new().read(true), &path)?.map(Arc::new);
+        }
+        let (data, held) = match row.state {
+            STATE_COMPLETE => match self.open_complete(index, row)? {
+                Some(file) => (Some(file), Held::All),
+                None => (None, nothing()),
+            },
+            STATE_PARTIAL if row.held > 0 => match self.open_part(index, row)? {
+                Some(file) => (Some(file), Held::Some(index.held_of(row.id, layout)?)),
+                None => {
+                    lose_everything(index, row)?;
+                    (None, nothing())
+                }
+            },
+            _ => (None, nothing()),
+        };
+        Ok(Live { data: data.map(Arc::new), manifest, held })
+    }
+
+    /// The file of a complete object if it is still the one that was completed.
+    pub(super) fn open_complete(
+        &self,
+        index: &mut Index,
+        row: &ObjectRow,
+    ) -> Result<Option<File>, StoreError> {
+        let path = self.paths.object(row.key.file_id);
+        let Some(file) = open_if_there(OpenOptions::new().read(true), &path)? else {
+            lose_everything(index, row)?;
+            return Ok(None);
+        };
+        let metadata = file.metadata().map_err(StoreError::io("examine", &path))?;
+        if metadata.len() == row.key.len && mtime_ns(&metadata) == row.mtime_ns {
+            return Ok(Some(file));
+        }
+        let transaction = index.begin()?;
+        Index::set_state(&transaction, row.id, STATE_SUSPECT)?;
+        transaction.commit()?;
+        if let Some(content) = self.in_use(row.id) {
+            content.live_mut().held = Held::Some(ChunkSet::empty(content.layout));
+        }
+        Ok(None)
+    }
+
+    /// The file of a partial object. After a crash in the middle of a rename it may still, or already, be
+    /// under the name of the complete one.
+    fn open_part(&self, index: &Index, row: &ObjectRow) -> Result<Option<File>, StoreError> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        let part = self.paths.part_of(row);
+        if let Some(file) = open_if_there(&options, &part)? {
+            return Ok(Some(file));
+        }
+        let object = self.paths.object(row.key.file_id);
+        if self.owns_object_file(index, row.key.file_id)? || !object.exists() {
+            return Ok(None);
+        }
+        make_writable(&object)?;
+        rename_durably(&object, &part)?;
+        open_if_there(&options, &part)
+    }
+}
+
+fn lose_everything(index: &mut Index, row: &ObjectRow) -> Result<(), StoreError> {
+    let transaction = index.begin()?;
+    let nothing = ChunkSet::empty(ChunkLayout::new(row.key.len)?);
+    Index::set_partial(&transaction, row.id, &nothing, row.has_manifest)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Objects are read-only so that a hard link in the files folder is, too; a part is written to.
+pub(super) fn make_writable(path: &std::path::Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
+        .map_err(StoreError::io("make writable", path))
+}

@@ -1,0 +1,374 @@
+//! Reading content again to see whether the disk still has it, and saving what is left when it has not.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::sync::Arc;
+
+use super::content::{Content, Held, mtime_ns};
+use super::error::StoreError;
+use super::index::{Index, STATE_COMPLETE, STATE_FALSE, STATE_PARTIAL, STATE_SUSPECT};
+use super::open::make_writable;
+use super::paths::{open_if_there, remove_if_there, rename_durably, sync_dir};
+use super::upload::seal_manifest;
+use super::{Core, Store};
+use crate::chunk_set::ChunkSet;
+use crate::content_hasher::ContentHasher;
+use crate::digest::{Subtree, SubtreeHasher};
+use crate::id::FileId;
+use crate::layout::{CHUNK_LEN, ChunkIndex};
+use crate::manifest::{HEADER_LEN, encode_entry};
+
+/// Bytes read at once.
+const BLOCK_LEN: usize = 256 * 1024;
+
+/// What a verification found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Chunks that were read.
+    pub checked: u32,
+    /// Chunks that had rotted or were changed; they count as missing now.
+    pub bad: Vec<ChunkIndex>,
+    /// The manifest had rotted. If the content is complete it was made again; else it must be fetched again.
+    pub manifest_rotted: bool,
+}
+
+impl Store {
+    /// Reads every held chunk of a content again and quarantines those that are not what they should be: the
+    /// content is then partial, its files leave the files folder, and [`Store::wanted`] names it again. An
+    /// object that was changed from outside is taken back as far as it is sound.
+    ///
+    /// `progress` gets the bytes read so far, at most every 4 MiB; a caller that scrubs in the background
+    /// sleeps there.
+    pub fn verify(&self, file_id: FileId, mut progress: impl FnMut(u64)) -> Result<VerifyReport, StoreError> {
+        let core = &self.core;
+        let (content, state) = {
+            let mut index = core.index();
+            let row = index.best(file_id)?.ok_or(StoreError::NotFound(file_id))?;
+            let content = core.content(&mut index, &row)?;
+            // Loading looks at the file, which may have changed the state.
+            let row = Index::by_id(index.read(), row.id)?.ok_or(StoreError::NotFound(file_id))?;
+            (content, row.state)
+        };
+        match state {
+            STATE_FALSE => Err(StoreError::ManifestFalse(file_id)),
+            STATE_SUSPECT => {
+                let report = core.take_back(&content, &mut progress)?;
+                core.show_names_of(&content)?;
+                Ok(report)
+            }
+            _ => core.verify_in_place(&content, &mut progress),
+        }
+    }
+}
+
+impl Core {
+    /// Takes chunks out of what is claimed. A complete object becomes partial, and is repaired where it is
+    /// once its files have left the files folder.
+    pub(super) fn quarantine(&self, content: &Content, bad: &[ChunkIndex]) -> Result<(), StoreError> {
+        let mut folder = self.folder();
+        {
+            let mut index = self.index();
+            let Some(row) = Index::by_id(index.read(), content.id)? else { return Ok(()) };
+            let mut held = content.held();
+            for &chunk in bad {
+                held.remove(chunk);
+            }
+            match row.state {
+                STATE_COMPLETE => self.reopen_as_part(&mut index, content, held)?,
+                STATE_PARTIAL => {
+                    let transaction = index.begin()?;
+                    Index::set_partial(&transaction, content.id, &held, row.has_manifest)?;
+                    transaction.commit()?;
+                    content.live_mut().held = Held::Some(held);
+                }
+                _ => return Ok(()),
+            }
+        }
+        let names = self.names_of(&content.key)?;
+        self.show(&mut folder, names, self.latest_ms())?;
+        Ok(())
+    }
+
+    /// Makes a complete or suspect object's own file the part that is downloaded into.
+    fn reopen_as_part(&self, index: &mut Index, content: &Content, held: ChunkSet) -> Result<(), StoreError> {
+        let object = self.paths.object(content.key.file_id);
+        let part = self.paths.part(content.key.file_id, content.id);
+        // An older part would be taken for this one after a crash between the commit and the rename.
+        remove_if_there(&part)?;
+        if let Some(dir) = part.parent() {
+            sync_dir(dir)?;
+        }
+        make_writable(&object)?;
+        let file = OpenOptions::new().read(true).write(true).open(&object);
+        let file = file.map_err(StoreError::io("open", &object))?;
+        // Even to the same length this would change the time, by which files in the folder are known as ours.
+        if file.metadata().map_err(StoreError::io("examine", &object))?.len() != content.key.len {
+            file.set_len(content.key.len).map_err(StoreError::io("set the length of", &object))?;
+        }
+        file.sync_all().map_err(StoreError::io("synchronise", &object))?;
+
+        let transaction = index.begin()?;
+        Index::set_partial(&transaction, content.id, &held, content.live().manifest.is_some())?;
+        transaction.commit()?;
+        {
+            let mut live = content.live_mut();
+            live.held = Held::Some(held);
+            live.data = Some(Arc::new(file));
+        }
+        rename_durably(&object, &part)
+    }
+
+    fn verify_in_place(
+        &self,
+        content: &Content,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<VerifyReport, StoreError> {
+        let data = content.live().data.clone();
+        let Some(data) = data else {
+            return Ok(VerifyReport { checked: 0, bad: Vec::new(), manifest_rotted: false });
+        };
+        let manifest_rotted = !content.manifest_is_sound()?;
+        if manifest_rotted {
+            if !content.is_complete() {
+                self.drop_manifest(content)?;
+                return Ok(VerifyReport { checked: 0, bad: Vec::new(), manifest_rotted });
+            }
+            if !self.remake_manifest(content, &data, progress)? {
+                // Without a manifest nobody can say which chunks are sound.
+                self.drop_manifest(content)?;
+                let bad: Vec<_> = content.layout.chunks().collect();
+                self.quarantine(content, &bad)?;
+                return Ok(VerifyReport { checked: content.layout.chunk_count(), bad, manifest_rotted });
+            }
+            return Ok(VerifyReport {
+                checked: content.layout.chunk_count(),
+                bad: Vec::new(),
+                manifest_rotted,
+            });
+        }
+        let (checked, bad) = find_bad(content, &data, &content.held(), progress)?;
+        if !bad.is_empty() {
+            self.quarantine(content, &bad)?;
+        }
+        Ok(VerifyReport { checked, bad, manifest_rotted })
+    }
+
+    /// Decides about an object whose file was changed from outside.
+    fn take_back(
+        &self,
+        content: &Content,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<VerifyReport, StoreError> {
+        let key = &content.key;
+        let path = self.paths.object(key.file_id);
+        let all = ChunkSet::full(content.layout);
+        let Some(data) = open_if_there(OpenOptions::new().read(true), &path)? else {
+            self.lose(content)?;
+            let bad = content.layout.chunks().collect();
+            return Ok(VerifyReport { checked: 0, bad, manifest_rotted: false });
+        };
+        let before = data.metadata().map_err(StoreError::io("examine", &path))?;
+
+        let manifest_rotted = !content.manifest_is_sound()?;
+        let (checked, bad) = if manifest_rotted {
+            let is_sound = before.len() == key.len && self.remake_manifest(content, &data, progress)?;
+            let bad = if is_sound { Vec::new() } else { all.iter().collect() };
+            (all.len(), bad)
+        } else {
+            find_bad(content, &data, &all, progress)?
+        };
+
+        let _folder = self.folder();
+        let after = data.metadata().map_err(StoreError::io("examine", &path))?;
+        if mtime_ns(&after) != mtime_ns(&before) || after.len() != before.len() {
+            // Still being changed; the next verification sees more.
+            return Err(StoreError::Suspect(key.file_id));
+        }
+        let mut held = all;
+        for &chunk in &bad {
+            held.remove(chunk);
+        }
+        if held.is_full() && after.len() == key.len {
+            self.restore(content, data, mtime_ns(&after))?;
+        } else if after.nlink() > 1 {
+            self.copy_sound_chunks(content, &data, held)?;
+        } else {
+            self.reopen_as_part(&mut self.index(), content, held)?;
+        }
+        Ok(VerifyReport { checked, bad, manifest_rotted })
+    }
+
+    /// Only the time was changed: the object counts again, under its new time.
+    fn restore(&self, content: &Content, data: File, mtime_ns: i64) -> Result<(), StoreError> {
+        let mut index = self.index();
+        let transaction = index.begin()?;
+        Index::set_complete(&transaction, content.id, &content.key, mtime_ns)?;
+        Index::note_new_time(&transaction, content.id, mtime_ns)?;
+        transaction.commit()?;
+        let mut live = content.live_mut();
+        live.data = Some(Arc::new(data));
+        live.held = Held::All;
+        Ok(())
+    }
+
+    /// Somebody edited the object through a hard link. The file is theirs now; what is sound in it is copied
+    /// to a new part.
+    fn copy_sound_chunks(
+        &self,
+        content: &Content,
+        data: &File,
+        mut held: ChunkSet,
+    ) -> Result<(), StoreError> {
+        self.check_floor(held.byte_len())?;
+        let part = self.paths.part(content.key.file_id, content.id);
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(true).open(&part);
+        let file = file.map_err(StoreError::io("create", &part))?;
+        file.set_len(content.key.len).map_err(StoreError::io("lengthen", &part))?;
+        let mut block = vec![0; BLOCK_LEN];
+        for chunk in held.clone().iter() {
+            let copied =
+                hash_chunk(content, data, chunk, &mut block, |bytes, at| file.write_all_at(bytes, at));
+            let found = copied.map_err(StoreError::io("write", &part))?;
+            if found != Some(content.digest(chunk)?.chaining_value) {
+                held.remove(chunk);
+            }
+        }
+        file.sync_all().map_err(StoreError::io("synchronise", &part))?;
+        if let Some(dir) = part.parent() {
+            sync_dir(dir)?;
+        }
+        let mut index = self.index();
+        let transaction = index.begin()?;
+        Index::set_partial(&transaction, content.id, &held, content.live().manifest.is_some())?;
+        transaction.commit()?;
+        {
+            let mut live = content.live_mut();
+            live.held = Held::Some(held);
+            live.data = Some(Arc::new(file));
+        }
+        remove_if_there(&self.paths.object(content.key.file_id))?;
+        sync_dir(&self.paths.objects())
+    }
+
+    fn lose(&self, content: &Content) -> Result<(), StoreError> {
+        let mut index = self.index();
+        let transaction = index.begin()?;
+        let nothing = ChunkSet::empty(content.layout);
+        Index::set_partial(&transaction, content.id, &nothing, content.live().manifest.is_some())?;
+        transaction.commit()?;
+        let mut live = content.live_mut();
+        live.held = Held::Some(nothing);
+        live.data = None;
+        Ok(())
+    }
+
+    fn show_names_of(&self, content: &Content) -> Result<(), StoreError> {
+        let mut folder = self.folder();
+        let names = self.names_of(&content.key)?;
+        self.show(&mut folder, names, self.latest_ms())?;
+        Ok(())
+    }
+
+    /// Hashes the whole file; if it is the content, its manifest follows from it and is written anew.
+    fn remake_manifest(
+        &self,
+        content: &Content,
+        data: &File,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<bool, StoreError> {
+        let key = &content.key;
+        let path = self.paths.manifest(key.file_id, content.id);
+        let temporary = path.with_extension("new");
+        let io = || StoreError::io("write", &temporary);
+        let mut options = OpenOptions::new();
+        let file =
+            options.read(true).write(true).create(true).truncate(true).open(&temporary).map_err(io())?;
+        let mut manifest = BufWriter::new(file);
+        manifest.write_all(&[0; HEADER_LEN]).map_err(io())?;
+
+        let mut hasher = ContentHasher::new();
+        let mut block = vec![0; BLOCK_LEN];
+        let mut failed = Ok(());
+        // What cannot be read is not the content; the hash will say so.
+        while let Ok(read) = data.read_at(&mut block, hasher.len()) {
+            if read == 0 {
+                break;
+            }
+            hasher.update(&block[..read], |digest| {
+                if failed.is_ok() {
+                    failed = manifest.write_all(&encode_entry(&digest));
+                }
+            })?;
+            if hasher.len().is_multiple_of(CHUNK_LEN) {
+                progress(hasher.len());
+            }
+        }
+        let summary = hasher.finish(|digest| {
+            if failed.is_ok() {
+                failed = manifest.write_all(&encode_entry(&digest));
+            }
+        });
+        failed.map_err(io())?;
+        let hash = seal_manifest(manifest, summary).map_err(io())?;
+        if summary.file_id != key.file_id || hash != key.manifest_hash {
+            remove_if_there(&temporary)?;
+            return Ok(false);
+        }
+        rename_durably(&temporary, &path)?;
+        let file = File::open(&path).map_err(StoreError::io("open", &path))?;
+        let mut index = self.index();
+        let transaction = index.begin()?;
+        Index::set_has_manifest(&transaction, content.id, true)?;
+        transaction.commit()?;
+        content.live_mut().manifest = Some(Arc::new(file));
+        Ok(true)
+    }
+}
+
+/// Reads the chunks of `held` and answers how many were read and which are not what they should be.
+fn find_bad(
+    content: &Content,
+    data: &File,
+    held: &ChunkSet,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(u32, Vec<ChunkIndex>), StoreError> {
+    let mut block = vec![0; BLOCK_LEN];
+    let mut bad = Vec::new();
+    let mut read = 0;
+    for chunk in held.iter() {
+        // An unreadable sector is rot like any other.
+        let found = hash_chunk(content, data, chunk, &mut block, |_, _| Ok(())).unwrap_or(None);
+        if found != Some(content.digest(chunk)?.chaining_value) {
+            bad.push(chunk);
+        }
+        read += content.layout.chunk_len(chunk);
+        progress(read);
+    }
+    Ok((held.len(), bad))
+}
+
+/// The chaining value of a chunk as it stands in a file, unless it cannot be read. `also` sees every block.
+fn hash_chunk(
+    content: &Content,
+    data: &File,
+    chunk: ChunkIndex,
+    block: &mut [u8],
+    mut also: impl FnMut(&[u8], u64) -> io::Result<()>,
+) -> io::Result<Option<[u8; 32]>> {
+    let range = content.layout.range(chunk);
+    let mut hasher = SubtreeHasher::new(chunk);
+    let mut at = range.start;
+    while at < range.end {
+        let len = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(block.len());
+        let block = &mut block[..len];
+        if data.read_exact_at(block, at).is_err() {
+            return Ok(None);
+        }
+        hasher.update(block);
+        also(block, at)?;
+        at += len as u64;
+    }
+    Ok(Some(hasher.chaining_value(Subtree::of(content.layout))))
+}

@@ -1,0 +1,129 @@
+//! The trash, and the holds that keep content out of it.
+
+use std::fs;
+use std::sync::atomic::Ordering;
+
+use super::error::StoreError;
+use super::index::ObjectRow;
+use super::paths::{remove_if_there, sync_dir};
+use super::upload::Hold;
+use super::{Core, Store};
+use crate::id::FileId;
+
+/// Objects that are deleted in one go.
+const BATCH: usize = 256;
+
+/// What an expiry removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// Contents.
+    pub objects: u64,
+    /// Their bytes, as far as they were held.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// Every hold, with the content it keeps: what a caller was about to do when it last stopped.
+    pub fn holds(&self) -> Result<Vec<(FileId, Hold)>, StoreError> {
+        self.core.index().holds()
+    }
+
+    /// Releases a hold; says whether there was one. If nothing else uses the content it goes to the trash.
+    pub fn release_hold(&self, key: &[u8], now_ms: u64) -> Result<bool, StoreError> {
+        self.core.note_time(now_ms);
+        self.core.index().release_hold(key, now_ms)
+    }
+
+    /// Deletes what has been in the trash for longer than it is kept. Content that is being downloaded stays.
+    pub fn expire(&self, now_ms: u64) -> Result<Expired, StoreError> {
+        let core = &self.core;
+        core.note_time(now_ms);
+        let keep_ms = u64::try_from(core.options.trash_keep.as_millis()).unwrap_or(u64::MAX);
+        let Some(cutoff_ms) = now_ms.checked_sub(keep_ms) else { return Ok(Expired::default()) };
+        let mut expired = Expired::default();
+        let mut after = -1;
+        loop {
+            {
+                let _folder = core.folder();
+                let mut rows = core.index().trash_before(cutoff_ms, after, BATCH)?;
+                let Some(last) = rows.last() else { return Ok(expired) };
+                after = last.id;
+                rows.retain(|row| !core.is_downloading(row.id));
+                core.delete(&rows)?;
+                for row in &rows {
+                    expired.objects += 1;
+                    expired.bytes += if row.held > 0 { row.key.len } else { 0 };
+                }
+            }
+            // Giving back the room of big files takes the system a while; nobody waits for it.
+            core.clear_doomed()?;
+        }
+    }
+}
+
+impl Core {
+    fn is_downloading(&self, id: i64) -> bool {
+        self.in_use(id).is_some_and(|content| content.downloading.load(Ordering::Acquire))
+    }
+
+    /// Deletes contents for good: first the claim, then the files, then the rows, so that a crash in between
+    /// leaves rows that say what is still to do.
+    fn delete(&self, rows: &[ObjectRow]) -> Result<(), StoreError> {
+        let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+        self.index().doom(&ids)?;
+        self.bury(rows)
+    }
+
+    fn bury(&self, rows: &[ObjectRow]) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut index = self.index();
+        for row in rows {
+            let doomed = self.paths.doomed();
+            move_if_there(&self.paths.part_of(row), &doomed.join(format!("{}-part", row.id)))?;
+            remove_if_there(&self.paths.manifest_of(row))?;
+            remove_if_there(&self.paths.manifest_of(row).with_extension("new"))?;
+            remove_if_there(&self.paths.evidence(row.key.file_id, row.id))?;
+            // The object's file may by now be another row's, of the same file under another manifest.
+            if !self.owns_object_file(&index, row.key.file_id)? {
+                move_if_there(
+                    &self.paths.object(row.key.file_id),
+                    &doomed.join(format!("{}-object", row.id)),
+                )?;
+            }
+        }
+        sync_dir(&self.paths.objects())?;
+        let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+        index.forget(&ids)?;
+        let mut contents = self.contents();
+        for id in ids {
+            contents.remove(&id);
+        }
+        Ok(())
+    }
+
+    /// Ends an expiry that a crash cut short.
+    pub(super) fn finish_expiry(&self) -> Result<(), StoreError> {
+        let rows = self.index().doomed()?;
+        self.bury(&rows)?;
+        self.clear_doomed()
+    }
+
+    fn clear_doomed(&self) -> Result<(), StoreError> {
+        let dir = self.paths.doomed();
+        for entry in fs::read_dir(&dir).map_err(StoreError::io("list", &dir))? {
+            remove_if_there(&entry.map_err(StoreError::io("list", &dir))?.path())?;
+        }
+        Ok(())
+    }
+}
+
+fn move_if_there(from: &std::path::Path, to: &std::path::Path) -> Result<(), StoreError> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(StoreError::io("rename", from)(error))
+        }
+        _ => Ok(()),
+    }
+}

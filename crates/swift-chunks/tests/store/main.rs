@@ -1,0 +1,17 @@
+//! The store as its callers see it, on a real directory.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "fixtures of tests fail by panicking"
+)]
+
+mod bench;
+mod crashes;
+mod downloads;
+mod names;
+mod opening;
+mod reading;
+mod trash;
+mod uploads;
