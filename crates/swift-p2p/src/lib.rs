@@ -1,1 +1,3 @@
-//! Under construction.
+//! What SwiftServe nodes say to each other, and how.
+
+pub mod swarm;

@@ -1,0 +1,291 @@
+//! One node's part in distributing files: a state machine, and nothing else.
+//!
+//! # The cycle
+//! 1. A holder **offers** units of a file to a peer that lacks them.
+//! 2. The receiver **queues** them and answers each with accept, have, busy or declined, and with its map: what it
+//!    holds and what is coming. The map replaces what the sender knew.
+//! 3. It **requests** a unit from the sender.
+//! 4. It verifies the unit and **confirms** it to the sender.
+//! 5. The confirmation frees a place of the sender's *credit*, and the sender offers the next unit.
+//!
+//! Open offers and running sends together stay within the credit, a few more than run at once: a unit is offered
+//! and accepted while others are under way, so nothing waits for a round trip between units. A receiver that comes
+//! late or restarts *asks* neighbours who has its files, telling its own map; holders then know what to offer.
+//!
+//! A unit is a whole chunk at present; only [`Unit`] knows. Judgement is in [`policy`]: whom to serve, what to offer,
+//! how much at once, how long to wait.
+//!
+//! # Use
+//! [`Swarm::handle`] takes one [`Input`]; then [`Swarm::poll_output`] until it is empty, then
+//! [`Swarm::poll_timeout`]: give [`Input::Timeout`] when that moment has come. [`message`] has the bytes of what
+//! peers tell each other.
+//!
+//! # Invariants
+//! - The machine never reads a clock, draws no entropy, does no IO. The same inputs give the same outputs.
+//! - A unit is in exactly one state: held, coming, or lacking. What is held is never requested, and no verified unit
+//!   is fetched twice; while it is coming it is requested once, or twice in the end game, then from two sources.
+//! - Nothing is claimed that the caller has not reported as verified, and no copy as complete that it has not
+//!   reported as durable.
+//! - Open offers never exceed the credit, whatever happens; every place has a deadline.
+//! - A message never makes anything grow beyond the bounds in [`Config`]; one about a file or from a member that the
+//!   caller has not named changes nothing.
+//! - Messages may be lost, repeated and overtake each other. Nothing but a delay comes of it.
+//! - A node without anything to fetch, whose neighbours lack nothing that it has, sends nothing and sets no timer.
+//! - No message carries an address, a name or a hash of content.
+//!
+//! ```
+//! use std::time::Duration;
+//! use swift_chain::NodeId;
+//! use swift_chunks::{CHUNK_LEN, ChunkLayout, ChunkSet, FileId};
+//! use swift_p2p::swarm::{Config, Input, Output, Swarm, Time, Want};
+//!
+//! let (me, source) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
+//! let mut swarm = Swarm::new(me, Config::default(), 7);
+//! swarm.handle(Time::ZERO, Input::PeerOnline { peer: source });
+//! let layout = ChunkLayout::new(10 * CHUNK_LEN)?;
+//! swarm.handle(Time::ZERO, Input::FileAdded {
+//!     file: FileId::from_bytes([3; 32]),
+//!     publisher: source,
+//!     held: ChunkSet::empty(layout),
+//!     want: Want::Wanted,
+//! });
+//! // Nothing is here, so the first thing to do is to ask.
+//! assert!(matches!(swarm.poll_output(), Some(Output::WhoHas { to, .. }) if to == source));
+//! assert!(swarm.poll_output().is_none());
+//! assert!(swarm.poll_timeout() > Some(Time::after_start(Duration::from_millis(200))));
+//! # Ok::<(), swift_chunks::FileTooLong>(())
+//! ```
+
+mod file;
+mod finding;
+mod input;
+pub mod message;
+mod output;
+mod peer;
+pub mod policy;
+mod random;
+mod receiving;
+mod sending;
+mod time;
+mod unit;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use swift_chain::NodeId;
+use swift_chunks::{ChunkSet, FileId};
+
+pub use input::{ExchangeId, FetchFailure, FetchOutcome, Input, SendOutcome, Want};
+pub use output::{AbandonReason, OffenceKind, Output};
+pub use policy::{Config, Policy, Standard};
+pub use random::Random;
+pub use time::Time;
+pub use unit::Unit;
+
+use file::{FileState, Standing};
+use finding::Finding;
+use peer::Peer;
+use receiving::Receiving;
+use sending::Sending;
+
+/// How far a file is on this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Chunks verified and held.
+    pub held: u32,
+    /// Chunks in the file.
+    pub total: u32,
+    /// Units accepted and not here yet.
+    pub coming: usize,
+}
+
+/// One node's part in distributing files. See the [module](self).
+#[derive(Debug)]
+pub struct Swarm {
+    me: NodeId,
+    config: Config,
+    policy: Box<dyn Policy>,
+    random: Random,
+    now: Time,
+    seq: u64,
+    files: BTreeMap<FileId, FileState>,
+    peers: BTreeMap<NodeId, Peer>,
+    sending: Sending,
+    receiving: Receiving,
+    finding: Finding,
+    outputs: VecDeque<Output>,
+}
+
+impl Swarm {
+    /// A node that knows nobody and no file. All its choices follow from `seed`.
+    pub fn new(me: NodeId, config: Config, seed: u64) -> Self {
+        let policy = Box::new(Standard::new(config.clone()));
+        Self::with_policy(me, config, policy, seed)
+    }
+
+    /// The same with judgements of the caller's own.
+    pub fn with_policy(me: NodeId, config: Config, policy: Box<dyn Policy>, seed: u64) -> Self {
+        Self {
+            me,
+            config,
+            policy,
+            random: Random::new(seed),
+            now: Time::ZERO,
+            seq: 0,
+            files: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            sending: Sending::default(),
+            receiving: Receiving::default(),
+            finding: Finding::default(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Takes in one thing that happened. A time earlier than one before counts as that one.
+    pub fn handle(&mut self, now: Time, input: Input) {
+        self.now = self.now.max(now);
+        self.take(input);
+        self.expire_sends();
+        self.expire_fetches();
+        self.pump_fetches();
+        self.pump_announcements();
+        self.pump_asks();
+        self.pump_offers();
+    }
+
+    /// The next thing to do, in order; none when all is done.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Input::Timeout`] is due, if nothing happens before. Ask again after every input.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let sends = self.sending.sends.values().map(|send| send.deadline).min();
+        let credit = self.sending.sends.len() < self.policy.credit();
+        let retry = self.sending.retry_at.filter(|_| credit);
+        [sends, retry, self.next_fetch_deadline(), self.next_ask_deadline()].into_iter().flatten().min()
+    }
+
+    /// Whether a peer's request for a unit may be served: it is held, and the file is not given up.
+    pub fn serves(&self, file: &FileId, unit: Unit) -> bool {
+        let state = self.files.get(file).filter(|state| state.standing != Standing::Stopped);
+        state.is_some_and(|state| state.held.contains(unit.chunk()))
+    }
+
+    /// How far a file is, if it is known.
+    pub fn progress(&self, file: &FileId) -> Option<Progress> {
+        self.files.get(file).map(|state| Progress {
+            held: state.held.len(),
+            total: state.layout().chunk_count(),
+            coming: state.coming_len,
+        })
+    }
+
+    /// The chunks of a file that are held, if it is known.
+    pub fn held(&self, file: &FileId) -> Option<&ChunkSet> {
+        self.files.get(file).map(|state| &state.held)
+    }
+
+    /// Open offers and running sends.
+    pub fn sends_len(&self) -> usize {
+        self.sending.sends.len()
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::FileAdded { file, publisher, held, want } => {
+                self.on_file_added(file, publisher, held, want);
+            }
+            Input::FileRemoved { file } => self.on_file_removed(file),
+            Input::Durable { file } => self.on_durable(file),
+            Input::Lost { file, units } => self.on_lost(file, &units),
+            Input::Survey { file } => {
+                let peers: Vec<NodeId> = self.peers.keys().copied().collect();
+                peers.into_iter().for_each(|peer| self.put_question(peer, file));
+            }
+            Input::PeerOnline { peer } => self.on_peer_online(peer),
+            Input::PeerOffline { peer } => self.on_peer_offline(peer),
+            Input::Offer { from, exchange, offer } => self.on_offer(from, exchange, &offer),
+            Input::OfferAnswered { by, exchange, answer } => self.on_offer_answered(by, exchange, answer),
+            Input::OfferFailed { to, exchange } => self.on_offer_failed(to, exchange),
+            Input::SendStarted { to, file, unit } => self.on_send_started(to, file, unit),
+            Input::SendProgress { to, file, unit } => self.on_send_progress(to, file, unit),
+            Input::SendEnded { to, file, unit, outcome } => self.on_send_ended(to, file, unit, outcome),
+            Input::FetchProgress { from, file, unit, bytes } => {
+                self.on_fetch_progress(from, file, unit, bytes);
+            }
+            Input::Fetched { from, file, unit, outcome } => self.on_fetched(from, file, unit, outcome),
+            Input::Confirmed { by, confirm } => self.on_confirmed(by, confirm),
+            Input::WhoHas { from, exchange, who_has } => self.on_who_has(from, exchange, &who_has),
+            Input::WhoHasAnswered { by, holdings } => self.on_who_has_answered(by, &holdings),
+            Input::WhoHasFailed { to } => self.on_who_has_failed(to),
+            Input::Announced { from, holdings } => self.on_announced(from, &holdings),
+            Input::Timeout => {}
+        }
+    }
+
+    fn on_file_added(&mut self, file: FileId, publisher: NodeId, held: ChunkSet, want: Want) {
+        match self.files.get_mut(&file) {
+            None => _ = self.files.insert(file, FileState::new(publisher, held, want)),
+            Some(state) => {
+                state.want = want;
+                if state.layout() == held.layout() {
+                    state.held.union_with(&held);
+                }
+                if state.standing == Standing::Partial && state.held.is_full() {
+                    state.standing = Standing::Stored;
+                    self.finding.copied.insert(file);
+                }
+                let (held, fetching) = (state.held.clone(), state.is_fetching());
+                self.drop_fetches(|_, of, unit| of == file && (!fetching || held.contains(unit.chunk())));
+                if !fetching {
+                    self.deactivate(file);
+                }
+            }
+        }
+        self.enlist(file);
+    }
+
+    fn on_file_removed(&mut self, file: FileId) {
+        self.drop_fetches(|_, of, _| of == file);
+        self.free_all(|_, of| of == file);
+        self.drop_views_of_file(file);
+        self.deactivate(file);
+        self.files.remove(&file);
+    }
+
+    fn on_durable(&mut self, file: FileId) {
+        let state = self.files.get_mut(&file).filter(|state| state.standing == Standing::Verified);
+        if let Some(state) = state {
+            state.standing = Standing::Stored;
+            self.finding.copied.insert(file);
+        }
+    }
+
+    fn on_lost(&mut self, file: FileId, units: &[Unit]) {
+        let Some(state) = self.files.get_mut(&file) else { return };
+        let lost = units.iter().filter(|unit| state.held.remove(unit.chunk())).count();
+        if lost > 0 && state.standing != Standing::Stopped {
+            state.standing = Standing::Partial;
+        }
+        self.enlist(file);
+    }
+
+    fn on_peer_online(&mut self, peer: NodeId) {
+        if peer == self.me || self.peers.contains_key(&peer) || self.peers.len() >= self.config.peers_max {
+            return;
+        }
+        self.peers.insert(peer, Peer::default());
+        // Where there are few, everybody is a neighbour and is asked at once; among many, questions come around.
+        if self.peers.len() <= self.config.neighbours_max {
+            let active: Vec<FileId> = self.finding.active.iter().copied().collect();
+            active.into_iter().for_each(|file| self.put_question(peer, file));
+        }
+    }
+
+    fn on_peer_offline(&mut self, peer: NodeId) {
+        self.drop_fetches(|from, _, _| from == peer);
+        self.free_all(|to, _| to == peer);
+        self.drop_views_of_peer(peer);
+        self.peers.remove(&peer);
+    }
+}

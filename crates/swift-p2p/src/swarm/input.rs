@@ -1,0 +1,226 @@
+//! What happens to a node: everything the machine can be told.
+
+use swift_chain::NodeId;
+use swift_chunks::{ChunkSet, FileId};
+
+use super::message::{Answer, Confirm, Holdings, Offer, WhoHas};
+use super::unit::Unit;
+
+/// Names one question or offer and its answer; the caller's numbers and the machine's own are apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExchangeId(pub u64);
+
+/// Whether this node is to have a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// Fetch what is missing.
+    Wanted,
+    /// Serve what is here, fetch nothing.
+    Unwanted,
+}
+
+/// How serving a peer's request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendOutcome {
+    /// All bytes went out.
+    Sent,
+    /// The connection broke or the peer gave up.
+    Broken,
+}
+
+/// How a fetch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchOutcome {
+    /// The bytes passed both hashes and are written: the unit may be claimed and served.
+    Verified,
+    /// The bytes failed BLAKE3, were too few or too many: the sender is to blame.
+    WrongBytes,
+    /// The bytes passed BLAKE3 and failed SHA-1: the manifest lies, and its publisher is to blame.
+    ManifestFalse,
+    /// No verdict on the bytes.
+    Failed(FetchFailure),
+}
+
+/// Why a fetch ended without a verdict on its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchFailure {
+    /// Not connected, broken off, or no answer.
+    Unreachable,
+    /// The source says it does not have the unit it offered.
+    NotThere,
+    /// The source has it and will not send it now.
+    Refused,
+    /// This node could not write: disk full or failing. No fault of the source.
+    Storage,
+}
+
+/// Something that happened.
+///
+/// The caller has authenticated whoever a `from`, `by` or `to` names; messages have passed their `decode`.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A file is in the ledger and its manifest is here, or what is wanted of it has changed.
+    ///
+    /// For a file that is known already, `held` is added to what the machine counts as held. A file that is whole
+    /// here counts as stored; no [`Output::Completed`](super::Output::Completed) follows.
+    FileAdded {
+        /// Which file.
+        file: FileId,
+        /// Who put it into the ledger: blamed if its manifest is false, told when a copy is complete.
+        publisher: NodeId,
+        /// The chunks that are verified and stored here; the set also says how long the file is.
+        held: ChunkSet,
+        /// Whether the rest is to be fetched.
+        want: Want,
+    },
+    /// The file is gone from the ledger or from this node: everything about it is dropped.
+    FileRemoved {
+        /// Which file.
+        file: FileId,
+    },
+    /// The node's whole copy of a file is on stable storage; peers may count it.
+    Durable {
+        /// Which file.
+        file: FileId,
+    },
+    /// Units that were held are not any more (found damaged, or evicted); they are fetched again if wanted.
+    Lost {
+        /// Of which file.
+        file: FileId,
+        /// Which units.
+        units: Vec<Unit>,
+    },
+    /// Somebody wants to know who has copies of a file: reachable peers are asked and
+    /// [`Output::HeldBy`](super::Output::HeldBy) tells of each.
+    Survey {
+        /// Which file.
+        file: FileId,
+    },
+    /// A member can be reached.
+    PeerOnline {
+        /// Which member.
+        peer: NodeId,
+    },
+    /// A member cannot be reached, or is no member any more.
+    PeerOffline {
+        /// Which member.
+        peer: NodeId,
+    },
+    /// Step 1, receiving: a peer offers. [`Output::Answer`](super::Output::Answer) is among the outputs when
+    /// `handle` returns.
+    Offer {
+        /// Who offers.
+        from: NodeId,
+        /// The caller's name for this exchange, handed back with the answer.
+        exchange: ExchangeId,
+        /// What is offered.
+        offer: Offer,
+    },
+    /// Step 2, sending: a peer answered an offer.
+    OfferAnswered {
+        /// Who answered.
+        by: NodeId,
+        /// Which offer.
+        exchange: ExchangeId,
+        /// What it said.
+        answer: Answer,
+    },
+    /// An offer could not be delivered or was not answered.
+    OfferFailed {
+        /// Whom it was for.
+        to: NodeId,
+        /// Which offer.
+        exchange: ExchangeId,
+    },
+    /// Step 3, sending: a peer's request for a unit is being served.
+    SendStarted {
+        /// Who requested.
+        to: NodeId,
+        /// Of which file.
+        file: FileId,
+        /// Which unit.
+        unit: Unit,
+    },
+    /// Bytes of a unit went out; to be told about once a second while they do.
+    SendProgress {
+        /// To whom.
+        to: NodeId,
+        /// Of which file.
+        file: FileId,
+        /// Which unit.
+        unit: Unit,
+    },
+    /// Serving a request ended.
+    SendEnded {
+        /// Who requested.
+        to: NodeId,
+        /// Of which file.
+        file: FileId,
+        /// Which unit.
+        unit: Unit,
+        /// How.
+        outcome: SendOutcome,
+    },
+    /// Step 3, receiving: bytes of a fetch came in; to be told about once a second while they do. A fetch without
+    /// it counts as stalled after a while.
+    FetchProgress {
+        /// From whom.
+        from: NodeId,
+        /// Of which file.
+        file: FileId,
+        /// Which unit.
+        unit: Unit,
+        /// Bytes of the unit that are here so far.
+        bytes: u64,
+    },
+    /// Step 4, receiving: a fetch ended. Not needed after [`Output::CancelFetch`](super::Output::CancelFetch),
+    /// and harmless then.
+    Fetched {
+        /// From whom.
+        from: NodeId,
+        /// Of which file.
+        file: FileId,
+        /// Which unit.
+        unit: Unit,
+        /// How.
+        outcome: FetchOutcome,
+    },
+    /// Step 5, sending: a peer confirms a unit. Without effect if it fits no open send.
+    Confirmed {
+        /// Who confirms.
+        by: NodeId,
+        /// What.
+        confirm: Confirm,
+    },
+    /// A peer asks who has its files. [`Output::Holdings`](super::Output::Holdings) is among the outputs when
+    /// `handle` returns.
+    WhoHas {
+        /// Who asks.
+        from: NodeId,
+        /// The caller's name for this exchange, handed back with the answer.
+        exchange: ExchangeId,
+        /// What it asks.
+        who_has: WhoHas,
+    },
+    /// A peer answered a question.
+    WhoHasAnswered {
+        /// Who answered.
+        by: NodeId,
+        /// What it has.
+        holdings: Holdings,
+    },
+    /// A question could not be delivered or was not answered.
+    WhoHasFailed {
+        /// Who was asked.
+        to: NodeId,
+    },
+    /// A peer tells of its state without being asked.
+    Announced {
+        /// Who tells.
+        from: NodeId,
+        /// What it has.
+        holdings: Holdings,
+    },
+    /// The moment that `poll_timeout` named has come.
+    Timeout,
+}

@@ -1,0 +1,245 @@
+//! What nodes say to each other about files, byte by byte bounded.
+//!
+//! The bytes are postcard of the structs below. Every `decode` refuses what is too long before it looks inside,
+//! lists that are longer than they may be, and bytes left over. Numbers of units are checked against the file's
+//! layout where the file is known: in the machine.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use swift_chunks::{ChunkSet, ChunkSetDecodeError, FileId};
+
+use super::file::MyMap;
+
+/// Units in one offer, at most.
+pub const OFFER_UNITS_MAX: usize = 16;
+/// Units that a map may name as coming.
+pub const COMING_MAX: usize = 32;
+/// Files in one question or announcement, at most.
+pub const FILES_PER_MESSAGE_MAX: usize = 64;
+/// Bytes of an encoded set of held chunks: a file of 16 TiB has a bitmap of 512 KiB.
+pub const HELD_BYTES_MAX: usize = 512 * 1024 + 1;
+/// Bytes of an encoded [`Offer`] or [`Answer`].
+pub const EXCHANGE_BYTES_MAX: usize = HELD_BYTES_MAX + 1024;
+/// Bytes of an encoded [`Confirm`].
+pub const CONFIRM_BYTES_MAX: usize = 64;
+/// Bytes of an encoded [`WhoHas`] or [`Holdings`].
+pub const HOLDINGS_BYTES_MAX: usize = 2 * HELD_BYTES_MAX + 64 * 1024;
+
+/// Orders what one node says of its own state: later is greater, also across its restarts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Grows with every start of the node.
+    pub incarnation: u64,
+    /// Grows with every statement.
+    pub seq: u64,
+}
+
+/// What a node wants with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Interest {
+    /// It wants what it does not hold: offer it.
+    Wanted,
+    /// It holds the whole file on stable storage: a copy that counts.
+    Complete,
+    /// It serves what it holds and wants no more.
+    Unwanted,
+}
+
+/// A node's state of one file; a later one replaces an earlier one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Map {
+    /// When this was so.
+    pub stamp: Stamp,
+    /// What the node wants.
+    pub interest: Interest,
+    /// Verified and held: an encoded [`ChunkSet`].
+    pub held: Vec<u8>,
+    /// Numbers of units on their way to the node, which nobody else need offer.
+    pub coming: Vec<u32>,
+}
+
+/// Step 1: a holder offers units of a file to a peer that lacks them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// Of which file.
+    pub file: FileId,
+    /// Numbers of the units, each at most once.
+    pub units: Vec<u32>,
+    /// The sender's own state, when it is small or the last was told a while ago.
+    pub map: Option<Map>,
+}
+
+/// What a receiver says to one offered unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// Step 2: it is in the queue and will be requested from you.
+    Accept,
+    /// It is held or coming already.
+    Have,
+    /// Not now; offer again in a moment.
+    Busy,
+    /// Not from you, or not wanted at all.
+    Declined,
+    /// The file is not in the receiver's ledger (yet).
+    Unknown,
+}
+
+/// The answer to an [`Offer`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// When this was decided.
+    pub stamp: Stamp,
+    /// One verdict for each unit, in the order of the offer.
+    pub verdicts: Vec<Verdict>,
+    /// The receiver's state, acceptances included, when it is small or the last was told a while ago.
+    pub map: Option<Map>,
+}
+
+/// Step 4: a unit arrived, was verified and is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirm {
+    /// Of which file.
+    pub file: FileId,
+    /// Number of the unit.
+    pub unit: u32,
+}
+
+/// A question about one file, with the asker's own state, so that holders can offer at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// Which file.
+    pub file: FileId,
+    /// What the asker holds of it.
+    pub map: Map,
+}
+
+/// Who has these files?
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhoHas {
+    /// One question per file.
+    pub asks: Vec<Ask>,
+}
+
+/// What a node has of one file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holding {
+    /// Which file.
+    pub file: FileId,
+    /// Its state; none if the file is not in the node's ledger (yet).
+    pub map: Option<Map>,
+}
+
+/// The answer to [`WhoHas`], and by itself an announcement of a changed state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holdings {
+    /// One entry per file; an answer may leave out files for which there was no room.
+    pub holdings: Vec<Holding>,
+}
+
+/// Bytes that are no message; nothing of it was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MessageError {
+    /// More bytes than such a message has.
+    #[error("a message of {len} bytes, where {limit} are the most")]
+    TooLong {
+        /// Bytes given.
+        len: usize,
+        /// The most there can be.
+        limit: usize,
+    },
+    /// Not the encoding of such a message.
+    #[error("malformed message")]
+    Malformed,
+    /// A list with more entries than it may have, or an empty or repeating one where that says nothing.
+    #[error("a list in a message is empty, too long or repeats itself")]
+    BadList,
+}
+
+/// A struct that travels between nodes.
+pub trait Message: Serialize + DeserializeOwned {
+    /// The most bytes its encoding has.
+    const BYTES_MAX: usize;
+
+    /// Whether every list is within its bounds.
+    fn is_bounded(&self) -> bool;
+
+    /// The message as bytes.
+    fn encode(&self) -> Vec<u8> {
+        // Writing plain structs into a growing vector cannot fail.
+        postcard::to_allocvec(self).unwrap_or_default()
+    }
+
+    /// Reads bytes of a peer. Allocates no more than a small multiple of them.
+    fn decode(bytes: &[u8]) -> Result<Self, MessageError> {
+        if bytes.len() > Self::BYTES_MAX {
+            return Err(MessageError::TooLong { len: bytes.len(), limit: Self::BYTES_MAX });
+        }
+        let (message, rest) =
+            postcard::take_from_bytes::<Self>(bytes).map_err(|_| MessageError::Malformed)?;
+        if !rest.is_empty() {
+            return Err(MessageError::Malformed);
+        }
+        if message.is_bounded() { Ok(message) } else { Err(MessageError::BadList) }
+    }
+}
+
+impl Message for Offer {
+    const BYTES_MAX: usize = EXCHANGE_BYTES_MAX;
+
+    fn is_bounded(&self) -> bool {
+        let listed = !self.units.is_empty() && self.units.len() <= OFFER_UNITS_MAX;
+        listed && all_differ(&self.units) && self.map.as_ref().is_none_or(Map::is_bounded)
+    }
+}
+
+impl Message for Answer {
+    const BYTES_MAX: usize = EXCHANGE_BYTES_MAX;
+
+    fn is_bounded(&self) -> bool {
+        self.verdicts.len() <= OFFER_UNITS_MAX && self.map.as_ref().is_none_or(Map::is_bounded)
+    }
+}
+
+impl Message for Confirm {
+    const BYTES_MAX: usize = CONFIRM_BYTES_MAX;
+
+    fn is_bounded(&self) -> bool {
+        true
+    }
+}
+
+impl Message for WhoHas {
+    const BYTES_MAX: usize = HOLDINGS_BYTES_MAX;
+
+    fn is_bounded(&self) -> bool {
+        let listed = !self.asks.is_empty() && self.asks.len() <= FILES_PER_MESSAGE_MAX;
+        listed && self.asks.iter().all(|ask| ask.map.is_bounded())
+    }
+}
+
+impl Message for Holdings {
+    const BYTES_MAX: usize = HOLDINGS_BYTES_MAX;
+
+    fn is_bounded(&self) -> bool {
+        let mut maps = self.holdings.iter().filter_map(|holding| holding.map.as_ref());
+        self.holdings.len() <= FILES_PER_MESSAGE_MAX && maps.all(Map::is_bounded)
+    }
+}
+
+impl Map {
+    pub(super) fn new(stamp: Stamp, state: MyMap<'_>) -> Self {
+        Self { stamp, interest: state.interest, held: state.held.encode(), coming: state.coming }
+    }
+
+    /// The set of held chunks, for a file of this layout.
+    pub fn held(&self, layout: swift_chunks::ChunkLayout) -> Result<ChunkSet, ChunkSetDecodeError> {
+        ChunkSet::decode(layout, &self.held)
+    }
+
+    fn is_bounded(&self) -> bool {
+        self.held.len() <= HELD_BYTES_MAX && self.coming.len() <= COMING_MAX
+    }
+}
+
+fn all_differ(numbers: &[u32]) -> bool {
+    numbers.iter().enumerate().all(|(at, number)| !numbers[..at].contains(number))
+}

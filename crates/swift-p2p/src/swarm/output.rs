@@ -1,0 +1,147 @@
+//! What a node does: everything the machine can ask for.
+
+use swift_chain::NodeId;
+use swift_chunks::FileId;
+
+use super::input::ExchangeId;
+use super::message::{Answer, Confirm, Holdings, Offer, WhoHas};
+use super::unit::Unit;
+
+/// Why a file was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AbandonReason {
+    /// A unit fits its BLAKE3 and not its SHA-1: the publisher's manifest is false, and this unit proves it.
+    ManifestFalse {
+        /// The unit that proves it.
+        unit: Unit,
+    },
+}
+
+/// What a peer did wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffenceKind {
+    /// It sent bytes that are not the unit. Over TLS it cannot have been the network.
+    WrongBytes {
+        /// Which unit.
+        unit: Unit,
+    },
+    /// It offered a unit and then did not have it.
+    NotThere {
+        /// Which unit.
+        unit: Unit,
+    },
+    /// It let a fetch stall.
+    Stalled {
+        /// Which unit.
+        unit: Unit,
+    },
+    /// Its map is not one of this file, or its answer does not fit the offer.
+    Malformed,
+}
+
+/// Something to do or to know.
+///
+/// Messages may be lost; the machine recovers by its timeouts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Step 1: send an offer and report [`Input::OfferAnswered`](super::Input::OfferAnswered) or
+    /// [`Input::OfferFailed`](super::Input::OfferFailed) with the same exchange.
+    Offer {
+        /// To whom.
+        to: NodeId,
+        /// The machine's name for this exchange.
+        exchange: ExchangeId,
+        /// What is offered.
+        offer: Offer,
+    },
+    /// Step 2: the answer to an [`Input::Offer`](super::Input::Offer).
+    Answer {
+        /// To whom.
+        to: NodeId,
+        /// The exchange of the offer.
+        exchange: ExchangeId,
+        /// The answer.
+        answer: Answer,
+    },
+    /// Step 3: request a unit, verify it as it comes, write it, report
+    /// [`Input::Fetched`](super::Input::Fetched).
+    Fetch {
+        /// From whom.
+        from: NodeId,
+        /// Of which file.
+        file: FileId,
+        /// Which unit.
+        unit: Unit,
+    },
+    /// Break off a fetch: it stalled, or the unit came from elsewhere.
+    CancelFetch {
+        /// From whom.
+        from: NodeId,
+        /// Of which file.
+        file: FileId,
+        /// Which unit.
+        unit: Unit,
+    },
+    /// Step 4: tell the sender that a unit is verified.
+    Confirm {
+        /// To whom.
+        to: NodeId,
+        /// What.
+        confirm: Confirm,
+    },
+    /// Ask a peer who has files; report [`Input::WhoHasAnswered`](super::Input::WhoHasAnswered) or
+    /// [`Input::WhoHasFailed`](super::Input::WhoHasFailed). No second question goes to a peer before.
+    WhoHas {
+        /// To whom.
+        to: NodeId,
+        /// The questions.
+        who_has: WhoHas,
+    },
+    /// The answer to an [`Input::WhoHas`](super::Input::WhoHas).
+    Holdings {
+        /// To whom.
+        to: NodeId,
+        /// The exchange of the question.
+        exchange: ExchangeId,
+        /// The answer.
+        holdings: Holdings,
+    },
+    /// Tell a peer of a changed state: something that was coming is lacking again, or a copy is complete.
+    Announce {
+        /// To whom.
+        to: NodeId,
+        /// The state.
+        holdings: Holdings,
+    },
+    /// Every unit of a wanted file is verified: finish it on disk, then say
+    /// [`Input::Durable`](super::Input::Durable).
+    Completed {
+        /// Which file.
+        file: FileId,
+    },
+    /// A peer says that it holds the whole file on stable storage. May be said more than once.
+    HeldBy {
+        /// Which file.
+        file: FileId,
+        /// Who.
+        peer: NodeId,
+    },
+    /// A file was given up for good; it is neither fetched nor offered any more.
+    Abandoned {
+        /// Which file.
+        file: FileId,
+        /// Who published it and is to blame.
+        publisher: NodeId,
+        /// Why.
+        reason: AbandonReason,
+    },
+    /// A peer did wrong; the machine has drawn its own consequences.
+    Offence {
+        /// Who.
+        peer: NodeId,
+        /// With which file.
+        file: FileId,
+        /// What.
+        kind: OffenceKind,
+    },
+}

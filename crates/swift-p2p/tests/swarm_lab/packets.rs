@@ -1,0 +1,111 @@
+//! What is on its way between nodes besides units, and what becomes of it on arrival.
+
+use swift_chunks::FileId;
+use swift_p2p::swarm::message::{Answer, Confirm, Holdings, Message, Offer, WhoHas};
+use swift_p2p::swarm::{ExchangeId, FetchFailure, FetchOutcome, Input, SendOutcome, Unit};
+
+use super::{Behaviour, Flow, Lab};
+
+pub(super) enum Packet {
+    Offer(ExchangeId, Vec<u8>),
+    Answer(ExchangeId, Vec<u8>),
+    Confirm(Vec<u8>),
+    WhoHas(Vec<u8>),
+    Holdings(Vec<u8>),
+    Announce(Vec<u8>),
+    Request(FileId, Unit),
+    Cancel(FileId, Unit),
+    Fetched(FileId, Unit, FetchOutcome),
+    OfferLost(ExchangeId),
+    WhoHasLost,
+    /// Which start of the node it was that ended.
+    PeerOffline(u64),
+    PeerOnline,
+}
+
+impl Lab {
+    pub(super) fn deliver(&mut self, from: usize, to: usize, packet: Packet) {
+        let reachable = self.nodes[to].swarm.is_some() && !self.cut.contains(&(from, to));
+        let id = self.nodes[from].id;
+        match packet {
+            Packet::Offer(exchange, _) if !reachable => self.send(to, from, Packet::OfferLost(exchange)),
+            Packet::WhoHas(_) if !reachable => self.send(to, from, Packet::WhoHasLost),
+            Packet::Request(file, unit) if !reachable => {
+                let failed = FetchOutcome::Failed(FetchFailure::Unreachable);
+                self.send(to, from, Packet::Fetched(file, unit, failed));
+            }
+            // What a node finds out by itself reaches it over no link.
+            Packet::OfferLost(exchange) => self.input(to, Input::OfferFailed { to: id, exchange }),
+            Packet::WhoHasLost => self.input(to, Input::WhoHasFailed { to: id }),
+            // Who is back before its loss was noticed was never gone.
+            Packet::PeerOffline(starts) => {
+                if self.nodes[from].starts == starts {
+                    self.input(to, Input::PeerOffline { peer: id });
+                }
+            }
+            Packet::Fetched(file, unit, outcome) => {
+                if self.nodes[to].fetching.remove(&(file, unit, from)) {
+                    if outcome == FetchOutcome::Verified {
+                        *self.nodes[to].verified.entry((file, unit)).or_default() += 1;
+                    }
+                    self.input(to, Input::Fetched { from: id, file, unit, outcome });
+                }
+            }
+            _ if !reachable => {}
+            Packet::PeerOnline => self.input(to, Input::PeerOnline { peer: id }),
+            Packet::Offer(exchange, bytes) => {
+                self.input(to, Input::Offer { from: id, exchange, offer: Offer::decode(&bytes).unwrap() });
+            }
+            Packet::Answer(exchange, bytes) => {
+                self.input(
+                    to,
+                    Input::OfferAnswered { by: id, exchange, answer: Answer::decode(&bytes).unwrap() },
+                );
+            }
+            Packet::Confirm(bytes) => {
+                self.input(to, Input::Confirmed { by: id, confirm: Confirm::decode(&bytes).unwrap() });
+            }
+            Packet::WhoHas(bytes) => {
+                let exchange = ExchangeId(0);
+                self.input(
+                    to,
+                    Input::WhoHas { from: id, exchange, who_has: WhoHas::decode(&bytes).unwrap() },
+                );
+            }
+            Packet::Holdings(bytes) => {
+                self.input(to, Input::WhoHasAnswered { by: id, holdings: Holdings::decode(&bytes).unwrap() });
+            }
+            Packet::Announce(bytes) => {
+                self.input(to, Input::Announced { from: id, holdings: Holdings::decode(&bytes).unwrap() });
+            }
+            Packet::Request(file, unit) => self.serve(to, from, file, unit),
+            Packet::Cancel(file, unit) => {
+                let is_it =
+                    |flow: &Flow| (flow.from, flow.to, flow.file, flow.unit) == (to, from, file, unit);
+                if let Some(at) = self.flows.iter().position(is_it) {
+                    let flow = self.flows.remove(at);
+                    self.share_links();
+                    self.send_ended(&flow, SendOutcome::Broken);
+                }
+            }
+        }
+    }
+
+    /// What the node's HTTP server does with a request.
+    fn serve(&mut self, at: usize, to: usize, file: FileId, unit: Unit) {
+        let node = &self.nodes[at];
+        let serves = node.swarm.as_ref().is_some_and(|swarm| swarm.serves(&file, unit));
+        if !serves || node.behaviour == Behaviour::Lacks {
+            let failed = FetchOutcome::Failed(FetchFailure::NotThere);
+            self.input(
+                at,
+                Input::SendEnded { to: self.nodes[to].id, file, unit, outcome: SendOutcome::Broken },
+            );
+            return self.send(at, to, Packet::Fetched(file, unit, failed));
+        }
+        let len = node.swarm.as_ref().and_then(|swarm| swarm.held(&file)).map(|held| unit.len(held.layout()));
+        self.flows.push(Flow::new(at, to, file, unit, len.unwrap_or(0)));
+        self.share_links();
+        self.input(at, Input::SendStarted { to: self.nodes[to].id, file, unit });
+    }
+}
