@@ -1,1 +1,22 @@
-//! Under construction.
+//! A SwiftServe node as a library: everything `swiftserve-node` runs, to be started inside another program or a test.
+//!
+//! The crate composes and decides nothing: the ledger's rules are `swift-chain`'s, content is `swift-chunks`', what
+//! nodes say to each other is `swift-p2p`'s, what clients may ask `swift-http`'s.
+//!
+//! ```no_run
+//! use swiftserve_node::{Node, NodeOptions};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut node = Node::start(NodeOptions::new("data", "127.0.0.1", 8000)?).await?;
+//! println!("{} serves network {}", node.id(), node.network());
+//! node.stop(std::time::Duration::from_secs(10)).await;
+//! # Ok(()) }
+//! ```
+
+mod config;
+mod data_dir;
+mod node;
+
+pub use config::{Args, Config, ConfigError, ConfigSource};
+pub use data_dir::{DataDir, DataDirError};
+pub use node::{Node, NodeFailure, NodeOptions, StartError};

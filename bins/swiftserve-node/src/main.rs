@@ -1,2 +1,89 @@
-//! Under construction.
-fn main() {}
+//! Parses, composes, runs, exits.
+
+use std::{process::ExitCode, time::Duration};
+
+use clap::Parser;
+use swift_chain::NetworkParams;
+use swiftserve_node::{Args, Config, Node, NodeOptions};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info};
+
+/// How long running requests may take after the first signal to stop.
+const GRACE: Duration = Duration::from_secs(8);
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("swiftserve-node: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let config = Config::load(args, |name| std::env::var(name).ok())?;
+    tracing_subscriber::fmt()
+        .with_max_level(config.log)
+        .with_writer(std::io::stderr)
+        .with_ansi(
+            std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none(),
+        )
+        .init();
+    let runtime = tokio::runtime::Runtime::new()?;
+    let code = runtime.block_on(serve(config));
+    // Blocking reads that are still running must not hold the process up.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    code
+}
+
+async fn serve(config: Config) -> anyhow::Result<ExitCode> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let address = config.address.clone();
+    let data_dir = config.data_dir.display().to_string();
+    let options = NodeOptions { config, params: NetworkParams::default() };
+    let mut node = tokio::select! {
+        node = Node::start(options) => node?,
+        _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
+        _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
+    };
+    greet(&node, &address.to_string(), &data_dir);
+
+    let failure = tokio::select! {
+        failure = node.failed() => Some(failure),
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+    };
+    let code = match &failure {
+        Some(failure) => {
+            error!(%failure, "the node cannot go on and stops");
+            ExitCode::FAILURE
+        }
+        None => {
+            info!("stopping; running requests may finish (a second signal stops at once)");
+            ExitCode::SUCCESS
+        }
+    };
+    tokio::select! {
+        () = node.stop(GRACE) => {}
+        _ = terminate.recv() => return Ok(ExitCode::FAILURE),
+        _ = interrupt.recv() => return Ok(ExitCode::FAILURE),
+    }
+    Ok(code)
+}
+
+/// What the operator needs to know, and the next things to do.
+fn greet(node: &Node, address: &str, data_dir: &str) {
+    println!("SwiftServe {}", env!("CARGO_PKG_VERSION"));
+    println!("  node     {}", node.id());
+    println!("  network  {}", node.network());
+    println!("  address  {address}");
+    println!("  data     {data_dir}");
+    println!();
+    println!("Next:");
+    println!("  swiftctl --data-dir {data_dir} upload FILE      put a file on every node");
+    println!("  swiftctl --data-dir {data_dir} invite           let another machine join");
+    println!("  swiftctl --data-dir {data_dir} status           see how it is doing");
+}

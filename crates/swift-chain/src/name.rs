@@ -73,10 +73,13 @@ impl FileName {
 
     /// The form under which a name is unique.
     pub fn key(&self) -> NameKey {
-        // Unicode 3.13, D145: canonical caseless matching compares NFD(toCasefold(NFD(X))); NFC of it is as unique.
-        let folded = caseless::default_case_fold_str(&self.0.nfd().collect::<String>());
-        NameKey(folded.nfc().collect())
+        NameKey(fold(&self.0))
     }
+}
+
+/// Unicode 3.13, D145: canonical caseless matching compares NFD(toCasefold(NFD(X))); NFC of that is as unique.
+fn fold(text: &str) -> String {
+    caseless::default_case_fold_str(&text.nfd().collect::<String>()).nfc().collect()
 }
 
 fn check(text: &str) -> Result<(), NameError> {
@@ -188,6 +191,11 @@ impl NameKey {
     /// Wraps a key that the ledger's own storage gives back.
     pub(crate) fn from_stored(key: String) -> Self {
         Self(key)
+    }
+
+    /// What the keys of names that begin with `text`, in any case, begin with.
+    pub fn fold_prefix(text: &str) -> String {
+        fold(text)
     }
 
     /// The folded text.

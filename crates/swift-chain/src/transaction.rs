@@ -278,6 +278,11 @@ impl SignedTransaction {
         Self { transaction, signature }
     }
 
+    /// SHA-256 of its canonical bytes.
+    pub fn id(&self) -> TransactionId {
+        TransactionId::from_bytes(sha256(&[&self.to_bytes()]))
+    }
+
     /// Its canonical bytes, the leaves of a block's Merkle tree.
     pub fn to_bytes(&self) -> Vec<u8> {
         encoding::encode(self)

@@ -7,7 +7,6 @@ use crate::{
     block::SealedBlock,
     consensus,
     execution::{BlockError, CertifiedBlock, Draft, draft_block, seal_draft, verify_block},
-    hash::{TransactionId, sha256},
     rules::known_at,
     state::{Change, StateView},
 };
@@ -91,8 +90,7 @@ impl Replica {
         for signed in own {
             if let Some(entry) = self.outbox.take(&signed.transaction.action) {
                 self.db.dequeue(entry.id)?;
-                let id = TransactionId::from_bytes(sha256(&[&signed.to_bytes()]));
-                let settled = Settled { height, transaction: Some(id) };
+                let settled = Settled { height, transaction: Some(signed.id()) };
                 entry.settle(&mut self.outputs, &Ok(settled));
             }
         }

@@ -7,6 +7,8 @@ use std::{
 
 use swift_chain::{Address, CertifiedBlock, Change, DbError, LedgerReader, Member, NodeId};
 
+use crate::transport::{AddressBook, Membership, Standing};
+
 /// The ledger's members and removed keys in memory, kept level by the ledger's thread: a block that removes a node has
 /// done so here before anybody is told that the block is final.
 #[derive(Clone, Debug, Default)]
@@ -78,5 +80,21 @@ impl Members {
     fn read<T>(&self, look: impl FnOnce(&Inner) -> T) -> T {
         // A panic elsewhere leaves the maps whole: every change is one insertion or removal.
         look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Membership for Members {
+    fn standing(&self, node: &NodeId) -> Standing {
+        self.read(|inner| match inner.members.get(node) {
+            Some(member) => Standing::Member(member.role),
+            None if inner.removed.contains(node) => Standing::Removed,
+            None => Standing::Stranger,
+        })
+    }
+}
+
+impl AddressBook for Members {
+    fn address_of(&self, node: &NodeId) -> Option<Address> {
+        self.address(node)
     }
 }

@@ -1,0 +1,225 @@
+//! Sending a file: whole or in ranges, checked against its manifest before any byte leaves.
+
+use std::{collections::VecDeque, ops::Range, sync::Arc};
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use futures_util::stream;
+use swift_chain::FileRecord;
+use swift_chunks::{CHUNK_LEN, ContentReader, FileId, ReadError};
+use tokio::task;
+
+use crate::{
+    problem::Problem,
+    range::{self, Wanted},
+    services::Services,
+};
+
+/// What other nodes, which check every byte themselves, are sent per read.
+const RAW_READ_LEN: u64 = 1024 * 1024;
+
+/// Answers a request for a file.
+///
+/// `is_verified_by_caller` is for nodes: they get the bytes as they are on disk and check them.
+pub(crate) async fn send(
+    services: &Services,
+    record: &FileRecord,
+    method: &Method,
+    headers: &HeaderMap,
+    is_verified_by_caller: bool,
+) -> Result<Response, Problem> {
+    let file_id = FileId::from_bytes(*record.entry.file_id.as_bytes());
+    let etag = format!("\"{file_id}\"");
+    if matches_etag(headers, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    }
+    let len = record.entry.size;
+    let store = services.store.clone();
+    let reader = task::spawn_blocking(move || store.reader(file_id)).await;
+    let reader = reader.map_err(|error| Problem::internal(&error))??;
+    if !reader.is_complete() {
+        let name = record.entry.name.as_str();
+        return Err(Problem::unavailable(format!("{name:?} is still on its way to this node; ask again")));
+    }
+    let source = Source { reader: Arc::new(reader), is_verified_by_caller };
+    let mut response = match range::wanted(headers, len, &etag) {
+        Wanted::Whole => whole(source, len, method),
+        Wanted::Parts(parts) => match parts.as_slice() {
+            [part] => single(source, part.clone(), len, method),
+            _ => several(source, &parts, len, method, file_id),
+        },
+        Wanted::Unsatisfiable => {
+            let range = format!("bytes */{len}");
+            (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, range)]).into_response()
+        }
+    };
+    describe(response.headers_mut(), record, &etag);
+    Ok(response)
+}
+
+/// Headers of every answer about a file. It is a download, never a page of this origin.
+fn describe(headers: &mut HeaderMap, record: &FileRecord, etag: &str) {
+    headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/octet-stream"));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    let name = record.entry.name.as_str().rsplit('/').next().unwrap_or_default();
+    let disposition = format!("attachment; filename*=UTF-8''{}", percent_encoded(name));
+    for (key, value) in [(header::ETAG, etag), (header::CONTENT_DISPOSITION, &disposition)] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(key, value);
+        }
+    }
+}
+
+fn whole(source: Source, len: u64, method: &Method) -> Response {
+    let segments = VecDeque::from([Segment::Content(0..len)]);
+    let mut response = source.body(segments, method).into_response();
+    response.headers_mut().insert(header::CONTENT_LENGTH, len.into());
+    response
+}
+
+fn single(source: Source, part: Range<u64>, len: u64, method: &Method) -> Response {
+    let content_range = content_range(&part, len);
+    let part_len = part.end - part.start;
+    let segments = VecDeque::from([Segment::Content(part)]);
+    let body = source.body(segments, method);
+    let mut response =
+        (StatusCode::PARTIAL_CONTENT, [(header::CONTENT_RANGE, content_range)], body).into_response();
+    response.headers_mut().insert(header::CONTENT_LENGTH, part_len.into());
+    response
+}
+
+/// `multipart/byteranges` (RFC 9110, section 14.6).
+fn several(source: Source, parts: &[Range<u64>], len: u64, method: &Method, file_id: FileId) -> Response {
+    // Must not occur in the content; nobody can make content that contains a part of its own hash.
+    let boundary = HEXLOWER.encode(&file_id.as_bytes()[..16]);
+    let (mut segments, mut total) = (VecDeque::new(), 0);
+    for part in parts {
+        let head = format!(
+            "\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\nContent-Range: {}\r\n\r\n",
+            content_range(part, len)
+        );
+        total += head.len() as u64 + (part.end - part.start);
+        segments.push_back(Segment::Text(head));
+        segments.push_back(Segment::Content(part.clone()));
+    }
+    let tail = format!("\r\n--{boundary}--\r\n");
+    total += tail.len() as u64;
+    segments.push_back(Segment::Text(tail));
+    let content_type = format!("multipart/byteranges; boundary={boundary}");
+    let body = source.body(segments, method);
+    let mut response =
+        (StatusCode::PARTIAL_CONTENT, [(header::CONTENT_TYPE, content_type)], body).into_response();
+    response.headers_mut().insert(header::CONTENT_LENGTH, total.into());
+    response
+}
+
+fn content_range(part: &Range<u64>, len: u64) -> String {
+    format!("bytes {}-{}/{len}", part.start, part.end - 1)
+}
+
+fn matches_etag(headers: &HeaderMap, etag: &str) -> bool {
+    let given = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    // If-None-Match compares weakly (RFC 9110, section 13.1.2).
+    let is_it = |tag: &str| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag;
+    given.is_some_and(|tags| tags.split(',').map(str::trim).any(is_it))
+}
+
+/// A piece of a body.
+enum Segment {
+    Text(String),
+    Content(Range<u64>),
+}
+
+/// Where content comes from.
+#[derive(Clone)]
+struct Source {
+    reader: Arc<ContentReader>,
+    is_verified_by_caller: bool,
+}
+
+impl Source {
+    fn body(self, segments: VecDeque<Segment>, method: &Method) -> Body {
+        if *method == Method::HEAD {
+            return Body::empty();
+        }
+        let state = (self, segments);
+        Body::from_stream(stream::try_unfold(state, |(source, mut segments)| async move {
+            loop {
+                match segments.pop_front() {
+                    None => return Ok::<_, ReadFailed>(None),
+                    Some(Segment::Text(text)) => return Ok(Some((Bytes::from(text), (source, segments)))),
+                    Some(Segment::Content(range)) if range.is_empty() => {}
+                    Some(Segment::Content(range)) => {
+                        let at = range.start;
+                        let piece = source.clone().read(range.clone()).await?;
+                        segments.push_front(Segment::Content(at + piece.len() as u64..range.end));
+                        return Ok(Some((piece, (source, segments))));
+                    }
+                }
+            }
+        }))
+    }
+
+    /// The first bytes of a range: as many as one read gives.
+    async fn read(self, range: Range<u64>) -> Result<Bytes, ReadFailed> {
+        let read = task::spawn_blocking(move || {
+            if self.is_verified_by_caller { self.read_raw(&range) } else { self.read_verified(&range) }
+        });
+        match read.await {
+            Ok(Ok(piece)) if !piece.is_empty() => Ok(piece),
+            Ok(Ok(_)) => Err(ReadFailed("the content ends before its length".into())),
+            Ok(Err(error)) => {
+                // The status line is gone; the connection breaks off, and the store has quarantined what is rotten.
+                tracing::error!(%error, "a download broke off");
+                Err(ReadFailed(error.to_string()))
+            }
+            Err(error) => Err(ReadFailed(error.to_string())),
+        }
+    }
+
+    fn read_raw(&self, range: &Range<u64>) -> Result<Bytes, ReadError> {
+        let len = (range.end - range.start).min(RAW_READ_LEN);
+        let mut buffer = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+        let len = self.reader.read_at(range.start, &mut buffer)?;
+        buffer.truncate(len);
+        Ok(buffer.into())
+    }
+
+    fn read_verified(&self, range: &Range<u64>) -> Result<Bytes, ReadError> {
+        let layout = self.reader.layout();
+        let Some(chunk) = layout.chunk(range.start / CHUNK_LEN) else { return Ok(Bytes::new()) };
+        let mut buffer = Vec::new();
+        self.reader.read_verified_chunk(chunk, &mut buffer)?;
+        let chunk = layout.range(chunk);
+        let within = |offset: u64| usize::try_from(offset - chunk.start).unwrap_or(usize::MAX);
+        Ok(Bytes::from(buffer).slice(within(range.start)..within(range.end.min(chunk.end))))
+    }
+}
+
+/// Breaks a body off.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct ReadFailed(String);
+
+/// RFC 8187's `ext-value` and RFC 3986's unreserved characters.
+fn percent_encoded(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}

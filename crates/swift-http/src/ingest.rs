@@ -1,0 +1,164 @@
+//! Taking a file in: from a request's body to staged content, in one pass, without ever holding more than a few pieces.
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use swift_chain::{Action, FileName, FileRecord, Hash, Label, Rejection, Role};
+use swift_chunks::Staged;
+use swift_p2p::driver::Published;
+use tokio::{sync::mpsc, task};
+
+use crate::{access::owns, problem::Problem, services::Services, tokens::TokenRecord};
+
+/// Pieces of a body between the network and the disk.
+const PIECES_MAX: usize = 8;
+
+/// What to do when the name holds something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IfTaken {
+    /// Refuse, unless it is the same content.
+    Refuse,
+    /// Put the new content in its place.
+    Replace,
+}
+
+/// A file on its way in, with everything checked that can be known before its first byte.
+pub(crate) struct Ingest<'s> {
+    services: &'s Services,
+    name: FileName,
+    replaces: Option<Hash>,
+    label: Label,
+}
+
+impl<'s> Ingest<'s> {
+    /// Checks name, role and ownership before a body is read.
+    pub(crate) async fn begin(
+        services: &'s Services,
+        token: &TokenRecord,
+        name: FileName,
+        if_taken: IfTaken,
+        len: Option<u64>,
+    ) -> Result<Self, Problem> {
+        let (node, checked_name) = (services.key.id(), name.clone());
+        let live = services.ledger.read(move |reader| reader.file(&checked_name.key())).await?;
+        let role = services.ledger.members().member(&node).map(|member| member.role);
+        if role.is_none_or(|role| role < Role::Publisher) {
+            return Err(Problem::forbidden("this node's role in the network does not allow it to publish"));
+        }
+        let mut replaces = None;
+        if let Some(live) = live {
+            let is_same_file = live.entry.name == name && live.publisher == node;
+            match if_taken {
+                IfTaken::Replace if live.entry.name == name => {
+                    if !owns(token, published_by(services, &live).await?.as_ref()) {
+                        return Err(Problem::forbidden(format!(
+                            "{:?} was not published with this token; that needs the scope admin",
+                            name.as_str()
+                        )));
+                    }
+                    replaces = Some(live.entry.file_id);
+                }
+                // Only the content can tell whether this is the same file once more.
+                IfTaken::Refuse if is_same_file && len.is_none_or(|len| len == live.entry.size) => {}
+                _ => {
+                    let (name, publisher) = (live.entry.name, live.publisher);
+                    let file_id = live.entry.file_id;
+                    return Err(Rejection::NameTaken { name, publisher, file_id }.into());
+                }
+            }
+        }
+        Ok(Self { services, name, replaces, label: token.label.clone() })
+    }
+
+    /// Reads the body to its end and publishes it. When the body breaks off, nothing remains of it.
+    pub(crate) async fn take<E: std::fmt::Display>(
+        self,
+        body: impl Stream<Item = Result<Bytes, E>>,
+        len: Option<u64>,
+    ) -> Result<Published, Problem> {
+        let staged = stage(self.services, body, len).await?;
+        let hold_key = random()?;
+        let published = self
+            .services
+            .publisher
+            .publish(staged, self.name, self.replaces, Some(self.label), hold_key)
+            .await?;
+        Ok(published)
+    }
+}
+
+/// Which token published a live file, as the block says; none for one of another node.
+pub(crate) async fn published_by(services: &Services, live: &FileRecord) -> Result<Option<Label>, Problem> {
+    if live.publisher != services.key.id() {
+        return Ok(None);
+    }
+    let (height, name) = (live.height, live.entry.name.clone());
+    let sealed = services.ledger.read(move |reader| reader.block(height)).await?;
+    let transactions = sealed.map(|sealed| sealed.block.transactions).unwrap_or_default();
+    let published =
+        transactions.into_iter().rev().map(|signed| signed.transaction).find(
+            |transaction| matches!(&transaction.action, Action::AddFile { file, .. } if file.name == name),
+        );
+    Ok(published.and_then(|transaction| transaction.on_behalf_of))
+}
+
+/// What goes from the network to the disk. A body that breaks off has no end.
+enum Piece {
+    Bytes(Bytes),
+    End,
+}
+
+async fn stage<E: std::fmt::Display>(
+    services: &Services,
+    body: impl Stream<Item = Result<Bytes, E>>,
+    len: Option<u64>,
+) -> Result<Staged, Problem> {
+    let (pieces, mut inbox) = mpsc::channel(PIECES_MAX);
+    let store = services.store.clone();
+    // Hashing and writing block, so they have a thread of their own for as long as the body comes.
+    let writer = task::spawn_blocking(move || {
+        let mut upload = store.begin_upload(len)?;
+        while let Some(piece) = inbox.blocking_recv() {
+            match piece {
+                Piece::Bytes(bytes) => upload.write(&bytes)?,
+                Piece::End => return upload.finish().map(Some),
+            }
+        }
+        Ok(None)
+    });
+    let mut body = std::pin::pin!(body);
+    let mut broken = None;
+    while let Some(piece) = body.next().await {
+        match piece {
+            Ok(bytes) => {
+                // The writer has given up; it says why below.
+                if pieces.send(Piece::Bytes(bytes)).await.is_err() {
+                    break;
+                }
+            }
+            Err(error) => {
+                broken = Some(error.to_string());
+                break;
+            }
+        }
+    }
+    if broken.is_none() {
+        drop(pieces.send(Piece::End).await);
+    }
+    drop(pieces);
+    let staged = writer.await.map_err(|error| Problem::internal(&error))??;
+    staged.ok_or_else(|| {
+        let why = broken.unwrap_or_default();
+        Problem::new(
+            axum::http::StatusCode::BAD_REQUEST,
+            "length_mismatch",
+            format!("the body broke off: {why}; nothing was stored"),
+        )
+    })
+}
+
+/// Bytes from the system's random source.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Problem> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| Problem::internal(&error))?;
+    Ok(bytes)
+}

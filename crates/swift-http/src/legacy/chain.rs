@@ -1,0 +1,156 @@
+//! Blocks: asking for them and handing them over.
+
+use axum::{
+    Extension, Json,
+    body::{Body, Bytes},
+    extract::{Query, State},
+    http::header,
+    response::{IntoResponse, Response},
+};
+use futures_util::stream;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use swift_chain::{ChainFrame, FollowError, FrameDecoder, SealedBlock};
+
+use crate::{access::Access, problem::Problem, services::Services, tokens::Scope};
+
+/// Bytes of blocks read from the ledger at a time.
+const FRAMES_LEN: usize = 1024 * 1024;
+
+pub(super) async fn key(State(services): State<Services>) -> Result<String, Problem> {
+    services.key.id().to_pem().map_err(|error| Problem::internal(&error))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Number {
+    num: u64,
+}
+
+pub(super) async fn hash(
+    State(services): State<Services>,
+    Extension(access): Extension<Access>,
+    query: Result<Query<Number>, axum::extract::rejection::QueryRejection>,
+) -> Result<String, Problem> {
+    access.require_member_or(Scope::Read)?;
+    let Query(Number { num }) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let hash = services.ledger.read(move |reader| reader.block_hash(num)).await?;
+    Ok(hash.map(|hash| hash.to_string()).unwrap_or_default())
+}
+
+pub(super) async fn top_block_number(
+    State(services): State<Services>,
+    Extension(access): Extension<Access>,
+) -> Result<String, Problem> {
+    access.require_member_or(Scope::Read)?;
+    Ok(services.ledger.head().height.to_string())
+}
+
+pub(super) async fn total_blocks(
+    State(services): State<Services>,
+    Extension(access): Extension<Access>,
+) -> Result<String, Problem> {
+    access.require_member_or(Scope::Read)?;
+    Ok((services.ledger.head().height + 1).to_string())
+}
+
+/// A chain stream from block `num` on, as long as it is; read from the ledger as the caller takes it.
+pub(super) async fn blocks(
+    State(services): State<Services>,
+    Extension(access): Extension<Access>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    access.require_member_or(Scope::Read)?;
+    let from = first_block(&body)?;
+    let end = services.ledger.head().height + 1;
+    let pieces = stream::try_unfold(from, move |next| {
+        let ledger = services.ledger.clone();
+        async move {
+            if next >= end {
+                return Ok::<_, swift_p2p::driver::LedgerError>(None);
+            }
+            let (frames, next) = ledger.read(move |reader| reader.frames(next, FRAMES_LEN)).await?;
+            Ok((!frames.is_empty()).then(|| (Bytes::from(frames), next)))
+        }
+    });
+    let content_type = [(header::CONTENT_TYPE, "application/octet-stream")];
+    Ok((content_type, Body::from_stream(pieces)).into_response())
+}
+
+/// `num=N` as a form sends it, or just the number.
+fn first_block(body: &[u8]) -> Result<u64, Problem> {
+    let text = std::str::from_utf8(body).unwrap_or_default().trim();
+    let number = text.strip_prefix("num=").unwrap_or(text);
+    number.parse().map_err(|_| Problem::bad_request("the body is num=N, the first block wanted"))
+}
+
+pub(super) async fn add_block(
+    State(services): State<Services>,
+    Extension(access): Extension<Access>,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    access.require_member_or(Scope::Admin)?;
+    let blocks = decode(&body, |frame| match frame {
+        ChainFrame::Block(sealed) => Ok(Some(*sealed)),
+        ChainFrame::Genesis(_) => Err(Problem::bad_request("a genesis block is not added to a chain")),
+    })?;
+    follow(&services, blocks).await
+}
+
+pub(super) async fn overwrite(
+    State(services): State<Services>,
+    Extension(access): Extension<Access>,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    access.require_member_or(Scope::Admin)?;
+    if services.ledger.head().height > 0 {
+        let detail = "this chain has blocks already; a chain is never overwritten, only continued";
+        return Err(Problem::conflict("conflict", detail));
+    }
+    let network = services.ledger.network();
+    let blocks = decode(&body, |frame| match frame {
+        ChainFrame::Block(sealed) => Ok(Some(*sealed)),
+        ChainFrame::Genesis(genesis) if genesis.id() == network => Ok(None),
+        ChainFrame::Genesis(genesis) => {
+            let detail = format!("this is the chain of network {}, not of {network}", genesis.id());
+            Err(Problem::conflict("conflict", detail))
+        }
+    })?;
+    follow(&services, blocks).await
+}
+
+fn decode(
+    body: &[u8],
+    mut take: impl FnMut(ChainFrame) -> Result<Option<SealedBlock>, Problem>,
+) -> Result<Vec<SealedBlock>, Problem> {
+    let mut decoder = FrameDecoder::default();
+    decoder.push(body);
+    let mut blocks = Vec::new();
+    let bad = |error: swift_chain::StreamError| Problem::bad_request(error.to_string());
+    while let Some(frame) = decoder.next_frame().map_err(bad)? {
+        blocks.extend(take(frame)?);
+    }
+    decoder.finish().map_err(bad)?;
+    Ok(blocks)
+}
+
+async fn follow(services: &Services, blocks: Vec<SealedBlock>) -> Result<Json<Value>, Problem> {
+    match services.ledger.follow(blocks).await? {
+        Ok(height) => Ok(Json(json!({ "status": true, "reason": format!("the head is block {height}") }))),
+        Err(error @ FollowError::Invalid(_)) => Err(Problem::bad_request(error.to_string())),
+        Err(error) => Err(Problem::conflict("conflict", error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_block_comes_as_a_form_field_or_a_plain_number() {
+        assert_eq!(first_block(b"num=7"), Ok(7));
+        assert_eq!(first_block(b" 12\n"), Ok(12));
+        for body in [&b""[..], b"num=", b"num=-1", b"x=3", b"\xff"] {
+            assert!(first_block(body).is_err(), "{body:?}");
+        }
+    }
+}

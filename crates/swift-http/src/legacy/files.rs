@@ -1,0 +1,88 @@
+//! Files: out by `/download`, in by `/upload`.
+
+use axum::{
+    Extension, Json,
+    extract::{Multipart, Query, State},
+    http::{HeaderMap, Method},
+    response::Response,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use swift_chain::{FileName, FileRecord, Hash};
+
+use crate::{
+    access::Access,
+    content,
+    ingest::{IfTaken, Ingest},
+    problem::Problem,
+    services::Services,
+    tokens::Scope,
+};
+
+#[derive(Deserialize)]
+pub(super) struct Which {
+    file: Option<String>,
+    id: Option<Hash>,
+}
+
+pub(super) async fn download(
+    State(services): State<Services>,
+    Extension(access): Extension<Access>,
+    query: Result<Query<Which>, axum::extract::rejection::QueryRejection>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    access.require_member_or(Scope::Read)?;
+    let Query(which) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let record = find(&services, which).await?;
+    content::send(&services, &record, &method, &headers, access.verifies_content()).await
+}
+
+async fn find(services: &Services, which: Which) -> Result<FileRecord, Problem> {
+    match which {
+        Which { file: Some(name), id: None } => {
+            let name = FileName::normalized(&name)?;
+            let found = services.ledger.read({
+                let key = name.key();
+                move |reader| reader.file(&key)
+            });
+            let found = found.await?.filter(|record| record.entry.name == name);
+            found.ok_or_else(|| Problem::not_found(format!("no file has the name {:?}", name.as_str())))
+        }
+        Which { file: None, id: Some(id) } => {
+            let found = services.ledger.read(move |reader| reader.file_by_id(&id)).await?;
+            found.ok_or_else(|| Problem::not_found(format!("no live file has the id {id}")))
+        }
+        _ => Err(Problem::bad_request("ask for either file=NAME or id=FILE_ID")),
+    }
+}
+
+pub(super) async fn upload(
+    State(services): State<Services>,
+    Extension(access): Extension<Access>,
+    form: Result<Multipart, axum::extract::multipart::MultipartRejection>,
+) -> Result<Json<Value>, Problem> {
+    let token = access.require(Scope::Publish)?;
+    let mut form = form.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let unreadable =
+        |error: axum::extract::multipart::MultipartError| Problem::bad_request(error.body_text());
+    while let Some(field) = form.next_field().await.map_err(unreadable)? {
+        if field.name() != Some("file") {
+            continue;
+        }
+        let name = field.file_name().unwrap_or_default();
+        let name = FileName::normalized(name)?;
+        let ingest = Ingest::begin(&services, token, name, IfTaken::Refuse, None).await?;
+        let published = ingest.take(field, None).await?;
+        let file = &published.file;
+        return Ok(Json(json!({
+            "status": true,
+            "reason": format!("published by block {}", published.settled.height),
+            "name": file.name,
+            "size": file.size,
+            "file_id": file.file_id,
+            "block": published.settled.height,
+        })));
+    }
+    Err(Problem::bad_request("the form has no field named file"))
+}

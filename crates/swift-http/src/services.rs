@@ -1,0 +1,37 @@
+//! Everything the routes need, in one place.
+
+use std::sync::Arc;
+
+use swift_chain::NodeKey;
+use swift_chunks::Store;
+use swift_p2p::driver::{CatalogHandle, LedgerHandle, Publisher};
+
+use crate::tokens::Tokens;
+
+/// Handles to a node's parts. The HTTP service holds no state of its own but these. Cheap to clone.
+#[derive(Clone)]
+pub struct Services {
+    /// This node's key: invitations are signed with it.
+    pub key: Arc<NodeKey>,
+    /// The ledger.
+    pub ledger: LedgerHandle,
+    /// How far the store has followed the ledger.
+    pub catalog: CatalogHandle,
+    /// Brings files into the network.
+    pub publisher: Publisher,
+    /// Content.
+    pub store: Store,
+    /// Credentials of clients.
+    pub tokens: Arc<Tokens>,
+    /// Who may call how.
+    pub policy: Arc<AccessPolicy>,
+}
+
+/// What an operator decides about clients.
+#[derive(Clone, Debug, Default)]
+pub struct AccessPolicy {
+    /// Take tokens over plain HTTP also from other machines.
+    pub allow_plain_http: bool,
+    /// Names, besides IP addresses and `localhost`, under which clients call this node.
+    pub host_names: Vec<String>,
+}

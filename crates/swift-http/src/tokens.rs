@@ -1,0 +1,233 @@
+//! Tokens: what a client shows to be let in. Only their hashes are stored.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use data_encoding::BASE32_NOPAD;
+use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use swift_chain::Label;
+
+const PREFIX: &str = "sst_";
+const SECRET_LEN: usize = 32;
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS tokens (
+    label TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, scopes TEXT NOT NULL,
+    created_ms INTEGER NOT NULL, expires_ms INTEGER
+) STRICT;
+";
+
+/// What a token allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Everything that only reads.
+    Read,
+    /// Adding files, and replacing what this token published on this node.
+    Publish,
+    /// Removing what this token published on this node.
+    Remove,
+    /// Everything.
+    Admin,
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Publish => "publish",
+            Self::Remove => "remove",
+            Self::Admin => "admin",
+        })
+    }
+}
+
+/// A token as it is stored and listed: everything but the secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TokenRecord {
+    /// Its name, which blocks carry for what was done with it.
+    pub label: Label,
+    /// What it allows.
+    pub scopes: BTreeSet<Scope>,
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: u64,
+    /// When it ends, if ever.
+    pub expires_ms: Option<u64>,
+}
+
+impl TokenRecord {
+    /// Whether it allows something; `admin` allows everything.
+    pub fn allows(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
+    }
+}
+
+/// Why tokens cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The database failed.
+    #[error("token database: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A row that this program wrote does not read back.
+    #[error("the token database is damaged at the token {0:?}")]
+    Damaged(String),
+    /// The label names another token.
+    #[error("there is a token with the label {0:?} already; revoke it first, or choose another label")]
+    LabelTaken(String),
+}
+
+/// All tokens of one node: in memory to be asked at every request, on disk to last.
+#[derive(Debug)]
+pub struct Tokens(Mutex<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    connection: Connection,
+    by_hash: BTreeMap<[u8; 32], TokenRecord>,
+}
+
+impl Tokens {
+    /// Opens the database, or makes one.
+    pub fn open(path: &Path) -> Result<Self, TokenError> {
+        let connection = Connection::open(path)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.execute_batch(SCHEMA)?;
+        let by_hash = load(&connection)?;
+        Ok(Self(Mutex::new(Inner { connection, by_hash })))
+    }
+
+    /// Makes a token of 32 bytes from the caller's random source. Its text is in the answer and nowhere else.
+    pub fn create(&self, record: TokenRecord, secret: [u8; SECRET_LEN]) -> Result<String, TokenError> {
+        let text = format!("{PREFIX}{}", BASE32_NOPAD.encode(&secret).to_ascii_lowercase());
+        let hash = hash(&text);
+        let mut inner = self.inner();
+        if inner.by_hash.values().any(|token| token.label == record.label) {
+            return Err(TokenError::LabelTaken(record.label.as_str().to_owned()));
+        }
+        let scopes: Vec<_> = record.scopes.iter().map(Scope::to_string).collect();
+        inner.connection.execute(
+            "INSERT INTO tokens VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![record.label.as_str(), hash, scopes.join(" "), record.created_ms, record.expires_ms],
+        )?;
+        inner.by_hash.insert(hash, record);
+        Ok(text)
+    }
+
+    /// The token with this text, unless it has expired or was revoked.
+    ///
+    /// Looked up by hash: what a guesser learns from the time it takes is about hashes, which he cannot choose.
+    pub fn find(&self, text: &str, now_ms: u64) -> Option<TokenRecord> {
+        let found = self.inner().by_hash.get(&hash(text)).cloned()?;
+        found.expires_ms.is_none_or(|expires_ms| now_ms < expires_ms).then_some(found)
+    }
+
+    /// All tokens in the order of their labels.
+    pub fn list(&self) -> Vec<TokenRecord> {
+        let mut tokens: Vec<_> = self.inner().by_hash.values().cloned().collect();
+        tokens.sort_by(|a, b| a.label.as_str().cmp(b.label.as_str()));
+        tokens
+    }
+
+    /// Ends a token; false when there is none with this label.
+    pub fn revoke(&self, label: &str) -> Result<bool, TokenError> {
+        let mut inner = self.inner();
+        inner.connection.execute("DELETE FROM tokens WHERE label = ?1", [label])?;
+        let before = inner.by_hash.len();
+        inner.by_hash.retain(|_, token| token.label.as_str() != label);
+        Ok(inner.by_hash.len() < before)
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // The map is changed last, by one insertion or removal, so a panic elsewhere leaves it whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn hash(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+fn load(connection: &Connection) -> Result<BTreeMap<[u8; 32], TokenRecord>, TokenError> {
+    let mut statement =
+        connection.prepare("SELECT hash, label, scopes, created_ms, expires_ms FROM tokens")?;
+    let mut rows = statement.query([])?;
+    let mut tokens = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let (label, scopes): (String, String) = (row.get(1)?, row.get(2)?);
+        let record = TokenRecord {
+            scopes: parse_scopes(&scopes).ok_or_else(|| TokenError::Damaged(label.clone()))?,
+            label: Label::try_from(label.clone()).map_err(|_| TokenError::Damaged(label))?,
+            created_ms: row.get(3)?,
+            expires_ms: row.get(4)?,
+        };
+        tokens.insert(row.get(0)?, record);
+    }
+    Ok(tokens)
+}
+
+fn parse_scopes(text: &str) -> Option<BTreeSet<Scope>> {
+    text.split_whitespace()
+        .map(|word| {
+            [Scope::Read, Scope::Publish, Scope::Remove, Scope::Admin]
+                .into_iter()
+                .find(|scope| scope.to_string() == word)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(label: &str, scopes: &[Scope], expires_ms: Option<u64>) -> TokenRecord {
+        let label = Label::try_from(label.to_owned()).unwrap();
+        TokenRecord { label, scopes: scopes.iter().copied().collect(), created_ms: 1, expires_ms }
+    }
+
+    #[test]
+    fn a_token_is_found_by_its_text_until_it_is_revoked_also_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.db");
+        let tokens = Tokens::open(&path).unwrap();
+        let text = tokens.create(record("ci", &[Scope::Read, Scope::Publish], None), [7; 32]).unwrap();
+        drop(tokens);
+        let tokens = Tokens::open(&path).unwrap();
+        let found = tokens.find(&text, 5).unwrap();
+        assert!(found.allows(Scope::Publish) && !found.allows(Scope::Remove));
+        assert_eq!(tokens.find("sst_other", 5), None);
+        assert!(tokens.revoke("ci").unwrap());
+        assert!(!tokens.revoke("ci").unwrap());
+        assert_eq!(tokens.find(&text, 5), None);
+        assert_eq!(Tokens::open(&path).unwrap().list(), []);
+    }
+
+    #[test]
+    fn an_expired_token_lets_nobody_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let tokens = Tokens::open(&folder.path().join("tokens.db")).unwrap();
+        let text = tokens.create(record("short", &[Scope::Admin], Some(100)), [1; 32]).unwrap();
+        assert!(tokens.find(&text, 99).is_some());
+        assert_eq!(tokens.find(&text, 100), None);
+    }
+
+    #[test]
+    fn a_label_names_one_token_and_the_secret_is_not_stored() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.db");
+        let tokens = Tokens::open(&path).unwrap();
+        let text = tokens.create(record("a", &[Scope::Read], None), [1; 32]).unwrap();
+        let again = tokens.create(record("a", &[Scope::Read], None), [2; 32]);
+        assert!(matches!(again, Err(TokenError::LabelTaken(_))));
+        drop(tokens);
+        for entry in std::fs::read_dir(folder.path()).unwrap() {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            assert!(!bytes.windows(text.len()).any(|window| window == text.as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! `/v1/files`.
+
+use std::collections::HashMap;
+
+use axum::{
+    Extension, Json,
+    body::Body,
+    extract::{Path, Query, State},
+    http::{HeaderMap, Method, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use swift_chain::{FileFilter, FileName, FileRecord, Hash, NodeId};
+use swift_chunks::{CHUNK_LEN, FileId, ObjectState, Store, StoreError};
+use tokio::task;
+
+use crate::{
+    access::{Access, owns},
+    content,
+    ingest::{IfTaken, Ingest, published_by},
+    problem::Problem,
+    services::Services,
+    tokens::Scope,
+};
+
+const PAGE_LEN: u32 = 100;
+const PAGE_LEN_MAX: u32 = 1000;
+
+/// A live file and how much of it is here.
+#[derive(Serialize)]
+pub(super) struct FileRow {
+    name: FileName,
+    size: u64,
+    file_id: Hash,
+    manifest_hash: Hash,
+    publisher: NodeId,
+    height: u64,
+    time_ms: u64,
+    held_bytes: u64,
+    complete: bool,
+}
+
+impl FileRow {
+    fn new(record: FileRecord, store: &Store) -> Result<Self, StoreError> {
+        let entry = record.entry;
+        let object = store.object(FileId::from_bytes(*entry.file_id.as_bytes()))?;
+        let complete = object.is_some_and(|object| object.state == ObjectState::Complete);
+        let held = object.map_or(0, |object| u64::from(object.held_chunks) * CHUNK_LEN);
+        Ok(Self {
+            held_bytes: if complete { entry.size } else { held.min(entry.size) },
+            complete,
+            name: entry.name,
+            size: entry.size,
+            file_id: entry.file_id,
+            manifest_hash: entry.manifest_hash,
+            publisher: record.publisher,
+            height: record.height,
+            time_ms: record.time_ms,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Page {
+    prefix: Option<String>,
+    after: Option<String>,
+    limit: Option<u32>,
+}
+
+pub(super) async fn list(
+    State(services): State<Services>,
+    Extension(access): Extension<Access>,
+    query: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    access.require(Scope::Read)?;
+    let Query(page) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let limit = page.limit.unwrap_or(PAGE_LEN).clamp(1, PAGE_LEN_MAX);
+    let after = page.after.as_deref().map(FileName::normalized).transpose()?;
+    let filter = FileFilter {
+        prefix: page.prefix.as_deref().map(swift_chain::NameKey::fold_prefix),
+        after: after.map(|name| name.key()),
+        limit: limit + 1,
+    };
+    let mut records = services.ledger.read(move |reader| reader.files(&filter)).await?;
+    let more = records.len() > limit as usize;
+    records.truncate(limit as usize);
+    let next = records.last().filter(|_| more).map(|record| record.entry.name.clone());
+    let store = services.store.clone();
+    let rows = task::spawn_blocking(move || {
+        records.into_iter().map(|record| FileRow::new(record, &store)).collect::<Result<Vec<_>, _>>()
+    });
+    let files = rows.await.map_err(|error| Problem::internal(&error))??;
+    Ok(Json(json!({ "files": files, "next": next })))
+}
+
+pub(super) async fn fetch(
+    State(services): State<Services>,
+    Extension(access): Extension<Access>,
+    Path(name): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    access.require_member_or(Scope::Read)?;
+    let record = find(&services, FileName::normalized(&name)?).await?;
+    if query.contains_key("meta") {
+        let store = services.store.clone();
+        let row = task::spawn_blocking(move || FileRow::new(record, &store)).await;
+        return Ok(Json(row.map_err(|error| Problem::internal(&error))??).into_response());
+    }
+    content::send(&services, &record, &method, &headers, access.verifies_content()).await
+}
+
+pub(super) async fn put(
+    State(services): State<Services>,
+    Extension(access): Extension<Access>,
+    Path(name): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Value>, Problem> {
+    let token = access.require(Scope::Publish)?;
+    let name = FileName::normalized(&name)?;
+    let if_taken = if query.contains_key("replace") { IfTaken::Replace } else { IfTaken::Refuse };
+    let len = headers.get(header::CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse().ok());
+    let ingest = Ingest::begin(&services, token, name, if_taken, len).await?;
+    let published = ingest.take(body.into_data_stream(), len).await?;
+    Ok(Json(json!({
+        "status": true,
+        "name": published.file.name,
+        "file_id": published.file.file_id,
+        "size": published.file.size,
+        "block": published.settled.height,
+        "already": published.settled.transaction.is_none(),
+        "copies": 1,
+    })))
+}
+
+pub(super) async fn remove(
+    State(services): State<Services>,
+    Extension(access): Extension<Access>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let token = access.require(Scope::Remove)?;
+    let record = find(&services, FileName::normalized(&name)?).await?;
+    if !owns(token, published_by(&services, &record).await?.as_ref()) {
+        let detail = format!("{name:?} was not published with this token; that needs the scope admin");
+        return Err(Problem::forbidden(detail));
+    }
+    let settled = services.publisher.withdraw(&record, Some(token.label.clone())).await?;
+    Ok(Json(json!({
+        "status": true,
+        "name": record.entry.name,
+        "file_id": record.entry.file_id,
+        "size": record.entry.size,
+        "block": settled.height,
+        "already": settled.transaction.is_none(),
+    })))
+}
+
+async fn find(services: &Services, name: FileName) -> Result<FileRecord, Problem> {
+    let key = name.key();
+    let found = services.ledger.read(move |reader| reader.file(&key)).await?;
+    let found = found.filter(|record| record.entry.name == name);
+    found.ok_or_else(|| Problem::not_found(format!("no file has the name {:?}", name.as_str())))
+}

@@ -1,0 +1,79 @@
+//! `/v1/tokens`.
+
+use std::collections::BTreeSet;
+
+use axum::{
+    Extension, Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use swift_chain::Label;
+use swift_p2p::driver::wall_clock_ms;
+
+use crate::{
+    access::Access,
+    ingest::random,
+    problem::Problem,
+    services::Services,
+    tokens::{Scope, TokenError, TokenRecord},
+};
+
+pub(super) async fn list(
+    State(services): State<Services>,
+    Extension(access): Extension<Access>,
+) -> Result<Json<Value>, Problem> {
+    access.require(Scope::Admin)?;
+    Ok(Json(json!({ "tokens": services.tokens.list() })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewToken {
+    label: Label,
+    scopes: BTreeSet<Scope>,
+    expires_s: Option<u64>,
+}
+
+pub(super) async fn create(
+    State(services): State<Services>,
+    Extension(access): Extension<Access>,
+    body: Result<Json<NewToken>, axum::extract::rejection::JsonRejection>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    access.require(Scope::Admin)?;
+    let Json(new) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
+    if new.scopes.is_empty() {
+        return Err(Problem::bad_request("a token needs at least one scope"));
+    }
+    let created_ms = wall_clock_ms();
+    let expires_ms = new.expires_s.map(|seconds| created_ms.saturating_add(seconds.saturating_mul(1000)));
+    let record = TokenRecord { label: new.label, scopes: new.scopes, created_ms, expires_ms };
+    let (tokens, stored, secret) = (services.tokens.clone(), record.clone(), random()?);
+    let made = tokio::task::spawn_blocking(move || tokens.create(stored, secret)).await;
+    match made.map_err(|error| Problem::internal(&error))? {
+        Ok(token) => Ok((
+            StatusCode::CREATED,
+            Json(json!({
+                "token": token, "label": record.label, "scopes": record.scopes, "expires_ms": record.expires_ms,
+            })),
+        )),
+        Err(error @ TokenError::LabelTaken(_)) => Err(Problem::conflict("conflict", error.to_string())),
+        Err(error) => Err(Problem::internal(&error)),
+    }
+}
+
+pub(super) async fn revoke(
+    State(services): State<Services>,
+    Extension(access): Extension<Access>,
+    Path(label): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    access.require(Scope::Admin)?;
+    let (tokens, revoked) = (services.tokens.clone(), label.clone());
+    let found = tokio::task::spawn_blocking(move || tokens.revoke(&revoked)).await;
+    match found.map_err(|error| Problem::internal(&error))? {
+        Ok(true) => Ok(Json(json!({ "status": true, "label": label }))),
+        Ok(false) => Err(Problem::not_found(format!("there is no token with the label {label:?}"))),
+        Err(error) => Err(Problem::internal(&error)),
+    }
+}
