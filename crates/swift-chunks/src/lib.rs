@@ -82,6 +82,7 @@ assert_eq!(chunk, b"hello world");
 "#
 )]
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "samples in tests are small"))]
 #![deny(missing_docs)]
 
 mod chunk_set;

@@ -84,7 +84,7 @@ impl Bench {
     /// Fetches what is missing from the sample, and finishes.
     pub(crate) fn fetch(&self, sample: &Sample) -> VisibleChanges {
         let download = self.download(sample).unwrap();
-        let missing: Vec<u64> = download.held().missing().map(|chunk| chunk.as_u64()).collect();
+        let missing: Vec<u64> = download.held().missing().map(swift_chunks::ChunkIndex::as_u64).collect();
         missing.into_iter().for_each(|chunk| write_chunk(&download, sample, chunk));
         download.finish(NOW).unwrap()
     }

@@ -19,7 +19,8 @@ fn a_download_in_any_order_becomes_the_file() {
     for chunk in [2, 0, 3, 1] {
         write_chunk(&download, &sample, chunk);
     }
-    let durable: Vec<u32> = download.commit().unwrap().into_iter().map(|chunk| chunk.get()).collect();
+    let durable: Vec<u32> =
+        download.commit().unwrap().into_iter().map(swift_chunks::ChunkIndex::get).collect();
     assert_eq!(durable, [2, 0, 3, 1]);
     assert!(!bench.file("dir/a.bin").exists());
     assert_eq!(download.finish(NOW).unwrap().shown, ["dir/a.bin"]);
@@ -64,7 +65,7 @@ fn what_was_committed_is_resumed_and_what_was_not_is_not_claimed() {
 
     let bench = bench.restart();
     let download = bench.download(&sample).unwrap();
-    let held: Vec<u32> = download.held().iter().map(|chunk| chunk.get()).collect();
+    let held: Vec<u32> = download.held().iter().map(swift_chunks::ChunkIndex::get).collect();
     assert_eq!(held, [1, 3]);
     assert!(download.has_manifest());
     write_chunk(&download, &sample, 0);

@@ -84,7 +84,7 @@ fn the_quota_refuses_an_upload_and_nothing_is_lost() {
 
     let mut upload = bench.store.begin_upload(None).unwrap();
     let mut written = big.bytes.chunks(65_536).map(|piece| upload.write(piece));
-    assert!(matches!(written.find(|result| result.is_err()), Some(Err(StoreError::NoSpace { .. }))));
+    assert!(matches!(written.find(std::result::Result::is_err), Some(Err(StoreError::NoSpace { .. }))));
     drop(written);
     drop(upload);
 
