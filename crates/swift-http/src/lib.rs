@@ -11,6 +11,7 @@ mod access;
 mod content;
 mod ingest;
 mod legacy;
+mod peer;
 mod problem;
 mod range;
 mod services;
@@ -28,6 +29,7 @@ use problem::Problem;
 pub fn router(services: Services) -> Router {
     Router::new()
         .merge(legacy::router())
+        .nest("/peer", peer::router())
         .nest("/v1", v1::router())
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))

@@ -1,0 +1,9 @@
+//! The ledger's part of what members say to each other.
+
+use axum::Router;
+
+use crate::services::Services;
+
+pub(super) fn router() -> Router<Services> {
+    Router::new()
+}
