@@ -1,0 +1,155 @@
+//! The answers of a node, as far as tables need them. JSON output passes the answer on as it came.
+
+mod problem;
+
+use serde::Deserialize;
+
+pub(crate) use problem::Problem;
+
+/// `GET /v1/status`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Status {
+    pub(crate) node_id: String,
+    pub(crate) network_id: String,
+    #[serde(default)]
+    pub(crate) version: String,
+    #[serde(default)]
+    pub(crate) role: Option<String>,
+    #[serde(default)]
+    pub(crate) address: Option<String>,
+    pub(crate) height: u64,
+    #[serde(default)]
+    pub(crate) head_hash: String,
+    #[serde(default)]
+    pub(crate) head_time_ms: Option<u64>,
+    #[serde(default)]
+    pub(crate) members: u64,
+    #[serde(default)]
+    pub(crate) files: u64,
+    #[serde(default)]
+    pub(crate) bytes: u64,
+    #[serde(default)]
+    pub(crate) store: Option<Store>,
+    #[serde(default)]
+    pub(crate) peers_online: u64,
+    #[serde(default)]
+    pub(crate) problem: Option<String>,
+}
+
+/// What the node stores.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Store {
+    #[serde(default)]
+    pub(crate) files_complete: u64,
+    #[serde(default)]
+    pub(crate) bytes: u64,
+    #[serde(default)]
+    pub(crate) wanted: u64,
+    #[serde(default)]
+    pub(crate) quota_bytes: Option<u64>,
+    #[serde(default)]
+    pub(crate) available_bytes: Option<u64>,
+}
+
+/// A file's record.
+#[derive(Debug, Deserialize)]
+pub(crate) struct FileRecord {
+    pub(crate) name: String,
+    pub(crate) size: u64,
+    pub(crate) file_id: String,
+    #[serde(default)]
+    pub(crate) publisher: String,
+    #[serde(default)]
+    pub(crate) height: u64,
+    #[serde(default)]
+    pub(crate) time_ms: u64,
+    #[serde(default)]
+    pub(crate) held_bytes: u64,
+    #[serde(default)]
+    pub(crate) complete: bool,
+}
+
+/// The answer to a write that concerns a file.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Written {
+    pub(crate) name: String,
+    pub(crate) file_id: String,
+    pub(crate) size: u64,
+    pub(crate) block: u64,
+    #[serde(default)]
+    pub(crate) already: bool,
+    #[serde(default = "one")]
+    pub(crate) copies: u64,
+}
+
+fn one() -> u64 {
+    1
+}
+
+/// `GET /v1/files/NAME/copies`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Copies {
+    pub(crate) complete: Vec<String>,
+    #[serde(default)]
+    pub(crate) online: Vec<String>,
+    #[serde(default)]
+    pub(crate) absent: Vec<String>,
+}
+
+/// A member.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Node {
+    pub(crate) node_id: String,
+    #[serde(default)]
+    pub(crate) role: String,
+    #[serde(default)]
+    pub(crate) address: String,
+    #[serde(default)]
+    pub(crate) joined_height: u64,
+    #[serde(default)]
+    pub(crate) validator_weight: u64,
+    #[serde(default)]
+    pub(crate) online: bool,
+    #[serde(default)]
+    pub(crate) is_self: bool,
+}
+
+/// What is coming in.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Transfer {
+    pub(crate) file: String,
+    #[serde(default)]
+    pub(crate) done_bytes: u64,
+    #[serde(default)]
+    pub(crate) total_bytes: u64,
+    #[serde(default)]
+    pub(crate) peers: Vec<String>,
+    #[serde(default)]
+    pub(crate) state: String,
+    #[serde(default)]
+    pub(crate) detail: Option<String>,
+}
+
+/// `POST /v1/invites`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Invite {
+    pub(crate) ticket: String,
+    pub(crate) role: String,
+    pub(crate) expires_ms: u64,
+}
+
+/// A client's token, without its secret.
+#[derive(Debug, Deserialize)]
+pub(crate) struct TokenRecord {
+    pub(crate) label: String,
+    #[serde(default)]
+    pub(crate) scopes: Vec<String>,
+    #[serde(default)]
+    pub(crate) expires_ms: Option<u64>,
+}
+
+/// A token just made.
+#[derive(Debug, Deserialize)]
+pub(crate) struct NewToken {
+    pub(crate) token: String,
+}

@@ -1,0 +1,152 @@
+//! The command line as a whole.
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    client::Client,
+    command::{chain, download, files, invite, nodes, status, token, transfers, upload},
+    error::Error,
+    output::{Format, Output, Shown},
+    target::{NodeOptions, Settings, Target},
+};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed
+  2  wrong usage
+  3  not found
+  4  denied: no token, an unknown one, or one that does not allow it
+  5  integrity: content or chain is not what it must be
+  6  not in time: not final, or not complete
+  7  the node cannot be reached";
+
+/// Talks to a SwiftServe node.
+#[derive(Debug, Parser)]
+#[command(name = "swiftctl", version, about, after_help = EXIT_CODES, subcommand_required = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    node: NodeOptions,
+    /// How data is printed; also taken behind the command
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    output: Option<Format>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Publishes files or whole folders
+    Upload(upload::Args),
+    /// Fetches a file, verified; goes on where an interrupted download stopped
+    Download(download::Args),
+    /// Lists files
+    Ls(files::LsArgs),
+    /// Withdraws files
+    Rm(files::RmArgs),
+    /// Lists the network's members
+    Nodes(Shown),
+    /// Manages one member
+    #[command(subcommand)]
+    Node(nodes::NodeCommand),
+    /// Shows how the node and its network are
+    Status(Shown),
+    /// Shows what is coming in
+    Transfers(Shown),
+    /// Makes a ticket, with which one machine can join
+    Invite(invite::Args),
+    /// Manages the tokens of clients
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Lists the ledger's blocks, or verifies all of it
+    InspectChain(chain::Args),
+}
+
+/// What every command gets: where the node is, once somebody asks, and how to print.
+pub(crate) struct Context {
+    settings: Settings,
+    format: Format,
+}
+
+impl Context {
+    /// The node's address, and how to say it on a command line.
+    pub(crate) fn target(&self) -> Result<Target, Error> {
+        Target::find(&self.settings)
+    }
+
+    /// A client of the node.
+    pub(crate) fn client(&self) -> Result<Client, Error> {
+        Client::new(self.target()?)
+    }
+
+    /// The token alone.
+    pub(crate) fn token(&self) -> Result<String, Error> {
+        Target::find_token(&self.settings)
+    }
+
+    /// Prints as the command's own options say, else as those before it.
+    pub(crate) fn output(&self, shown: &Shown) -> Output {
+        Output::new(shown.format().unwrap_or(self.format))
+    }
+
+    /// Prints as the options before the command say.
+    pub(crate) fn plain_output(&self) -> Output {
+        Output::new(self.format)
+    }
+}
+
+/// Runs one command to its end.
+pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
+    let settings = Settings::new(cli.node, |name| std::env::var_os(name));
+    let context = Context { settings, format: cli.output.unwrap_or_default() };
+    let context = &context;
+    match &cli.command {
+        Command::Upload(args) => upload::run(context, args).await,
+        Command::Download(args) => download::run(context, args).await,
+        Command::Ls(args) => files::ls(context, args).await,
+        Command::Rm(args) => files::rm(context, args).await,
+        Command::Nodes(shown) => nodes::list(context, shown).await,
+        Command::Node(command) => nodes::run(context, command).await,
+        Command::Status(shown) => status::run(context, shown).await,
+        Command::Transfers(shown) => transfers::run(context, shown).await,
+        Command::Invite(args) => invite::run(context, args).await,
+        Command::Token(command) => token::run(context, command).await,
+        Command::InspectChain(args) => chain::run(context, args).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_format_is_taken_before_and_behind_the_command() {
+        for line in [["swiftctl", "-o", "json", "ls"], ["swiftctl", "ls", "-o", "json"]] {
+            let cli = Cli::try_parse_from(line).unwrap();
+            let Command::Ls(args) = &cli.command else { panic!("no ls") };
+            assert_eq!(args.shown.format().or(cli.output), Some(Format::Json));
+        }
+    }
+
+    #[test]
+    fn o_is_the_target_of_a_download() {
+        let cli = Cli::try_parse_from(["swiftctl", "download", "a", "-o", "b"]).unwrap();
+        assert!(matches!(cli.command, Command::Download(_)));
+        assert_eq!(cli.output, None);
+    }
+
+    #[test]
+    fn the_help_documents_every_exit_code() {
+        let help = Cli::command().render_help().to_string();
+        for code in 0..=7 {
+            assert!(help.lines().any(|line| line.trim_start().starts_with(&format!("{code}  "))), "{code}");
+        }
+    }
+}

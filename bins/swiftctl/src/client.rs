@@ -1,0 +1,246 @@
+//! Asking a node: one request, one answer, and what can go wrong between them.
+
+mod body;
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use reqwest::{Method, RequestBuilder, Response};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{
+    api::Problem,
+    error::Error,
+    output::note,
+    target::{self, Target},
+    text::{name, shell},
+};
+
+pub(crate) use body::Upload;
+
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// How long a transfer may stand still.
+const STALL_LIMIT: Duration = Duration::from_secs(60);
+/// How long a node may think: a write waits for its block, and a large file for the disk.
+const ANSWER_LIMIT: Duration = Duration::from_secs(300);
+const JSON_LEN_MAX: usize = 64 << 20;
+const PROBLEM_LEN_MAX: usize = 64 << 10;
+
+/// A client of one node.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    target: Target,
+}
+
+impl Client {
+    pub(crate) fn new(target: Target) -> Result<Self, Error> {
+        // Only http:// is spoken so far, yet the HTTP library wants to know its TLS: one that trusts nobody.
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Error::Failed(format!("cannot set up TLS: {error}")))?
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        // A node is asked directly, and once: it carries a token, and a write is repeated by whoever wants it.
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_LIMIT)
+            .user_agent(concat!("swiftctl/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| Error::Failed(format!("cannot set up HTTP: {error}")))?;
+        if target.token.is_some() && !target::is_loopback(&target.url) {
+            note(&format!("note: the token goes unencrypted to {}", shown_url(&target)));
+        }
+        Ok(Self { http, target })
+    }
+
+    /// How a further command for this node begins.
+    pub(crate) fn command(&self) -> &str {
+        &self.target.command
+    }
+
+    /// Asks for JSON.
+    pub(crate) async fn get(&self, what: &str, path: &str) -> Result<Value, Error> {
+        self.json(what, self.request(Method::GET, path)).await
+    }
+
+    /// Posts JSON, gets JSON.
+    pub(crate) async fn post(&self, what: &str, path: &str, body: &impl Serialize) -> Result<Value, Error> {
+        self.json(what, self.request(Method::POST, path).json(body)).await
+    }
+
+    /// Deletes, gets JSON.
+    pub(crate) async fn delete(&self, what: &str, path: &str) -> Result<Value, Error> {
+        self.json(what, self.request(Method::DELETE, path)).await
+    }
+
+    /// Begins to fetch content, from byte `from` on if the content still has the tag.
+    pub(crate) async fn fetch(
+        &self,
+        what: &str,
+        path: &str,
+        resume: Option<Resume<'_>>,
+    ) -> Result<Response, Error> {
+        let mut request = self.request(Method::GET, path);
+        if let Some(Resume { from, etag }) = resume {
+            request = request.header("range", format!("bytes={from}-")).header("if-range", etag);
+        }
+        self.answer(what, request, STALL_LIMIT).await
+    }
+
+    /// Posts a form, gets bytes.
+    pub(crate) async fn post_form(
+        &self,
+        what: &str,
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> Result<Response, Error> {
+        self.answer(what, self.request(Method::POST, path).form(fields), STALL_LIMIT).await
+    }
+
+    /// Sends content. There is no limit to its time, only to a standstill.
+    pub(crate) async fn put(&self, what: &str, path: &str, upload: Upload) -> Result<Value, Error> {
+        let (request, watch) = upload.attach(self.request(Method::PUT, path));
+        let answer = tokio::select! {
+            answer = self.answer(what, request, Duration::MAX) => answer,
+            () = watch.stalls(STALL_LIMIT, ANSWER_LIMIT) => Err(self.silent(what)),
+        };
+        self.read_json(what, answer?).await
+    }
+
+    /// The next bytes of an answer; none at its end.
+    pub(crate) async fn piece(
+        &self,
+        what: &str,
+        answer: &mut Response,
+    ) -> Result<Option<impl AsRef<[u8]> + use<>>, Error> {
+        self.within(what, STALL_LIMIT, answer.chunk()).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let base = self.target.url.as_str().trim_end_matches('/');
+        let request = self.http.request(method, format!("{base}{path}"));
+        match &self.target.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    async fn json(&self, what: &str, request: RequestBuilder) -> Result<Value, Error> {
+        let answer = self.answer(what, request, ANSWER_LIMIT).await?;
+        self.read_json(what, answer).await
+    }
+
+    async fn read_json(&self, what: &str, mut answer: Response) -> Result<Value, Error> {
+        let body = self.body(what, &mut answer, JSON_LEN_MAX).await?;
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&body).map_err(|error| not_understood(what, &error.to_string()))
+    }
+
+    /// The head of an answer that is no refusal.
+    async fn answer(&self, what: &str, request: RequestBuilder, limit: Duration) -> Result<Response, Error> {
+        let mut answer = self.within(what, limit, request.send()).await?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        // A node that refuses early may close before its reasons are through.
+        let body = self.body(what, &mut answer, PROBLEM_LEN_MAX).await.unwrap_or_default();
+        Err(Error::Refused { what: what.to_owned(), problem: Problem::read(status.as_u16(), &body) })
+    }
+
+    async fn body(&self, what: &str, answer: &mut Response, len_max: usize) -> Result<Vec<u8>, Error> {
+        let mut body = Vec::new();
+        while let Some(piece) = self.piece(what, answer).await? {
+            let piece = piece.as_ref();
+            if body.len() + piece.len() > len_max {
+                return Err(not_understood(what, "it is too long"));
+            }
+            body.extend_from_slice(piece);
+        }
+        Ok(body)
+    }
+
+    async fn within<T>(
+        &self,
+        what: &str,
+        limit: Duration,
+        step: impl Future<Output = Result<T, reqwest::Error>>,
+    ) -> Result<T, Error> {
+        match tokio::time::timeout(limit, step).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => Err(self.broken(what, &error)),
+            Err(_) => Err(self.silent(what)),
+        }
+    }
+
+    fn broken(&self, what: &str, error: &reqwest::Error) -> Error {
+        let (why, url) = (root_cause(error), shown_url(&self.target));
+        if error.is_connect() {
+            return Error::Unreachable(format!(
+                "{what}: nothing answers at {url} ({why}); the node may not be running{}",
+                self.start_hint()
+            ));
+        }
+        Error::Unreachable(format!(
+            "{what}: the connection to {url} broke ({why}); the node may have stopped, so look at its log, then repeat \
+             the command"
+        ))
+    }
+
+    fn silent(&self, what: &str) -> Error {
+        Error::Unreachable(format!(
+            "{what}: {} has stopped answering; look at the node's log, then repeat the command",
+            shown_url(&self.target)
+        ))
+    }
+
+    fn start_hint(&self) -> String {
+        let folder = self.target.data_dir.as_ref();
+        folder.map_or(String::new(), |folder| {
+            let folder = shell::quote(&folder.to_string_lossy());
+            format!(": start it with `swiftserve-node --data-dir {folder}`")
+        })
+    }
+}
+
+/// Where to go on, and with which content.
+pub(crate) struct Resume<'a> {
+    pub(crate) from: u64,
+    pub(crate) etag: &'a str,
+}
+
+/// Reads an answer as what its route promises.
+pub(crate) fn understand<T: DeserializeOwned>(what: &str, answer: &Value) -> Result<T, Error> {
+    T::deserialize(answer).map_err(|error| not_understood(what, &error.to_string()))
+}
+
+/// A path with a query, its values percent-encoded.
+pub(crate) fn with_query(path: &str, query: &[(&str, &str)]) -> String {
+    let pairs: Vec<_> =
+        query.iter().map(|(key, value)| format!("{key}={}", name::encode_segment(value))).collect();
+    if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
+}
+
+fn not_understood(what: &str, why: &str) -> Error {
+    Error::Failed(format!(
+        "{what}: the answer is not what a node says ({why}); is this a SwiftServe node, of the same version?"
+    ))
+}
+
+fn shown_url(target: &Target) -> &str {
+    target.url.as_str().trim_end_matches('/')
+}
+
+/// The innermost reason: the outer ones repeat the address and say little.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

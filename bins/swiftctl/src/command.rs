@@ -1,0 +1,13 @@
+//! The commands, one module for each group.
+
+pub(crate) mod chain;
+pub(crate) mod download;
+pub(crate) mod files;
+pub(crate) mod invite;
+pub(crate) mod nodes;
+mod progress;
+mod series;
+pub(crate) mod status;
+pub(crate) mod token;
+pub(crate) mod transfers;
+pub(crate) mod upload;

@@ -1,0 +1,115 @@
+//! `nodes` and `node`: the network's members.
+
+use clap::Subcommand;
+use serde_json::Value;
+use swift_chain::NodeId;
+
+use crate::{
+    api::Node,
+    cli::Context,
+    client::{Client, understand},
+    error::Error,
+    output::{Shown, table},
+    text::short,
+};
+
+/// Characters of an id that are enough to name a node.
+const PREFIX_LEN_MIN: usize = 6;
+
+/// What to do with a member.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// Removes a member for good; its key cannot come back
+    Remove(RemoveArgs),
+}
+
+/// Whom to remove.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RemoveArgs {
+    /// The node's id, or at least 6 characters from its beginning
+    #[arg(value_name = "ID")]
+    id: String,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+pub(crate) async fn list(context: &Context, shown: &Shown) -> Result<(), Error> {
+    let (answer, nodes) = ask(&context.client()?).await?;
+    context.output(shown).show(&answer, || {
+        table(["node id", "role", "address", "online", "joined", "weight"], nodes.into_iter().map(row))
+    })
+}
+
+async fn ask(client: &Client) -> Result<(Value, Vec<Node>), Error> {
+    let what = "cannot list the nodes";
+    let answer = client.get(what, "/v1/nodes").await?;
+    let nodes = understand(what, &answer)?;
+    Ok((answer, nodes))
+}
+
+/// Ids are shown whole: they are what other commands take.
+fn row(node: Node) -> [String; 6] {
+    let online = match (node.is_self, node.online) {
+        (true, _) => "this node",
+        (_, true) => "yes",
+        (_, false) => "no",
+    };
+    let (joined, weight) = (node.joined_height.to_string(), node.validator_weight.to_string());
+    [node.node_id, node.role, node.address, online.into(), joined, weight]
+}
+
+pub(crate) async fn run(context: &Context, command: &NodeCommand) -> Result<(), Error> {
+    let NodeCommand::Remove(args) = command;
+    let client = context.client()?;
+    let id = match args.id.parse::<NodeId>() {
+        Ok(id) => id.to_string(),
+        Err(_) => {
+            let (_, nodes) = ask(&client).await?;
+            resolve(&args.id, nodes.iter().map(|node| node.node_id.as_str()))?.to_owned()
+        }
+    };
+    let what = format!("cannot remove node {}", short(&id));
+    let answer = client.delete(&what, &format!("/v1/nodes/{id}")).await?;
+    context.output(&args.shown).show(&answer, || {
+        let block = answer.get("block").map(Value::to_string).unwrap_or_default();
+        format!("removed node {id}, block {block}")
+    })
+}
+
+/// The one id that begins so.
+fn resolve<'a>(prefix: &str, ids: impl Iterator<Item = &'a str>) -> Result<&'a str, Error> {
+    if prefix.chars().count() < PREFIX_LEN_MIN {
+        let says =
+            format!("{prefix:?} is too short for a node id: give at least {PREFIX_LEN_MIN} characters");
+        return Err(Error::Usage(says));
+    }
+    let prefix = prefix.to_ascii_lowercase();
+    let found: Vec<_> = ids.filter(|id| id.starts_with(&prefix)).collect();
+    match found.as_slice() {
+        [id] => Ok(id),
+        [] => Err(Error::NotFound(format!("no node's id begins with {prefix}; `swiftctl nodes` lists them"))),
+        several => {
+            Err(Error::Usage(format!("{} nodes' ids begin with {prefix}; give more of it", several.len())))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDS: [&str; 3] = ["abcdefgh", "abcdefxx", "zzzzzzzz"];
+
+    #[test]
+    fn an_unambiguous_beginning_names_a_node() {
+        assert_eq!(resolve("zzzzzz", IDS.into_iter()).unwrap(), "zzzzzzzz");
+        assert_eq!(resolve("ABCDEFG", IDS.into_iter()).unwrap(), "abcdefgh");
+    }
+
+    #[test]
+    fn short_ambiguous_and_unknown_beginnings_are_refused() {
+        let exit = |prefix| resolve(prefix, IDS.into_iter()).unwrap_err().exit_code();
+        assert_eq!((exit("zzzzz"), exit("abcdef"), exit("yyyyyy")), (2, 2, 3));
+        assert_eq!(exit(""), 2);
+    }
+}

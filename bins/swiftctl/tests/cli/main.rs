@@ -1,0 +1,10 @@
+//! The program as its users see it: the real binary against a node that answers as the interface says, or misbehaves.
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up may end at once")]
+
+mod chain;
+mod download;
+mod failures;
+mod fake_node;
+mod program;
+mod questions;
+mod upload;

@@ -1,0 +1,111 @@
+use serde_json::json;
+
+use crate::{
+    fake_node::{Answer, FakeNode},
+    program::swiftctl,
+};
+
+#[test]
+fn the_token_is_shown_bare_and_needs_no_running_node() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("admin-token"), "sesame\n").unwrap();
+    let run = swiftctl(folder.path(), &["--data-dir", ".", "token", "show"], b"").ended(0);
+    assert_eq!((run.text().as_str(), run.stderr.as_str()), ("sesame\n", ""));
+}
+
+#[test]
+fn an_invitation_is_one_line_to_paste() {
+    let node = FakeNode::start(|request| {
+        assert_eq!(request.line, "POST /v1/invites");
+        let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+        if body != json!({}) {
+            assert_eq!(body, json!({"role": "reader", "expires_s": 3600}));
+        }
+        Answer::json(&json!({"ticket": "swift1abc", "role": "reader", "expires_ms": 0}))
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let run = swiftctl(folder.path(), &["--node", &node.url, "invite"], b"").ended(0);
+    assert_eq!(run.text(), "swift1abc\n");
+    assert!(run.stderr.contains("swiftserve-node") && run.stderr.contains("--join"), "{}", run.stderr);
+    let args = ["--node", &node.url, "invite", "--role", "reader", "--expires", "1h", "-o", "json"];
+    assert_eq!(swiftctl(folder.path(), &args, b"").ended(0).json()["ticket"], "swift1abc");
+    swiftctl(folder.path(), &["--node", &node.url, "invite", "--role", "king"], b"").ended(2);
+}
+
+#[test]
+fn json_passes_on_what_the_node_said() {
+    let status = json!({"node_id": "n", "network_id": "w", "height": 12, "head_hash": "h", "later": [1]});
+    let nodes = json!([{"node_id": "n", "role": "admin", "address": "a:1", "online": true, "is_self": true}]);
+    let (said_status, said_nodes) = (status.clone(), nodes.clone());
+    let node = FakeNode::start(move |request| match request.line.as_str() {
+        "GET /v1/status" => Answer::json(&said_status),
+        "GET /v1/nodes" => Answer::json(&said_nodes),
+        _ => Answer::json(&json!([])),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let ask =
+        |command| swiftctl(folder.path(), &["--node", &node.url, command, "-o", "json"], b"").ended(0).json();
+    assert_eq!(ask("status"), status);
+    assert_eq!(ask("nodes"), nodes);
+    assert_eq!(ask("transfers"), json!([]));
+    let text = swiftctl(folder.path(), &["--node", &node.url, "nodes"], b"").ended(0).text();
+    assert!(text.starts_with("NODE ID") && text.contains("this node"), "{text}");
+}
+
+#[test]
+fn a_list_of_files_is_all_of_its_pages() {
+    let file = |name| json!({"name": name, "size": 1_u64 << 30, "file_id": "x", "complete": true});
+    let node = FakeNode::start(move |request| match request.line.as_str() {
+        "GET /v1/files?limit=1000&prefix=a%26b" => {
+            Answer::json(&json!({"files": [file("a&b/1")], "next": "c 1"}))
+        }
+        "GET /v1/files?limit=1000&prefix=a%26b&after=c%201" => {
+            Answer::json(&json!({"files": [file("a&b/2")], "next": null}))
+        }
+        line => Answer::problem(400, "bad_request", line),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let run = swiftctl(folder.path(), &["--node", &node.url, "ls", "a&b", "-o", "json"], b"").ended(0);
+    assert_eq!(run.json(), json!([file("a&b/1"), file("a&b/2")]));
+    let run = swiftctl(folder.path(), &["--node", &node.url, "ls", "a&b"], b"").ended(0);
+    assert!(run.text().contains("a&b/2  1.0 GiB"), "{}", run.text());
+}
+
+#[test]
+fn a_member_is_removed_by_the_beginning_of_its_id() {
+    let (one, two) = ("abcdefg".repeat(7) + "aaa", "abcdefh".repeat(7) + "bbb");
+    let (first, removed) = (one.clone(), two.clone());
+    let node = FakeNode::start(move |request| match request.line.as_str() {
+        "GET /v1/nodes" => Answer::json(&json!([{"node_id": first}, {"node_id": removed}])),
+        line if line == format!("DELETE /v1/nodes/{removed}") => {
+            Answer::json(&json!({"status": true, "node_id": removed, "block": 9, "already": false}))
+        }
+        line => Answer::problem(404, "not_found", line),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let remove = |id: &str| swiftctl(folder.path(), &["--node", &node.url, "node", "remove", id], b"");
+    assert!(remove("abcdefh").ended(0).text().contains("block 9"));
+    remove("abcdef").ended(2);
+    remove("zzzzzz").ended(3);
+}
+
+#[test]
+fn tokens_are_made_listed_and_revoked() {
+    let node = FakeNode::start(|request| match request.line.as_str() {
+        "POST /v1/tokens" => {
+            let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+            assert_eq!(body, json!({"label": "ci", "scopes": ["read", "publish"], "expires_s": 2_592_000}));
+            Answer::json(&json!({"label": "ci", "token": "fresh"}))
+        }
+        "GET /v1/tokens" => Answer::json(&json!([{"label": "ci", "scopes": ["read"], "expires_ms": 0}])),
+        "DELETE /v1/tokens/c%20i" => Answer::new(204, ""),
+        line => Answer::problem(404, "not_found", line),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let token =
+        |args: &[&str]| swiftctl(folder.path(), &[&["--node", &node.url, "token"], args].concat(), b"");
+    let made = token(&["create", "ci", "--scope", "read", "--scope", "publish", "--expires", "30d"]).ended(0);
+    assert_eq!(made.text(), "fresh\n");
+    assert!(token(&["list"]).ended(0).text().contains("ci     read    1970-01-01T00:00:00Z"));
+    token(&["revoke", "c i"]).ended(0);
+}
