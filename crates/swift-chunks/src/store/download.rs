@@ -107,8 +107,10 @@ impl Download {
         self.content.live().manifest.is_some()
     }
 
-    /// Streams the manifest to disk; it is installed only if it is the one the ledger names.
+    /// Streams the manifest to disk; it is installed only if it is the one the ledger names. If it is, and is
+    /// not one of the file, it is kept as evidence and the content is never wanted again.
     pub fn install_manifest(&self, encoded: impl Read) -> Result<(), InstallError> {
+        let _one_at_a_time = self.transfer.installing.lock().unwrap_or_else(PoisonError::into_inner);
         if self.has_manifest() {
             return Ok(());
         }
@@ -117,8 +119,15 @@ impl Download {
         let path = self.core.paths.manifest(key.file_id, self.content.id);
         let temporary = path.with_extension("new");
         let copied = copy_manifest(&check, encoded, &temporary);
-        if copied.is_err() {
-            remove_if_there(&temporary)?;
+        match &copied {
+            Err(InstallError::Manifest(ManifestFault::ManifestFalse)) => {
+                // The bytes are the publisher's own, and the proof.
+                rename_durably(&temporary, &self.core.paths.evidence(key.file_id, self.content.id))?;
+                let _folder = self.core.folder();
+                self.core.set_false(&self.content)?;
+            }
+            Err(_) => remove_if_there(&temporary)?,
+            Ok(()) => {}
         }
         copied?;
         rename_durably(&temporary, &path)?;
@@ -210,9 +219,10 @@ impl Download {
             pages.insert(ChunkSet::page_of(chunk));
         }
         let changed = pages.into_iter().map(|page| held.page(page));
-        if index.record_held(self.content.id, &held, changed)? {
-            self.content.live_mut().held = Held::Some(held);
+        if !index.record_held(self.content.id, &held, changed)? {
+            return Err(StoreError::ManifestFalse(self.content.key.file_id));
         }
+        self.content.live_mut().held = Held::Some(held);
         Ok(())
     }
 
@@ -312,6 +322,14 @@ impl Core {
         Index::set_complete(&transaction, content.id, key, mtime_ns(&metadata))?;
         transaction.commit()?;
         content.live_mut().held = Held::All;
+        self.drop_false_parts(&index, key.file_id)
+    }
+
+    /// Gives back the room of downloads under manifests that the complete file has proven false.
+    pub(super) fn drop_false_parts(&self, index: &Index, file_id: FileId) -> Result<(), StoreError> {
+        for row in index.false_rows(file_id)? {
+            remove_if_there(&self.paths.part_of(&row))?;
+        }
         Ok(())
     }
 
@@ -344,17 +362,18 @@ impl Core {
     fn set_false(&self, content: &Content) -> Result<(), StoreError> {
         let mut index = self.index();
         let transaction = index.begin()?;
-        Index::set_partial(&transaction, content.id, &ChunkSet::empty(content.layout), self_has(content))?;
+        Index::set_partial(
+            &transaction,
+            content.id,
+            &ChunkSet::empty(content.layout),
+            content.live().manifest.is_some(),
+        )?;
         Index::set_reserved(&transaction, content.id, 0)?;
         Index::set_state(&transaction, content.id, STATE_FALSE)?;
         transaction.commit()?;
         content.live_mut().held = Held::Some(ChunkSet::empty(content.layout));
         remove_if_there(&self.paths.part(content.key.file_id, content.id))
     }
-}
-
-fn self_has(content: &Content) -> bool {
-    content.live().manifest.is_some()
 }
 
 impl Drop for Download {

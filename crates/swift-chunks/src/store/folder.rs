@@ -162,7 +162,7 @@ impl Folder {
         if rustix::fs::linkat(&self.objects, file_id, &self.temp, &temp, AtFlags::empty()).is_ok() {
             return Ok(Ready(temp));
         }
-        self.copy(object, file_id, &temp, mtime_ns).map_err(|source| {
+        self.copy(file_id, &temp, mtime_ns).map_err(|source| {
             self.discard(&temp);
             FolderError::Io { doing: "copy", path: self.path.join(name.whole), source }
         })?;
@@ -261,9 +261,8 @@ impl Folder {
         file.sync_all()
     }
 
-    fn copy(&self, object: &File, file_id: &str, temp: &str, mtime_ns: i64) -> io::Result<()> {
-        // A handle with a position of its own: `object` is shared.
-        let _ = object;
+    fn copy(&self, file_id: &str, temp: &str, mtime_ns: i64) -> io::Result<()> {
+        // A handle with a position of its own, which the shared one must keep.
         let mut source = File::open(self.objects_path.join(file_id))?;
         let mut file = self.create(temp)?;
         io::copy(&mut source, &mut file)?;

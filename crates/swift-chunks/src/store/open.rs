@@ -55,7 +55,10 @@ impl StoreOptions {
 
 impl Store {
     /// Opens a store, which is made if there is none. Takes no longer for a big store than for a small one:
-    /// nothing is hashed and nothing is walked but what a crash left over.
+    /// nothing is hashed and nothing is walked but what a crash left over. Call [`Store::retry_visible`] next,
+    /// and go through [`Store::holds`].
+    ///
+    /// The directory is released when the last clone, and the last transfer and reader of it, are dropped.
     pub fn open(options: StoreOptions) -> Result<Self, OpenError> {
         let content_dir = &options.content_dir;
         fs::create_dir_all(content_dir).map_err(StoreError::io("create", content_dir))?;
@@ -131,6 +134,9 @@ impl Core {
     /// written is noticed here, before anything is claimed.
     pub(super) fn content(&self, index: &mut Index, row: &ObjectRow) -> Result<Arc<Content>, StoreError> {
         if let Some(content) = self.in_use(row.id) {
+            if row.state == STATE_COMPLETE {
+                self.open_complete(index, row)?;
+            }
             return Ok(content);
         }
         let content = Arc::new(Content::new(row.id, row.key, self.load(index, row)?)?);
@@ -176,6 +182,7 @@ impl Core {
         let path = self.paths.object(row.key.file_id);
         let Some(file) = open_if_there(OpenOptions::new().read(true), &path)? else {
             lose_everything(index, row)?;
+            self.unclaim(row.id);
             return Ok(None);
         };
         let metadata = file.metadata().map_err(StoreError::io("examine", &path))?;
@@ -185,10 +192,15 @@ impl Core {
         let transaction = index.begin()?;
         Index::set_state(&transaction, row.id, STATE_SUSPECT)?;
         transaction.commit()?;
-        if let Some(content) = self.in_use(row.id) {
+        self.unclaim(row.id);
+        Ok(None)
+    }
+
+    /// Nothing of a content counts any more, for those who use it now either.
+    fn unclaim(&self, id: i64) {
+        if let Some(content) = self.in_use(id) {
             content.live_mut().held = Held::Some(ChunkSet::empty(content.layout));
         }
-        Ok(None)
     }
 
     /// The file of a partial object. After a crash in the middle of a rename it may still, or already, be

@@ -25,7 +25,7 @@ pub(super) struct Paths {
 }
 
 impl Paths {
-    /// Makes what is missing and empties what only a crash leaves filled.
+    /// Makes the directories that are missing.
     pub(super) fn prepare(root: &Path) -> Result<Self, StoreError> {
         let paths = Self { root: root.to_path_buf() };
         for dir in ["objects", "partial", "manifests", "uploads", "doomed", "evidence"] {

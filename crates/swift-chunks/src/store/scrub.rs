@@ -64,7 +64,8 @@ impl Store {
 
 impl Core {
     /// Takes chunks out of what is claimed. A complete object becomes partial, and is repaired where it is
-    /// once its files have left the files folder.
+    /// once its files have left the files folder. Where the file was changed from outside, it may be somebody's
+    /// edit through a hard link: then it is suspect as a whole, and not repaired where it is.
     pub(super) fn quarantine(&self, content: &Content, bad: &[ChunkIndex]) -> Result<(), StoreError> {
         let mut folder = self.folder();
         {
@@ -75,6 +76,9 @@ impl Core {
                 held.remove(chunk);
             }
             match row.state {
+                STATE_COMPLETE if self.open_complete(&mut index, &row)?.is_none() => {
+                    return Err(StoreError::Suspect(content.key.file_id));
+                }
                 STATE_COMPLETE => self.reopen_as_part(&mut index, content, held)?,
                 STATE_PARTIAL => {
                     let transaction = index.begin()?;

@@ -166,6 +166,7 @@ impl Core {
             }
             // A download of the same content was overtaken.
             remove_if_there(&self.paths.part_of(&row))?;
+            self.drop_false_parts(index, key.file_id)?;
         }
         Ok(())
     }

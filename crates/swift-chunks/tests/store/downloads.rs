@@ -210,6 +210,41 @@ fn a_manifest_that_is_not_the_one_named_is_not_installed() {
 }
 
 #[test]
+fn a_manifest_of_another_file_is_evidence_against_its_publisher() {
+    let bench = Bench::new();
+    let sample = Sample::new(2 * C, 1);
+    let mut lie = sample.manifest.encoded().to_vec();
+    lie[16 + 20] ^= 1;
+    let hash = {
+        use sha2::Digest as _;
+        ManifestHash::from_bytes(sha2::Sha256::digest(&lie).into())
+    };
+    let id = sample.manifest.file_id();
+    let download = bench.store.begin_download(id, hash, 2 * C).unwrap();
+    let false_one = download.install_manifest(&lie[..]);
+    assert!(matches!(false_one, Err(InstallError::Manifest(ManifestFault::ManifestFalse))));
+    drop(download);
+    assert!(matches!(bench.store.begin_download(id, hash, 2 * C), Err(StoreError::ManifestFalse(_))));
+    let evidence = fs::read_dir(bench.content("evidence")).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(fs::read(evidence).unwrap(), lie);
+    assert_eq!(bench.store.usage().unwrap().used, 0);
+}
+
+#[test]
+fn a_file_that_is_complete_proves_every_other_manifest_of_it_false() {
+    let bench = Bench::new();
+    let sample = Sample::new(2 * C, 1);
+    let id = sample.manifest.file_id();
+    let other = ManifestHash::from_bytes([7; 32]);
+    let running = bench.store.begin_download(id, other, 2 * C).unwrap();
+    bench.upload(&sample);
+    assert_eq!(bench.count("partial"), 0);
+    drop(running);
+    assert!(matches!(bench.store.begin_download(id, other, 2 * C), Err(StoreError::ManifestFalse(_))));
+    assert!(matches!(bench.store.begin_download(id, other, C), Err(StoreError::ManifestFalse(_))));
+}
+
+#[test]
 fn a_download_that_will_not_fit_is_refused_before_it_starts() {
     let bench = Bench::with(|options| options.quota_bytes = Some(3 * C));
     let (first, second) = (Sample::new(2 * C, 1), Sample::new(2 * C, 2));

@@ -196,6 +196,31 @@ fn an_edit_in_place_is_noticed_by_the_first_reader_after_a_restart() {
     }
 }
 
+/// The edit went through a hard link while a reader had the object open, so nothing had looked at the file's
+/// time again. Repairing "rot" in place would have overwritten the user's edit.
+#[test]
+fn an_edit_in_place_under_an_open_reader_is_not_repaired_away() {
+    let bench = Bench::new();
+    let sample = Sample::new(2 * C, 1);
+    bench.publish(1, "a", &sample);
+    let reader = bench.store.reader(sample.manifest.file_id()).unwrap();
+    edit_in_place(&bench, "a", 5);
+    let mut buffer = Vec::new();
+    let chunk = reader.layout().chunk(0).unwrap();
+    if reader.read_verified_chunk(chunk, &mut buffer).is_err() {
+        assert_eq!(bench.state(&sample), Some(ObjectState::Suspect));
+        assert_eq!(bench.store.verify(sample.manifest.file_id(), |_| {}).unwrap().bad.len(), 1);
+        bench.fetch(&sample);
+    } else {
+        bench.store.check_visible("a", NOW).unwrap();
+    }
+    assert_eq!(fs::read(bench.file("a")).unwrap(), sample.bytes);
+    let kept = fs::read(bench.file("a.local-20251122T113809Z")).unwrap();
+    assert_eq!(&kept[5..11], b"edited");
+    reader.read_verified_chunk(chunk, &mut buffer).unwrap();
+    assert_eq!(buffer, sample.chunk(0));
+}
+
 #[test]
 fn a_file_that_was_only_touched_stays() {
     let bench = Bench::new();

@@ -20,6 +20,8 @@ pub(super) struct Transfer {
     taken: Mutex<ChunkSet>,
     /// Written chunks for the next commit.
     pub(super) recorded: Mutex<Vec<ChunkIndex>>,
+    /// Held while a manifest is installed.
+    pub(super) installing: Mutex<()>,
     /// Counts failed synchronisations: one may drop anything that was written before it and is not durable.
     pub(super) epoch: AtomicU64,
 }
@@ -33,6 +35,7 @@ impl Transfer {
             content: Arc::clone(content),
             taken: Mutex::new(ChunkSet::empty(content.layout)),
             recorded: Mutex::new(Vec::new()),
+            installing: Mutex::new(()),
             epoch: AtomicU64::new(0),
         }))
     }

@@ -98,6 +98,17 @@ impl Index {
             return Ok(row);
         }
         let layout = ChunkLayout::new(key.len)?;
+        // A deletion that failed half way left the row; it starts anew, and its files are overwritten.
+        connection
+            .prepare_cached(
+                "UPDATE objects SET state = 0, held = 0, has_manifest = 0, reserved = 0, stored = 0
+                 WHERE file_id = ? AND manifest_hash = ? AND len = ?",
+            )?
+            .execute(params![key.file_id.as_bytes(), key.manifest_hash.as_bytes(), to_sql(key.len)])?;
+        if let Some(row) = Self::by_key(connection, key)? {
+            connection.prepare_cached("DELETE FROM pages WHERE object = ?")?.execute([row.id])?;
+            return Ok(row);
+        }
         let contradicted: bool = connection
             .prepare_cached("SELECT EXISTS(SELECT 1 FROM objects WHERE file_id = ? AND state = 1)")?
             .query_row([key.file_id.as_bytes()], |row| row.get(0))?;
@@ -134,7 +145,8 @@ impl Index {
         connection.prepare_cached("DELETE FROM pages WHERE object = ?")?.execute([id])?;
         connection
             .prepare_cached(
-                "UPDATE objects SET state = ? WHERE file_id = ? AND id <> ? AND state IN (0, 1, 2)",
+                "UPDATE objects SET state = ?, held = 0, reserved = 0, stored = 0
+                 WHERE file_id = ? AND id <> ? AND state IN (0, 1, 2)",
             )?
             .execute(params![STATE_FALSE, key.file_id.as_bytes(), id])?;
         Self::queue_names_of(connection, id)
@@ -255,6 +267,11 @@ impl Index {
             )?
             .execute(params![id, to_sql(now_ms)])?;
         Ok(())
+    }
+
+    /// What was proven false by the completion of this file under its true manifest, or before.
+    pub(in crate::store) fn false_rows(&self, file_id: FileId) -> Result<Vec<ObjectRow>, StoreError> {
+        query(self.read(), "WHERE file_id = ? AND state = 3", [file_id.as_bytes()])
     }
 
     pub(in crate::store) fn wanted(
