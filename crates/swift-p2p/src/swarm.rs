@@ -66,6 +66,8 @@ pub mod policy;
 mod random;
 mod receiving;
 mod sending;
+#[cfg(test)]
+mod tests;
 mod time;
 mod unit;
 

@@ -74,8 +74,49 @@ fn one_to_one_runs_at_the_speed_of_the_link() {
 fn one_to_eight_completes_near_the_optimum_and_the_source_sends_little_more_than_a_copy() {
     for seed in 1..=3 {
         let run = one_to(8, 64, 40.0, 40.0, 5, seed);
-        assert!(run.share > 0.5 && run.copies < 1.3, "{} {}", run.share, run.copies);
+        assert!(run.share > 0.75 && run.copies < 1.25, "{} {}", run.share, run.copies);
     }
+}
+
+#[test]
+fn fifteen_receivers_with_slow_uplinks_and_long_ways_complete_near_the_optimum() {
+    let run = one_to(15, 64, 20.0, 40.0, 20, 1);
+    assert!(run.share > 0.75 && run.copies < 1.25, "{} {}", run.share, run.copies);
+}
+
+#[test]
+#[ignore = "a table to look at"]
+fn shares_of_the_optimum() {
+    for (receivers, units) in [(8, 16), (8, 64), (15, 64), (31, 64)] {
+        one_to(receivers, units, 40.0, 40.0, 5, 1);
+        one_to(receivers, units, 20.0, 40.0, 20, 1);
+    }
+    one_to(8, 256, 1000.0, 1000.0, 1, 1);
+    one_to(1, 256, 10_000.0, 10_000.0, 1, 1);
+}
+
+#[test]
+fn a_swarm_completes_though_one_message_in_ten_is_lost() {
+    let mut lab = lab_of(5, 40.0, 40.0, 5, 17);
+    lab.lost_per_mille = 100;
+    let start = lab.now;
+    lab.publish(file(1), 32);
+    let end = lab.run_until(HOUR, |lab| lab.all_have(file(1), &[1, 2, 3, 4])).expect("everybody completes");
+    println!("one message in ten lost: share {:.2}", optimum(&lab, 32.0) / (end - start).as_secs_f64());
+}
+
+#[test]
+fn nodes_of_very_different_links_all_complete() {
+    let mut lab = Lab::new(18);
+    for (up, down) in [(40.0, 40.0), (100.0, 100.0), (1.0, 50.0), (5.0, 20.0), (10.0, 10.0), (0.5, 8.0)] {
+        lab.add(mbit(up), mbit(down), 20);
+    }
+    lab.run_for(Duration::from_secs(1));
+    let start = lab.now;
+    lab.publish(file(1), 32);
+    let end =
+        lab.run_until(HOUR, |lab| lab.all_have(file(1), &[1, 2, 3, 4, 5])).expect("everybody completes");
+    println!("very different links: share {:.2}", optimum(&lab, 32.0) / (end - start).as_secs_f64());
 }
 
 #[test]

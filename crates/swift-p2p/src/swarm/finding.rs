@@ -38,6 +38,13 @@ pub(super) struct Finding {
     view_bytes: usize,
 }
 
+#[cfg(test)]
+impl Finding {
+    pub(super) fn view_bytes(&self) -> usize {
+        self.view_bytes
+    }
+}
+
 impl Swarm {
     pub(super) fn next_stamp(&mut self) -> Stamp {
         self.seq += 1;

@@ -210,7 +210,8 @@ impl Policy for Standard {
     /// large one.
     fn admit(&self, load: ReceiverLoad) -> Admission {
         let reserved = load.other_files > 0 && load.coming_of_file > 0;
-        let room = self.config.fetches_max - if reserved { self.config.fetches_reserved } else { 0 };
+        let kept = if reserved { self.config.fetches_reserved } else { 0 };
+        let room = self.config.fetches_max.saturating_sub(kept);
         if load.coming < room { Admission::Take } else { Admission::Busy }
     }
 

@@ -58,6 +58,8 @@ pub struct Lab {
     /// Units whose bytes pass BLAKE3 and fail SHA-1.
     pub false_units: BTreeSet<(FileId, Unit)>,
     pub config: Config,
+    /// Of a thousand messages, how many vanish without anybody being told.
+    pub lost_per_mille: u32,
     /// Every output of every node, in order, as one number.
     pub trace: u64,
     packets: BTreeMap<(Duration, u64), (usize, usize, Packet)>,
@@ -92,6 +94,7 @@ impl Lab {
             flows: Vec::new(),
             false_units: BTreeSet::new(),
             config: Config::default(),
+            lost_per_mille: 0,
             trace: 0xcbf2_9ce4_8422_2325,
             packets: BTreeMap::new(),
             packets_made: 0,
@@ -345,7 +348,9 @@ impl Lab {
 
     fn post(&mut self, from: usize, to: NodeId, packet: Packet) {
         self.nodes[from].messages_sent += 1;
-        self.send(from, self.ids[&to], packet);
+        if self.random.below(1000) >= self.lost_per_mille {
+            self.send(from, self.ids[&to], packet);
+        }
     }
 
     /// What holds after every step of every machine.

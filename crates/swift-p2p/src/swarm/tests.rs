@@ -1,0 +1,131 @@
+//! Bounds that only the inside shows.
+
+use super::message::{Ask, Interest, Map, WhoHas};
+use super::*;
+use swift_chunks::{CHUNK_LEN, ChunkLayout};
+
+fn node(number: u8) -> NodeId {
+    NodeId::from_bytes([number; 32])
+}
+
+fn file(number: u16) -> FileId {
+    let mut bytes = [0; 32];
+    bytes[..2].copy_from_slice(&number.to_be_bytes());
+    FileId::from_bytes(bytes)
+}
+
+fn holder_of(files: u16, units: u64) -> Swarm {
+    let mut swarm = Swarm::new(node(1), Config::default(), 1);
+    let held = ChunkSet::full(ChunkLayout::new(units * CHUNK_LEN).unwrap());
+    for number in 0..files {
+        let (file, publisher, held) = (file(number), node(1), held.clone());
+        swarm.handle(Time::ZERO, Input::FileAdded { file, publisher, held, want: Want::Wanted });
+    }
+    for peer in 2..5 {
+        swarm.handle(Time::ZERO, Input::PeerOnline { peer: node(peer) });
+    }
+    swarm
+}
+
+fn ask(swarm: &mut Swarm, from: u8, number: u16, seq: u64) {
+    let layout = swarm.held(&file(number)).unwrap().layout();
+    let stamp = message::Stamp { incarnation: 1, seq };
+    let held = ChunkSet::empty(layout).encode();
+    let map = Map { stamp, interest: Interest::Wanted, held, coming: vec![] };
+    let who_has = WhoHas { asks: vec![Ask { file: file(number), map }] };
+    swarm.handle(Time::ZERO, Input::WhoHas { from: node(from), exchange: ExchangeId(0), who_has });
+}
+
+fn drain(swarm: &mut Swarm) -> Vec<Output> {
+    std::iter::from_fn(|| swarm.poll_output()).collect()
+}
+
+#[test]
+fn a_holder_that_nobody_asks_says_nothing_and_sets_no_timer() {
+    let mut swarm = holder_of(10, 4);
+    assert_eq!(drain(&mut swarm), []);
+    assert_eq!(swarm.poll_timeout(), None);
+}
+
+#[test]
+fn a_peer_that_asks_for_everything_costs_itself_its_own_oldest_maps() {
+    let mut swarm = holder_of(1000, 1);
+    ask(&mut swarm, 3, 999, 1);
+    for number in 0..1000 {
+        ask(&mut swarm, 2, number, 1);
+    }
+    let maps = |peer| swarm.files.values().filter(|state| state.views.contains_key(&node(peer))).count();
+    assert_eq!((maps(2), maps(3)), (swarm.config.views_per_peer_max, 1));
+    assert_eq!(swarm.peers[&node(2)].views.len(), swarm.config.views_per_peer_max);
+    let all: usize = swarm.peers.values().map(|peer| peer.view_bytes).sum();
+    assert_eq!(all, swarm.finding.view_bytes());
+}
+
+#[test]
+fn maps_of_large_files_are_bounded_by_their_bytes() {
+    // A map of 4 TiB takes 128 KiB.
+    let mut swarm = holder_of(20, 1 << 20);
+    (0..20).for_each(|number| ask(&mut swarm, 2, number, 1));
+    let peer = &swarm.peers[&node(2)];
+    assert_eq!(peer.views.len(), 7);
+    assert!(peer.view_bytes <= swarm.config.view_bytes_per_peer_max);
+    swarm.handle(Time::ZERO, Input::PeerOffline { peer: node(2) });
+    assert_eq!(swarm.finding.view_bytes(), 0);
+    assert!(swarm.sending.lackers.is_empty() && swarm.sending.sends.is_empty());
+}
+
+#[test]
+fn a_map_that_was_overtaken_by_a_later_one_changes_nothing() {
+    let mut swarm = holder_of(1, 4);
+    ask(&mut swarm, 2, 0, 5);
+    drain(&mut swarm);
+    let full = ChunkSet::full(swarm.held(&file(0)).unwrap().layout()).encode();
+    let stamp = message::Stamp { incarnation: 1, seq: 4 };
+    let map = Map { stamp, interest: Interest::Unwanted, held: full, coming: vec![] };
+    swarm.update_view(node(2), file(0), &map);
+    assert_eq!(swarm.files[&file(0)].views[&node(2)].interest, Interest::Wanted);
+}
+
+#[test]
+fn an_offer_of_an_unknown_file_or_by_an_unknown_node_changes_nothing() {
+    let mut swarm = holder_of(1, 4);
+    for (from, number) in [(2, 77), (200, 0)] {
+        let offer = message::Offer { file: file(number), units: vec![0, 1], map: None };
+        swarm.handle(Time::ZERO, Input::Offer { from: node(from), exchange: ExchangeId(3), offer });
+        let outputs = drain(&mut swarm);
+        let [Output::Answer { exchange: ExchangeId(3), answer, .. }] = &outputs[..] else {
+            panic!("{outputs:?}")
+        };
+        assert_eq!(answer.verdicts, [message::Verdict::Unknown; 2]);
+        assert_eq!(answer.map, None);
+    }
+    assert_eq!(swarm.poll_timeout(), None);
+}
+
+#[test]
+fn a_place_of_the_credit_is_free_again_whatever_the_peer_does_not_do() {
+    let mut swarm = holder_of(1, 40);
+    ask(&mut swarm, 2, 0, 1);
+    assert_eq!(swarm.sends_len(), 6);
+    let unit = |number| Unit::from_number(ChunkLayout::new(40 * CHUNK_LEN).unwrap(), number).unwrap();
+    let started: Vec<u32> = drain(&mut swarm)
+        .into_iter()
+        .find_map(|output| if let Output::Offer { offer, .. } = output { Some(offer.units) } else { None })
+        .unwrap();
+    let (to, of) = (node(2), file(0));
+    swarm.handle(Time::ZERO, Input::SendStarted { to, file: of, unit: unit(started[0]) });
+    swarm.handle(Time::ZERO, Input::SendStarted { to, file: of, unit: unit(started[1]) });
+    let outcome = SendOutcome::Sent;
+    swarm.handle(Time::ZERO, Input::SendEnded { to, file: of, unit: unit(started[1]), outcome });
+    // Nothing more is heard of it: four unanswered, one that hangs, one unconfirmed. The peer is left alone longer
+    // and longer, but offers to it are all there is.
+    let mut seen_free = false;
+    for _ in 0..50 {
+        let Some(at) = swarm.poll_timeout() else { break };
+        swarm.handle(at, Input::Timeout);
+        seen_free |= swarm.sends_len() == 0;
+        drain(&mut swarm);
+        assert!(swarm.sends_len() <= 6);
+    }
+    assert!(seen_free);
+}
