@@ -1,3 +1,6 @@
 //! What SwiftServe nodes say to each other, and how.
 
 pub mod swarm;
+
+#[cfg(feature = "net")]
+pub mod transport;

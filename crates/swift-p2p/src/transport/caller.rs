@@ -1,0 +1,59 @@
+//! Who is on the other end, and what the ledger says of them now.
+
+use std::net::SocketAddr;
+
+use swift_chain::{NodeId, Role};
+
+/// What the ledger says of a node at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It takes part, within its role.
+    Member(Role),
+    /// It was a member. It may learn that it was removed, and nothing else.
+    Removed,
+    /// The ledger does not know it. It may ask to join.
+    Stranger,
+}
+
+impl Standing {
+    /// The role of a member.
+    pub const fn role(self) -> Option<Role> {
+        match self {
+            Self::Member(role) => Some(role),
+            Self::Removed | Self::Stranger => None,
+        }
+    }
+
+    /// Whether the node takes part.
+    pub const fn is_member(self) -> bool {
+        matches!(self, Self::Member(_))
+    }
+}
+
+/// The ledger's view of its members, asked for every connection and every request: it must answer from memory.
+pub trait Membership: Send + Sync {
+    /// What the ledger says of `node` now.
+    fn standing(&self, node: &NodeId) -> Standing;
+}
+
+/// Who sent a request. The listener puts one into the extensions of every request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// A node that proved to hold the key which is its id.
+    Node {
+        /// The key.
+        id: NodeId,
+        /// What the ledger said of it when this request's head had arrived.
+        standing: Standing,
+    },
+    /// Anyone else; credentials, if any, are in the request.
+    Client {
+        /// Whether the bytes were encrypted on their way here.
+        tls: bool,
+    },
+}
+
+/// Where a request came from, in the extensions of every request. An IPv4 address that arrived through an IPv6 socket
+/// is given as IPv4. It says nothing about who the caller is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemoteAddress(pub SocketAddr);

@@ -1,0 +1,245 @@
+//! One connection, from its first byte to its end: who is there, then HTTP/1.1.
+
+use std::{
+    error::Error,
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use hyper::{
+    Request, Response, StatusCode,
+    body::{Body, Incoming},
+    header::{CONTENT_TYPE, RETRY_AFTER},
+    server::conn::http1,
+    service::{HttpService, service_fn},
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::server::Acceptor;
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout, timeout_at},
+};
+use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
+use tokio_util::sync::CancellationToken;
+use tower::{Service, ServiceExt};
+use tracing::debug;
+
+use super::{
+    admission::{Admission, Place},
+    caller::{Caller, RemoteAddress},
+    sessions::{Session, Sessions},
+    socket::{Socket, discard, first_byte, part, prepare},
+    tls::{Audience, ServerTls, node_of},
+};
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// The first byte of every TLS connection: a handshake record. No HTTP method begins with it.
+const TLS_HANDSHAKE: u8 = 0x16;
+/// Encrypted bytes that may wait for the socket: more only costs memory.
+const TLS_BUFFER_BYTES: usize = 64 << 10;
+/// What one read from a connection may take: large enough that a body is not read in crumbs.
+const READ_BUFFER_BYTES: usize = 8_192 + 4_096 * 100;
+/// How long a caller has to send the request that will be refused.
+const REFUSAL_DEADLINE: Duration = Duration::from_secs(2);
+
+/// What all connections of a listener share.
+pub(super) struct Shared<S> {
+    pub(super) service: S,
+    pub(super) tls: ServerTls,
+    pub(super) admission: Admission,
+    pub(super) sessions: Sessions,
+    /// Cancelled when the listener stops: no further requests.
+    pub(super) drain: CancellationToken,
+    /// Cancelled when running requests have had their time.
+    pub(super) cut: CancellationToken,
+}
+
+/// Who is on an open connection.
+enum Guest {
+    Client(Caller),
+    Node(Session),
+}
+
+impl Guest {
+    fn caller(&self) -> Caller {
+        match self {
+            Self::Client(caller) => *caller,
+            Self::Node(session) => session.caller(),
+        }
+    }
+}
+
+/// A connection that is ready for HTTP.
+enum Met {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>, Guest),
+    /// A node that is no member, while all seats for those are taken.
+    Unseated(Box<TlsStream<TcpStream>>),
+}
+
+impl<S, B> Shared<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    /// Serves an admitted connection to its end.
+    pub(super) async fn serve(self: Arc<Self>, tcp: TcpStream, from: SocketAddr, place: Place) {
+        let met = tokio::select! {
+            biased;
+            () = self.drain.cancelled() => return,
+            met = self.meet(tcp) => met,
+        };
+        let served = match met {
+            Ok(Some(Met::Plain(tcp))) => {
+                self.converse(tcp, Guest::Client(Caller::Client { tls: false }), from).await
+            }
+            Ok(Some(Met::Tls(tls, guest))) => self.converse(*tls, guest, from).await,
+            Ok(Some(Met::Unseated(tls))) => refuse(*tls).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = served {
+            debug!(%from, error = &*error, "connection ended");
+        }
+        drop(place);
+    }
+
+    /// Waits for the first byte and, with TLS, for the handshake; nothing when the caller has gone.
+    async fn meet(&self, tcp: TcpStream) -> io::Result<Option<Met>> {
+        prepare(&tcp)?;
+        let deadline = Instant::now() + self.admission.limits().handshake_deadline;
+        match timeout_at(deadline, first_byte(&tcp)).await?? {
+            None => Ok(None),
+            Some(TLS_HANDSHAKE) => timeout_at(deadline, self.shake_hands(tcp)).await?.map(Some),
+            Some(_) => Ok(Some(Met::Plain(tcp))),
+        }
+    }
+
+    async fn shake_hands(&self, tcp: TcpStream) -> io::Result<Met> {
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), tcp).await?;
+        let (config, audience) = self.tls.choose(&hello.client_hello());
+        let mut tls = hello.into_stream(config).await?;
+        tls.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
+        let tls = Box::new(tls);
+        Ok(match audience {
+            Audience::Clients => Met::Tls(tls, Guest::Client(Caller::Client { tls: true })),
+            Audience::Nodes => match self.register(&tls)? {
+                Some(session) => Met::Tls(tls, Guest::Node(session)),
+                None => Met::Unseated(tls),
+            },
+        })
+    }
+
+    /// Lists the node's connection; nothing when it is no member and no seat is free.
+    fn register(&self, tls: &TlsStream<TcpStream>) -> io::Result<Option<Session>> {
+        let raw_key = tls.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let Some(node) = raw_key.and_then(node_of) else {
+            return Err(io::Error::other("the handshake ended without a node's key"));
+        };
+        let session = self.sessions.register(node, self.cut.child_token());
+        if !session.standing().is_member() {
+            let Some(seat) = self.admission.seat_stranger() else { return Ok(None) };
+            session.take_seat(seat);
+        }
+        Ok(Some(session))
+    }
+
+    /// Hands each request, its caller known, to the service.
+    async fn converse<I: Socket>(
+        self: &Arc<Self>,
+        io: I,
+        guest: Guest,
+        from: SocketAddr,
+    ) -> Result<(), BoxError> {
+        let cut = match &guest {
+            Guest::Node(session) => session.cut().clone(),
+            Guest::Client(_) => self.cut.clone(),
+        };
+        let shared = self.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(guest.caller());
+            request.extensions_mut().insert(RemoteAddress(from));
+            Box::pin(shared.service.clone().oneshot(request))
+        });
+        let mut connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.admission.limits().header_deadline)
+            .max_buf_size(READ_BUFFER_BYTES)
+            .half_close(false)
+            .serve_connection(TokioIo::new(io), service);
+        let ended = tokio::select! {
+            biased;
+            () = cut.cancelled() => None,
+            ended = http_end(&mut connection) => Some(ended),
+            () = self.drain.cancelled() => {
+                Pin::new(&mut connection).graceful_shutdown();
+                tokio::select! {
+                    biased;
+                    () = cut.cancelled() => None,
+                    ended = http_end(&mut connection) => Some(ended),
+                }
+            }
+        };
+        let io = connection.into_parts().io.into_inner();
+        match ended {
+            Some(Ok(())) => {
+                cut.run_until_cancelled(part(io)).await;
+            }
+            Some(Err(error)) => return Err(error.into()),
+            None => discard(&io)?,
+        }
+        Ok(())
+    }
+}
+
+/// Tells a caller who has no place that there is none: 503 to plain HTTP, an end to anything else.
+pub(super) async fn turn_away(tcp: TcpStream) {
+    let told = async {
+        match first_byte(&tcp).await? {
+            Some(TLS_HANDSHAKE) | None => Ok(()),
+            Some(_) => refuse(tcp).await,
+        }
+    };
+    // Nobody waits for the outcome: the caller is told if it listens.
+    let _: Result<Result<(), BoxError>, _> = timeout(REFUSAL_DEADLINE * 2, told).await;
+}
+
+/// Answers one request with 503, whatever it asks.
+async fn refuse<I: Socket>(io: I) -> Result<(), BoxError> {
+    let service = service_fn(|_: Request<Incoming>| async {
+        Response::builder()
+            .status(StatusCode::SERVICE_UNAVAILABLE)
+            .header(CONTENT_TYPE, "text/plain; charset=utf-8")
+            .header(RETRY_AFTER, "5")
+            .body("too many connections\n".to_owned())
+    });
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(io), service);
+    let served = poll_fn(|context| Pin::new(&mut connection).poll(context));
+    timeout(REFUSAL_DEADLINE, served).await??;
+    Ok(())
+}
+
+/// Runs a connection until HTTP is done with it, but leaves its closing to [`part`].
+async fn http_end<I, S, B>(connection: &mut http1::Connection<TokioIo<I>, S>) -> hyper::Result<()>
+where
+    I: Socket,
+    S: HttpService<Incoming, ResBody = B> + Unpin,
+    S::Error: Into<BoxError>,
+    S::Future: Unpin,
+    B: Body + 'static,
+    B::Error: Into<BoxError>,
+{
+    poll_fn(|context| connection.poll_without_shutdown(context)).await
+}
