@@ -23,6 +23,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const STALL_LIMIT: Duration = Duration::from_secs(60);
 /// How long a node may think: a write waits for its block, and a large file for the disk.
 const ANSWER_LIMIT: Duration = Duration::from_secs(300);
+/// How long a refusal takes that needs no body.
+const REFUSAL_LIMIT: Duration = Duration::from_secs(5);
 const JSON_LEN_MAX: usize = 64 << 20;
 const PROBLEM_LEN_MAX: usize = 64 << 10;
 
@@ -63,7 +65,8 @@ impl Client {
 
     /// Asks for JSON.
     pub(crate) async fn get(&self, what: &str, path: &str) -> Result<Value, Error> {
-        self.json(what, self.request(Method::GET, path)).await
+        let answer = self.answer(what, self.request(Method::GET, path), STALL_LIMIT).await?;
+        self.read_json(what, answer).await
     }
 
     /// Posts JSON, gets JSON.
@@ -102,12 +105,35 @@ impl Client {
 
     /// Sends content. There is no limit to its time, only to a standstill.
     pub(crate) async fn put(&self, what: &str, path: &str, upload: Upload) -> Result<Value, Error> {
+        let len = upload.len();
         let (request, watch) = upload.attach(self.request(Method::PUT, path));
         let answer = tokio::select! {
             answer = self.answer(what, request, Duration::MAX) => answer,
             () = watch.stalls(STALL_LIMIT, ANSWER_LIMIT) => Err(self.silent(what)),
         };
-        self.read_json(what, answer?).await
+        match (answer, watch.fault()) {
+            (Err(Error::Unreachable(_)), Some(fault)) => Err(Error::Failed(format!("{what}: {fault}"))),
+            (Err(error), None) if error.lacks_reasons() => {
+                Err(self.refusal(what, path, len).await.unwrap_or(error))
+            }
+            (answer, _) => self.read_json(what, answer?).await,
+        }
+    }
+
+    /// Whether the node refuses this content by its head alone.
+    ///
+    /// A node that refuses early closes while the body still comes, and its reasons can be lost on the way. They
+    /// arrive when the same is asked with the body held back.
+    async fn refusal(&self, what: &str, path: &str, len: Option<u64>) -> Option<Error> {
+        let held_back = self.request(Method::PUT, path).body(body::held_back());
+        let request = match len {
+            Some(len) => held_back.header("content-length", len),
+            None => held_back,
+        };
+        self.answer(what, request, REFUSAL_LIMIT)
+            .await
+            .err()
+            .filter(|error| matches!(error, Error::Refused { .. }))
     }
 
     /// The next bytes of an answer; none at its end.

@@ -84,6 +84,15 @@ impl Error {
         matches!(self, Self::Refused { problem, .. } if problem.status == 503)
     }
 
+    /// Whether a connection that broke may have swallowed what the node had to say.
+    pub(crate) fn lacks_reasons(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Refused { problem, .. } => problem.is_bare(),
+            _ => false,
+        }
+    }
+
     /// Says it to the user.
     pub(crate) fn report(&self) {
         if !matches!(self, Self::OutputClosed) {

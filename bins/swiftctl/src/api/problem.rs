@@ -32,6 +32,11 @@ impl Problem {
         Self::new(status, body.code, body.detail.or(body.reason).or(body.title))
     }
 
+    /// Whether nothing but the status is known.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.code.is_none() && self.detail.is_none()
+    }
+
     /// The node's words.
     pub(crate) fn says(&self) -> String {
         self.detail.clone().unwrap_or_else(|| format!("the node answered with HTTP status {}", self.status))

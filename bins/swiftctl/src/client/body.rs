@@ -1,8 +1,9 @@
 //! The body of an upload, and whether it still moves.
 
 use std::{
+    io,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -34,6 +35,8 @@ pub(crate) struct Upload {
 struct Progress {
     sent: AtomicU64,
     ended: AtomicBool,
+    /// What is wrong with the source.
+    fault: OnceLock<String>,
 }
 
 /// Looks whether an upload still moves.
@@ -57,6 +60,11 @@ impl Upload {
         Self { source, len, bar }
     }
 
+    /// How long it is, when that is known.
+    pub(super) fn len(&self) -> Option<u64> {
+        self.len
+    }
+
     /// Makes it the body of a request.
     pub(super) fn attach(self, request: RequestBuilder) -> (RequestBuilder, Watch) {
         let progress = Arc::new(Progress::default());
@@ -71,26 +79,41 @@ impl Upload {
             return (request.body(Vec::new()), watch);
         }
         let counted = Arc::clone(&progress);
-        let pieces = ReaderStream::with_capacity(source, PIECE_LEN).inspect(move |piece| {
-            if let Ok(piece) = piece {
-                let sent = counted.sent.fetch_add(piece.len() as u64, Ordering::Relaxed) + piece.len() as u64;
+        let pieces = ReaderStream::with_capacity(source, PIECE_LEN).inspect(move |piece| match piece {
+            Ok(piece) => {
+                let len_now = piece.len() as u64;
+                let sent = counted.sent.fetch_add(len_now, Ordering::Relaxed) + len_now;
                 bar.set_position(sent);
                 counted.ended.store(len.is_some_and(|len| sent >= len), Ordering::Relaxed);
             }
+            Err(error) => {
+                let _ = counted.fault.set(format!("its source cannot be read: {error}"));
+            }
         });
-        // A source of unknown length ends when it says so.
+        // A source of unknown length ends when it says so; another one must not end early.
         let counted = progress;
         let end = futures_util::stream::poll_fn(move |_| {
             counted.ended.store(true, Ordering::Relaxed);
+            let sent = counted.sent.load(Ordering::Relaxed);
+            if let Some(len) = len.filter(|len| sent < *len) {
+                let _ = counted
+                    .fault
+                    .set(format!("its source has {sent} bytes now, and had {len}; repeat the command"));
+            }
             std::task::Poll::Ready(None)
         });
         (request.body(Body::wrap_stream(pieces.chain(end))), watch)
     }
 }
 
+/// A body that never comes.
+pub(super) fn held_back() -> Body {
+    Body::wrap_stream(futures_util::stream::pending::<io::Result<Vec<u8>>>())
+}
+
 impl Watch {
     /// Returns when nothing was sent for the one time, or after all was sent no answer came for the other.
-    pub(super) async fn stalls(self, sending: Duration, answering: Duration) {
+    pub(super) async fn stalls(&self, sending: Duration, answering: Duration) {
         let (mut last, mut since) = (self.look(), Instant::now());
         loop {
             tokio::time::sleep(WATCH_INTERVAL).await;
@@ -107,6 +130,11 @@ impl Watch {
                 return;
             }
         }
+    }
+
+    /// Why the source, and not the node, is to blame.
+    pub(super) fn fault(&self) -> Option<&str> {
+        self.progress.fault.get().map(String::as_str)
     }
 
     fn look(&self) -> (u64, bool) {

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
 const KNOWN: &str = "{msg}  {bar:30}  {bytes}/{total_bytes}  {bytes_per_sec}  {eta}";
 const UNKNOWN: &str = "{msg}  {spinner}  {bytes}  {bytes_per_sec}";
@@ -18,5 +18,6 @@ pub(super) fn bar(label: &str, len: Option<u64>) -> ProgressBar {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     };
-    bar.with_message(label.to_owned())
+    // A bar whose work fails makes room for the reason.
+    bar.with_message(label.to_owned()).with_finish(ProgressFinish::AndClear)
 }

@@ -34,8 +34,8 @@ pub(crate) struct CreateArgs {
     /// What it is called, in lists and in the ledger
     #[arg(value_name = "LABEL")]
     label: String,
-    /// What it allows; may be given several times
-    #[arg(long = "scope", required = true, value_enum, value_name = "SCOPE", num_args = 1.., value_delimiter = ',')]
+    /// What it allows; several are separated by commas, or the option is repeated
+    #[arg(long = "scope", required = true, value_enum, value_name = "SCOPE", value_delimiter = ',')]
     scopes: Vec<Scope>,
     /// How long it works; without this, until it is revoked
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
@@ -94,8 +94,9 @@ async fn create(context: &Context, args: &CreateArgs) -> Result<(), Error> {
 async fn list(context: &Context, shown: &Shown) -> Result<(), Error> {
     let what = "cannot list the tokens";
     let answer = context.client()?.get(what, "/v1/tokens").await?;
-    let tokens: Vec<TokenRecord> = understand(what, &answer)?;
-    context.output(shown).show(&answer, || table(["label", "scopes", "expires"], tokens.into_iter().map(row)))
+    let rows = answer.get("tokens").unwrap_or(&Value::Null);
+    let tokens: Vec<TokenRecord> = understand(what, rows)?;
+    context.output(shown).show(rows, || table(["label", "scopes", "expires"], tokens.into_iter().map(row)))
 }
 
 fn row(token: TokenRecord) -> [String; 3] {

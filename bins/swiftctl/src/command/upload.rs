@@ -81,13 +81,18 @@ async fn upload_all(
         for item in items {
             let shown = item.shown();
             match upload_one(client, args, item).await {
-                Ok((answer, written)) => {
+                Ok((name, mut answer, mut written)) => {
+                    // What is published is told even if the copies do not come.
+                    let waited = wait(client, args, &name, &mut answer, &mut written).await;
                     if !output.is_json() {
                         print(&told(&written))?;
                     }
                     *last = Some(written.name);
                     results.push(answer);
-                    series.done();
+                    match waited {
+                        Ok(()) => series.done(),
+                        Err(error) => series.failed(&shown, error)?,
+                    }
                 }
                 Err(error) => {
                     note_failed(results, &shown, &error);
@@ -99,7 +104,7 @@ async fn upload_all(
     Ok(())
 }
 
-async fn upload_one(client: &Client, args: &Args, item: Item) -> Result<(Value, Written), Error> {
+async fn upload_one(client: &Client, args: &Args, item: Item) -> Result<(FileName, Value, Written), Error> {
     let name = item.name?;
     let what = format!("cannot upload {name}");
     let (upload, bar) = open(&item.source, &name).await?;
@@ -107,15 +112,25 @@ async fn upload_one(client: &Client, args: &Args, item: Item) -> Result<(Value, 
     let target = if args.replace { format!("{path}?replace") } else { path.clone() };
     let answer = client.put(&what, &target, upload).await;
     bar.finish_and_clear();
-    let mut answer = answer?;
-    let mut written: Written = understand(&what, &answer)?;
-    if let Some(wanted) = args.wait {
-        written.copies = copies::wait(client, &name, wanted, args.timeout).await?;
-        if let Some(fields) = answer.as_object_mut() {
-            fields.insert("copies".into(), written.copies.into());
-        }
+    let answer = answer?;
+    let written = understand(&what, &answer)?;
+    Ok((name, answer, written))
+}
+
+/// Waits for the copies that were asked for, if any were.
+async fn wait(
+    client: &Client,
+    args: &Args,
+    name: &FileName,
+    answer: &mut Value,
+    written: &mut Written,
+) -> Result<(), Error> {
+    let Some(wanted) = args.wait else { return Ok(()) };
+    written.copies = copies::wait(client, name, wanted, args.timeout).await?;
+    if let Some(fields) = answer.as_object_mut() {
+        fields.insert("copies".into(), written.copies.into());
     }
-    Ok((answer, written))
+    Ok(())
 }
 
 async fn open(source: &Source, name: &FileName) -> Result<(Upload, indicatif::ProgressBar), Error> {

@@ -92,7 +92,7 @@ impl FakeNode {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
-                let request = read_request(&stream, reads_bodies);
+                let Some(request) = read_request(&stream, reads_bodies) else { continue };
                 seen.lock().unwrap().push(request.clone());
                 write_answer(&mut stream, &answer(&request));
             }
@@ -113,7 +113,8 @@ impl FakeNode {
     }
 }
 
-fn read_request(stream: &TcpStream, reads_bodies: bool) -> Request {
+/// None when the body breaks off: then there is no answer either.
+fn read_request(stream: &TcpStream, reads_bodies: bool) -> Option<Request> {
     let mut input = BufReader::new(stream);
     let mut request = Request::default();
     let line = read_line(&mut input);
@@ -124,11 +125,11 @@ fn read_request(stream: &TcpStream, reads_bodies: bool) -> Request {
         request.fields.push((name.to_lowercase(), value.to_owned()));
     }
     if !reads_bodies {
-        return request;
+        return Some(request);
     }
     if let Some(len) = request.field("content-length") {
         request.body = vec![0; len.parse().unwrap()];
-        input.read_exact(&mut request.body).unwrap();
+        input.read_exact(&mut request.body).ok()?;
     } else if request.field("transfer-encoding").is_some() {
         loop {
             let len = usize::from_str_radix(&read_line(&mut input), 16).unwrap();
@@ -141,7 +142,7 @@ fn read_request(stream: &TcpStream, reads_bodies: bool) -> Request {
             }
         }
     }
-    request
+    Some(request)
 }
 
 fn read_line(input: &mut impl BufRead) -> String {

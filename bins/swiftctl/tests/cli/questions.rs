@@ -97,7 +97,9 @@ fn tokens_are_made_listed_and_revoked() {
             assert_eq!(body, json!({"label": "ci", "scopes": ["read", "publish"], "expires_s": 2_592_000}));
             Answer::json(&json!({"label": "ci", "token": "fresh"}))
         }
-        "GET /v1/tokens" => Answer::json(&json!([{"label": "ci", "scopes": ["read"], "expires_ms": 0}])),
+        "GET /v1/tokens" => {
+            Answer::json(&json!({"tokens": [{"label": "ci", "scopes": ["read"], "expires_ms": 0}]}))
+        }
         "DELETE /v1/tokens/c%20i" => Answer::new(204, ""),
         line => Answer::problem(404, "not_found", line),
     });

@@ -85,6 +85,18 @@ fn a_folder_goes_on_after_a_file_that_failed() {
     assert_eq!((rows.as_array().unwrap().len(), good), (4, 2));
 }
 
+/// Such a file says that it has a page of bytes, and has fewer.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_is_shorter_than_it_was_is_not_the_nodes_fault() {
+    let (node, folder) = (FakeNode::start(stored), tempfile::tempdir().unwrap());
+    let args = ["--node", &node.url, "upload", "/sys/kernel/mm/transparent_hugepage/enabled"];
+    if fs::metadata(args[3]).is_ok() {
+        let run = swiftctl(folder.path(), &args, b"").ended(1);
+        assert!(run.stderr.contains("and had 4096"), "{}", run.stderr);
+    }
+}
+
 /// A node refuses before it has read the body; the reason must arrive although the rest of the body cannot be sent.
 #[test]
 fn an_early_refusal_is_understood_in_the_middle_of_a_body() {
@@ -119,4 +131,5 @@ fn waiting_ends_when_all_that_are_online_are_complete() {
     let args = ["--node", &node.url, "upload", "f", "--wait", "3", "--timeout", "0s"];
     let run = swiftctl(folder.path(), &args, b"").ended(6);
     assert!(run.stderr.contains("absent: cccc"), "{}", run.stderr);
+    assert!(run.text().contains("block:    3"), "{}", run.text());
 }

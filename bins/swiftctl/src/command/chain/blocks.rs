@@ -26,7 +26,7 @@ pub(super) async fn list(
         Some(from) => from,
         None => {
             let status: Status = understand(what, &client.get(what, "/v1/status").await?)?;
-            (status.height + 1).saturating_sub(limit)
+            (status.height + 1).saturating_sub(limit).max(1)
         }
     };
     let (blocks, next) = pages(client, what, from, limit).await?;
@@ -37,6 +37,7 @@ pub(super) async fn list(
         let command = client.command();
         match next {
             Some(next) => note(&format!("next: {command} inspect-chain --from {next}")),
+            None if blocks.is_empty() => note("there are no blocks here; the genesis block is not listed"),
             None => note(&format!("next: {command} inspect-chain --verify")),
         }
     }
