@@ -40,8 +40,6 @@ pub(crate) struct Status {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Store {
     #[serde(default)]
-    pub(crate) files_complete: u64,
-    #[serde(default)]
     pub(crate) bytes: u64,
     #[serde(default)]
     pub(crate) wanted: u64,
@@ -86,7 +84,7 @@ fn one() -> u64 {
     1
 }
 
-/// `GET /v1/files/NAME/copies`.
+/// `GET /v1/files/NAME?copies`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Copies {
     pub(crate) complete: Vec<String>,

@@ -16,6 +16,7 @@
 mod config;
 mod data_dir;
 mod node;
+mod routes;
 
 pub use config::{Args, Config, ConfigError, ConfigSource};
 pub use data_dir::{DataDir, DataDirError};

@@ -58,7 +58,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     };
     let code = match &failure {
         Some(failure) => {
-            error!(%failure, "the node cannot go on and stops");
+            error!(%failure, "the node stops");
             ExitCode::FAILURE
         }
         None => {

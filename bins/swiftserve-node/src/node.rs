@@ -1,20 +1,16 @@
 //! One node: its parts put together, started in the order in which they need each other, and stopped in the reverse.
 
-use std::{collections::BTreeSet, io, net::SocketAddr, sync::Arc, time::Duration};
+mod error;
+mod opening;
+mod parts;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use serde::Serialize;
-use swift_chain::{
-    Action, Address, AddressError, DbError, Genesis, GenesisBody, LedgerDb, NetworkId, NetworkParams,
-    NodeChange, NodeId, NodeKey, PROTOCOL_VERSION, Poisoned, Replica, Ticket,
-};
-use swift_chunks::{OpenError, Store, StoreOptions};
-use swift_http::{AccessPolicy, Scope, Services, TokenError, TokenRecord, Tokens};
+use swift_chain::{Address, AddressError, NetworkId, NetworkParams, NodeId, Poisoned};
 use swift_p2p::{
-    driver::{
-        CatalogError, CatalogTask, LedgerHandle, LedgerStartError, LedgerTask, PublishError, Publisher,
-        wall_clock_ms,
-    },
-    transport::{Listener, ListenerConfig, Sessions, TlsError},
+    driver::{CatalogError, GossipTask, LedgerHandle, Members, ask_to_join, fetch_chain},
+    transport::{Dialer, Listener, ListenerConfig, Sessions},
 };
 use tokio::{
     sync::oneshot,
@@ -23,13 +19,14 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use crate::{
-    config::Config,
-    data_dir::{DataDir, DataDirError},
-};
+pub use error::{NodeFailure, StartError};
 
-/// The label of the token made at the first start.
-const ADMIN_LABEL: &str = "admin";
+use crate::{config::Config, data_dir::DataDir, routes::Routes};
+use opening::{LedgerOrTicket, Opened, Stored};
+use parts::Parts;
+
+/// How long the ledger's thread may take to end a step.
+const LAST_STEP: Duration = Duration::from_secs(2);
 
 /// How a node runs.
 #[derive(Clone, Debug)]
@@ -50,77 +47,6 @@ impl NodeOptions {
     }
 }
 
-/// Why a node did not start. What it had made in its folder stays and is used by the next start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The data folder.
-    #[error(transparent)]
-    DataDir(#[from] DataDirError),
-    /// The port.
-    #[error("cannot listen on {address}: {source}{}", hint(.source))]
-    Bind {
-        /// Where.
-        address: SocketAddr,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// The ledger.
-    #[error(transparent)]
-    Db(#[from] DbError),
-    /// The ledger's thread.
-    #[error(transparent)]
-    Ledger(#[from] LedgerStartError),
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] OpenError),
-    /// The tokens.
-    #[error(transparent)]
-    Tokens(#[from] TokenError),
-    /// TLS.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// Interrupted uploads could not be read.
-    #[error(transparent)]
-    Resume(#[from] PublishError),
-    /// The folder belongs to another network than the ticket.
-    #[error("the data folder belongs to network {ours}, the ticket is for {theirs}: use another --data-dir")]
-    OtherNetwork {
-        /// The folder's.
-        ours: NetworkId,
-        /// The ticket's.
-        theirs: NetworkId,
-    },
-    /// The system has no random numbers.
-    #[error("no random numbers from the system: {0}")]
-    Random(getrandom::Error),
-    /// A thread that was to open something has ended.
-    #[error("the start was interrupted")]
-    Interrupted,
-}
-
-fn hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => " (another program uses the port; choose another --port)",
-        io::ErrorKind::PermissionDenied => " (ports below 1024 need rights; choose another --port)",
-        io::ErrorKind::AddrNotAvailable => " (this machine does not have that address; see --bind)",
-        _ => "",
-    }
-}
-
-/// Why a running node had to stop. What it had acknowledged is stored.
-#[derive(Debug, thiserror::Error)]
-pub enum NodeFailure {
-    /// The ledger's storage.
-    #[error(transparent)]
-    Ledger(#[from] Poisoned),
-    /// The catalog.
-    #[error("the store cannot follow the ledger: {0}")]
-    Catalog(#[from] CatalogError),
-    /// A part ended that should not.
-    #[error("{0} ended unexpectedly")]
-    Ended(&'static str),
-}
-
 /// A running node.
 #[derive(Debug)]
 pub struct Node {
@@ -128,79 +54,62 @@ pub struct Node {
     network: NetworkId,
     local_addr: SocketAddr,
     ledger: LedgerHandle,
+    gossip: GossipTask,
     ledger_ended: oneshot::Receiver<Result<(), Poisoned>>,
     catalog_ended: oneshot::Receiver<Result<(), CatalogError>>,
+    routes: Routes,
     drain: oneshot::Sender<Instant>,
     server: JoinHandle<usize>,
     /// Last, so that the folder is free only when nothing uses it.
     data_dir: DataDir,
 }
 
-/// Where a running node can be reached, for `swiftctl --data-dir`.
-#[derive(Serialize)]
-struct NodeFile {
-    url: String,
-    node_id: NodeId,
-    pid: u32,
-}
-
-impl NodeFile {
-    fn to_bytes(&self) -> Vec<u8> {
-        // Texts and numbers in a struct: nothing that JSON could not hold.
-        let mut bytes = serde_json::to_vec(self).unwrap_or_default();
-        bytes.push(b'\n');
-        bytes
-    }
-}
-
 impl Node {
-    /// Starts a node: founds a network, or goes on with the one its folder belongs to.
+    /// Starts a node: founds a network, joins one by a ticket, or goes on with the one its folder belongs to.
     pub async fn start(options: NodeOptions) -> Result<Self, StartError> {
         let config = options.config.clone();
         let listener = bind(config.bind).await?;
-        let local_addr = listener.local_addr().map_err(|source| bind_error(config.bind, source))?;
-        let opened = task::spawn_blocking(move || Opened::open(&options)).await;
-        let Opened { data_dir, key, replica, store, tokens } =
-            opened.map_err(|_| StartError::Interrupted)??;
+        let local_addr = listener.local_addr().map_err(StartError::bind(config.bind))?;
+        let Opened { data_dir, key, ledger } = blocking(move || Opened::open(&options)).await?;
+        let (id, network) = (key.id(), ledger.network());
 
-        let (id, network) = (key.id(), replica.reader().network());
-        let ledger = LedgerTask::spawn(replica, &data_dir.file("ledger.db"))?;
-        let catalog = CatalogTask::spawn(&ledger.handle, store.clone());
-        let publisher = Publisher::new(ledger.handle.clone(), catalog.handle.clone(), store.clone());
-        publisher.resume().await?;
-        update_address(&ledger.handle, id, &config.address);
-
-        let host_name = config.address.ip().is_none().then(|| config.address.host().to_owned());
-        let services = Services {
-            key: Arc::new(key.clone()),
-            ledger: ledger.handle.clone(),
-            catalog: catalog.handle.clone(),
-            publisher,
-            store,
-            tokens: Arc::new(tokens),
-            policy: Arc::new(AccessPolicy {
-                allow_plain_http: config.allow_plain_http,
-                host_names: host_name.into_iter().collect(),
-            }),
-        };
-        let sessions = Sessions::new(Arc::new(ledger.handle.members().clone()));
-        let listener_config = ListenerConfig::new(&key, network, sessions)?;
+        // The port answers from here on: a node that joins is dialled back.
+        let members = Members::default();
+        let sessions = Sessions::new(Arc::new(members.clone()));
+        let routes = Routes::default();
         let (drain, drained) = oneshot::channel();
-        let server = task::spawn(listener.serve(swift_http::router(services), listener_config, async {
+        let listener_config = ListenerConfig::new(&key, network, sessions.clone())?;
+        let server = task::spawn(listener.serve(routes.service(&key)?, listener_config, async {
             // A node that is dropped instead of stopped cuts at once.
             drained.await.unwrap_or_else(|_| Instant::now())
         }));
 
-        let file = NodeFile { url: local_url(local_addr), node_id: id, pid: std::process::id() };
-        data_dir.write("node.json", &file.to_bytes())?;
-        info!(node = %id, %network, address = %config.address, listening = %local_addr, "the node is running");
+        let dialer = Dialer::new(&key, network, Arc::new(members.clone()))?;
+        let ledger_path = data_dir.file("ledger.db");
+        if let LedgerOrTicket::Ticket(ticket) = &ledger {
+            let inviter = ask_to_join(&dialer, &key, ticket, config.address.clone()).await?;
+            fetch_chain(&inviter, &key, ticket, &ledger_path).await?;
+            info!(%network, "joined the network");
+        }
+        let (data_dir, stored) = blocking({
+            let (key, config) = (key.clone(), config.clone());
+            move || Stored::open(&data_dir, &key, ledger, &config).map(|stored| (data_dir, stored))
+        })
+        .await?;
+        let parts = Parts { key, members, sessions, dialer, config, ledger_path };
+        let running = parts.start(stored).await?;
+        routes.set(swift_http::router(running.services));
+        data_dir.write("node.json", &NodeFile::new(id, local_addr).to_bytes())?;
+        info!(node = %id, %network, listening = %local_addr, "the node is running");
         Ok(Self {
             id,
             network,
             local_addr,
-            ledger: ledger.handle,
-            ledger_ended: ledger.ended,
-            catalog_ended: catalog.ended,
+            ledger: running.ledger,
+            gossip: running.gossip,
+            ledger_ended: running.ledger_ended,
+            catalog_ended: running.catalog_ended,
+            routes,
             drain,
             server,
             data_dir,
@@ -239,6 +148,10 @@ impl Node {
                 Ok(Err(poisoned)) => poisoned.into(),
                 _ => NodeFailure::Ended("the ledger"),
             },
+            ended = &mut self.gossip.ended => match ended {
+                Ok(error) => error.into(),
+                Err(_) => NodeFailure::Ended("the gossip"),
+            },
             ended = &mut self.catalog_ended => match ended {
                 Ok(Err(error)) => error.into(),
                 _ => NodeFailure::Ended("the catalog"),
@@ -249,7 +162,7 @@ impl Node {
 
     /// Takes no new requests, lets running ones finish for at most `grace`, and gives the folder free.
     pub async fn stop(self, grace: Duration) {
-        let Self { ledger, ledger_ended, catalog_ended, drain, server, data_dir, .. } = self;
+        let Self { ledger, gossip, ledger_ended, catalog_ended, routes, drain, server, data_dir, .. } = self;
         // The server may have ended already.
         let _ = drain.send(Instant::now() + grace);
         match server.await {
@@ -258,126 +171,50 @@ impl Node {
             Err(error) => warn!(%error, "the server failed"),
         }
         // The last handle ends the ledger's thread, and that the catalog. Writes still running are in their queue.
-        drop(ledger);
+        routes.clear();
+        drop((gossip, ledger));
         let ended = async { (ledger_ended.await, catalog_ended.await) };
-        if tokio::time::timeout(Duration::from_secs(2), ended).await.is_err() {
+        if tokio::time::timeout(LAST_STEP, ended).await.is_err() {
             warn!("writes were still waiting for their block; they go on at the next start");
         }
         drop(data_dir);
     }
 }
 
-/// What is on disk, opened. All of it blocks, so it has a thread of its own.
-struct Opened {
-    data_dir: DataDir,
-    key: NodeKey,
-    replica: Replica,
-    store: Store,
-    tokens: Tokens,
-}
-
-impl Opened {
-    fn open(options: &NodeOptions) -> Result<Self, StartError> {
-        let config = &options.config;
-        let data_dir = DataDir::open(&config.data_dir)?;
-        let key = data_dir.key()?;
-        let db = match LedgerDb::open(&data_dir.file("ledger.db"))? {
-            Some(db) => go_on(db, config.join.as_ref())?,
-            None => found(&data_dir, &key, options)?,
-        };
-        let replica = Replica::new(key.clone(), db)?;
-        let mut store = StoreOptions::in_dir(data_dir.path());
-        store.quota_bytes = config.quota_bytes;
-        if let Some(bytes) = config.free_floor_bytes {
-            store.free_floor_bytes = bytes;
-        }
-        let store = Store::open(store)?;
-        let tokens = Tokens::open(&data_dir.file("tokens.db"))?;
-        ensure_admin_token(&data_dir, &tokens)?;
-        Ok(Self { data_dir, key, replica, store, tokens })
-    }
-}
-
-fn go_on(db: LedgerDb, ticket: Option<&Ticket>) -> Result<LedgerDb, StartError> {
-    let ours = db.reader().network();
-    match ticket {
-        Some(ticket) if ticket.network != ours => {
-            Err(StartError::OtherNetwork { ours, theirs: ticket.network })
-        }
-        Some(_) => {
-            info!("this folder belongs to the ticket's network already; the ticket is not needed");
-            Ok(db)
-        }
-        None => Ok(db),
-    }
-}
-
-fn found(data_dir: &DataDir, key: &NodeKey, options: &NodeOptions) -> Result<LedgerDb, StartError> {
-    let body = GenesisBody {
-        protocol_version: PROTOCOL_VERSION,
-        nonce: random()?,
-        time_ms: wall_clock_ms(),
-        founder: key.id(),
-        address: options.config.address.clone(),
-        params: options.params,
-    };
-    let genesis = Genesis::sign(key, body);
-    info!(network = %genesis.id(), "founding a network");
-    Ok(LedgerDb::create(&data_dir.file("ledger.db"), &genesis)?)
-}
-
-/// The first start makes a token that may do everything, and leaves it where only the owner of the folder finds it.
-fn ensure_admin_token(data_dir: &DataDir, tokens: &Tokens) -> Result<(), StartError> {
-    let is_known = std::fs::read_to_string(data_dir.file("admin-token"))
-        .is_ok_and(|text| tokens.find(text.trim(), wall_clock_ms()).is_some());
-    if is_known {
-        return Ok(());
-    }
-    // Lost or half made: nobody can hold its secret but through that file.
-    tokens.revoke(ADMIN_LABEL)?;
-    let Ok(label) = ADMIN_LABEL.to_owned().try_into() else { unreachable!("a constant that is a label") };
-    let scopes = BTreeSet::from([Scope::Admin]);
-    let record = TokenRecord { label, scopes, created_ms: wall_clock_ms(), expires_ms: None };
-    let token = tokens.create(record, random()?)?;
-    Ok(data_dir.write("admin-token", format!("{token}\n").as_bytes())?)
-}
-
-fn random<const N: usize>() -> Result<[u8; N], StartError> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(StartError::Random)?;
-    Ok(bytes)
-}
-
-/// Tells the ledger when this member is dialled elsewhere now.
-fn update_address(ledger: &LedgerHandle, node: NodeId, address: &Address) {
-    let known = ledger.members().address(&node);
-    if known.is_none_or(|known| known == *address) {
-        return;
-    }
-    let (ledger, address) = (ledger.clone(), address.clone());
-    task::spawn(async move {
-        let change = NodeChange::Address(address.clone());
-        match ledger.submit(Action::UpdateNode { node, change }, None).await {
-            Ok(_) => info!(%address, "the ledger has this node's new address"),
-            Err(error) => warn!(%address, %error, "the ledger does not have this node's new address"),
-        }
-    });
-}
-
 async fn bind(address: SocketAddr) -> Result<Listener, StartError> {
-    Listener::bind(address).await.map_err(|source| bind_error(address, source))
+    Listener::bind(address).await.map_err(StartError::bind(address))
 }
 
-fn bind_error(address: SocketAddr, source: io::Error) -> StartError {
-    StartError::Bind { address, source }
+/// Runs what blocks on a thread that may.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StartError> + Send + 'static,
+) -> Result<T, StartError> {
+    task::spawn_blocking(work).await.map_err(|_| StartError::Interrupted)?
 }
 
-/// How a client on this machine reaches a listening address.
-fn local_url(address: SocketAddr) -> String {
-    let host = match address.ip() {
-        ip if !ip.is_unspecified() => ip,
-        ip if ip.is_ipv6() => std::net::Ipv6Addr::LOCALHOST.into(),
-        _ => std::net::Ipv4Addr::LOCALHOST.into(),
-    };
-    format!("http://{}", SocketAddr::new(host, address.port()))
+/// Where a running node can be reached, for `swiftctl --data-dir`.
+#[derive(Serialize)]
+struct NodeFile {
+    url: String,
+    node_id: NodeId,
+    pid: u32,
+}
+
+impl NodeFile {
+    fn new(node_id: NodeId, listening: SocketAddr) -> Self {
+        let host = match listening.ip() {
+            ip if !ip.is_unspecified() => ip,
+            ip if ip.is_ipv6() => std::net::Ipv6Addr::LOCALHOST.into(),
+            _ => std::net::Ipv4Addr::LOCALHOST.into(),
+        };
+        let url = format!("http://{}", SocketAddr::new(host, listening.port()));
+        Self { url, node_id, pid: std::process::id() }
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        // Texts and numbers in a struct: nothing that JSON could not hold.
+        let mut bytes = serde_json::to_vec(self).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
 }

@@ -43,15 +43,20 @@ impl Access {
                 Err(Problem::forbidden(format!("the token {label:?} has no scope {scope}")))
             }
             Self::Member { .. } => Err(Problem::forbidden("this route is for clients with a token")),
-            Self::Outsider { removed: true } => {
-                Err(Problem::forbidden("this node was removed from the network"))
-            }
-            Self::Outsider { removed: false } => {
-                Err(Problem::forbidden("this node is no member of the network"))
-            }
+            Self::Outsider { removed } => Err(outsider(*removed)),
             Self::Anonymous => Err(Problem::unauthorized(
                 "this needs a token: Authorization: Bearer TOKEN (swiftctl --data-dir DIR token show)",
             )),
+        }
+    }
+
+    /// Lets members pass only.
+    pub(crate) fn require_member(&self) -> Result<NodeId, Problem> {
+        match self {
+            Self::Member { node, .. } => Ok(*node),
+            Self::Token(_) => Err(Problem::forbidden("this route is for members of the network")),
+            Self::Outsider { removed } => Err(outsider(*removed)),
+            Self::Anonymous => Err(Problem::unauthorized("this route is for nodes, over TLS with their key")),
         }
     }
 
@@ -67,6 +72,14 @@ impl Access {
     pub(crate) fn verifies_content(&self) -> bool {
         matches!(self, Self::Member { .. })
     }
+}
+
+fn outsider(was_removed: bool) -> Problem {
+    Problem::forbidden(if was_removed {
+        "this node was removed from the network"
+    } else {
+        "this node is no member of the network"
+    })
 }
 
 /// What a token may change: everything with `admin`, else only what it published itself.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use swift_chain::NodeKey;
 use swift_chunks::Store;
-use swift_p2p::driver::{CatalogHandle, LedgerHandle, Publisher};
+use swift_p2p::driver::{CatalogHandle, GossipHandle, JoinDesk, LedgerHandle, Publisher};
 
 use crate::tokens::Tokens;
 
@@ -19,6 +19,10 @@ pub struct Services {
     pub catalog: CatalogHandle,
     /// Brings files into the network.
     pub publisher: Publisher,
+    /// Keeps this node level with the others.
+    pub gossip: GossipHandle,
+    /// Takes requests to join.
+    pub desk: JoinDesk,
     /// Content.
     pub store: Store,
     /// Credentials of clients.

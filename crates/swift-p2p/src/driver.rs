@@ -3,11 +3,17 @@
 //! Each machine has one owner. Everybody else holds a handle and sends it inputs: no lock is held across a machine.
 
 mod catalog;
+mod gossip;
+mod join;
 mod ledger;
 mod members;
 mod publish;
 
 pub use catalog::{CatalogError, CatalogHandle, CatalogTask};
+pub use gossip::{GossipError, GossipHandle, GossipSetup, GossipTask, PeerEvent};
+pub use join::{
+    JOIN_OFFER_LEN_MAX, JoinDesk, JoinError, JoinOffer, JoinOfferError, JoinRefusal, ask_to_join, fetch_chain,
+};
 pub use ledger::{LedgerError, LedgerHandle, LedgerStartError, LedgerTask};
 pub use members::Members;
 pub use publish::{PublishError, Published, Publisher};

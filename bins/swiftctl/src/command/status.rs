@@ -33,10 +33,12 @@ fn told(status: &Status) -> String {
 }
 
 fn store_told(store: &Store) -> String {
-    let mut told =
-        format!("{} complete, {} wanted, {}", store.files_complete, store.wanted, size::human(store.bytes));
+    let mut told = size::human(store.bytes);
     if let Some(quota) = store.quota_bytes {
         told.push_str(&format!(" of {}", size::human(quota)));
+    }
+    if store.wanted > 0 {
+        told.push_str(&format!(", {} contents on their way", store.wanted));
     }
     if let Some(available) = store.available_bytes {
         told.push_str(&format!(", {} available", size::human(available)));
@@ -51,9 +53,9 @@ mod tests {
     #[test]
     fn a_problem_is_shown() {
         let status = r#"{"node_id": "n", "network_id": "w", "height": 12, "problem": "disk full: 0 B left",
-            "store": {"files_complete": 2, "bytes": 1024, "available_bytes": 2048}}"#;
+            "store": {"bytes": 1024, "available_bytes": 2048}}"#;
         let told = told(&serde_json::from_str(status).unwrap());
         assert!(told.contains("problem     disk full: 0 B left"), "{told}");
-        assert!(told.contains("store       2 complete, 0 wanted, 1.0 KiB, 2.0 KiB available"), "{told}");
+        assert!(told.contains("store       1.0 KiB, 2.0 KiB available"), "{told}");
     }
 }

@@ -116,7 +116,7 @@ fn waiting_ends_when_all_that_are_online_are_complete() {
         if request.line.starts_with("PUT") {
             return stored(request);
         }
-        assert_eq!(request.line, "GET /v1/files/f/copies");
+        assert_eq!(request.line, "GET /v1/files/f?copies");
         let mut asked = asked.lock().unwrap();
         *asked += 1;
         let complete = if *asked < 3 { vec!["aaaa"] } else { vec!["aaaa", "bbbb"] };

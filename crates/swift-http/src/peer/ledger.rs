@@ -1,9 +1,94 @@
-//! The ledger's part of what members say to each other.
+//! The ledger's part of what members say to each other: greetings, transactions, requests to join.
 
-use axum::Router;
+use std::net::{IpAddr, Ipv4Addr};
 
-use crate::services::Services;
+use axum::{
+    Extension, Json, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use serde_json::{Value, json};
+use swift_chain::{SignedTransaction, block_frame};
+use swift_p2p::{
+    driver::{JOIN_OFFER_LEN_MAX, JoinOffer, JoinRefusal},
+    gossip::{HELLO_LEN_MAX, Hello},
+    transport::{Caller, RemoteAddress, Standing},
+};
+
+use crate::{access::Access, problem::Problem, services::Services};
+
+/// Bytes of transactions that one request may bring; what is left over comes with the next.
+const TRANSACTIONS_LEN_MAX: usize = 4 * 1024 * 1024;
 
 pub(super) fn router() -> Router<Services> {
     Router::new()
+        .route("/hello", post(hello).layer(DefaultBodyLimit::max(HELLO_LEN_MAX)))
+        .route("/transactions", post(transactions).layer(DefaultBodyLimit::max(TRANSACTIONS_LEN_MAX)))
+        .route("/join", post(join).layer(DefaultBodyLimit::max(JOIN_OFFER_LEN_MAX)))
+}
+
+/// A greeting. A node that was removed gets the block that says so, and nothing else ever.
+async fn hello(
+    State(services): State<Services>,
+    Extension(caller): Extension<Caller>,
+    Extension(access): Extension<Access>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    if let (Access::Outsider { removed: true }, Caller::Node { id, .. }) = (&access, caller) {
+        return removal(&services, id).await;
+    }
+    let from = access.require_member()?;
+    let hello = Hello::from_bytes(&body).map_err(|error| Problem::bad_request(error.to_string()))?;
+    Ok(services.gossip.greeted(from, hello).to_bytes().into_response())
+}
+
+/// 410 with the frame of the block that removed the caller: it proves itself.
+async fn removal(services: &Services, node: swift_chain::NodeId) -> Result<Response, Problem> {
+    let looked = services.ledger.read(move |reader| match reader.removed_at(&node)? {
+        Some(height) => reader.block(height),
+        None => Ok(None),
+    });
+    let sealed = looked.await?.ok_or_else(|| Problem::forbidden("this node is no member"))?;
+    Ok((StatusCode::GONE, block_frame(&sealed.to_bytes())).into_response())
+}
+
+async fn transactions(
+    State(services): State<Services>,
+    Extension(access): Extension<Access>,
+    body: Bytes,
+) -> Result<StatusCode, Problem> {
+    access.require_member()?;
+    let transactions: Vec<SignedTransaction> =
+        postcard::from_bytes(&body).map_err(|error| Problem::bad_request(error.to_string()))?;
+    services.ledger.receive(transactions).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+async fn join(
+    State(services): State<Services>,
+    Extension(caller): Extension<Caller>,
+    remote: Option<Extension<RemoteAddress>>,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    let Caller::Node { id, standing } = caller else {
+        return Err(Problem::forbidden("only a node asks to join, over TLS with its key"));
+    };
+    if standing == Standing::Removed {
+        return Err(Problem::forbidden(
+            "this node was removed from the network; a removed key never comes back",
+        ));
+    }
+    let offer = JoinOffer::from_bytes(&body).map_err(|error| Problem::bad_request(error.to_string()))?;
+    let from = remote.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Extension(remote)| remote.0.ip());
+    let settled = services.desk.admit(id, from, offer).await.map_err(|refusal| match refusal {
+        JoinRefusal::Ledger(error) => error.into(),
+        JoinRefusal::Busy => Problem::unavailable(refusal.to_string()),
+        JoinRefusal::OtherKey(_) | JoinRefusal::Loopback(_) | JoinRefusal::NotThere { .. } => {
+            Problem::bad_request(refusal.to_string())
+        }
+    })?;
+    Ok(Json(json!({ "status": true, "block": settled.height })))
 }

@@ -12,8 +12,8 @@ use std::{
 };
 
 use swift_chain::{
-    Action, DbError, FollowError, Head, Input, Label, LedgerReader, NetworkId, Output, Poisoned, Replica, RequestId,
-    SealedBlock, Settled, SignedTransaction, SubmitError,
+    Action, DbError, FollowError, Head, Input, Label, LedgerReader, NetworkId, Output, Poisoned, Replica,
+    RequestId, SealedBlock, Settled, SignedTransaction, SubmitError,
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -74,13 +74,13 @@ pub struct LedgerHandle {
 }
 
 impl LedgerTask {
-    /// Starts the thread of a replica whose ledger is at `path`.
-    pub fn spawn(replica: Replica, path: &Path) -> Result<Self, LedgerStartError> {
+    /// Starts the thread of a replica whose ledger is at `path`. From then on `members` is level with it.
+    pub fn spawn(replica: Replica, path: &Path, members: Members) -> Result<Self, LedgerStartError> {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let (relay_out, relay) = mpsc::channel(16);
         let (head_out, head) = watch::channel(*replica.head());
         let (ended_out, ended) = oneshot::channel();
-        let members = Members::load(replica.reader())?;
+        members.fill(replica.reader())?;
         let readers = LedgerReads { path: path.to_owned(), idle: Arc::default() };
         let network = replica.reader().network();
         let owner = Owner { replica, waiting: Waiting::default(), head: head_out, relay: relay_out };
@@ -268,7 +268,10 @@ pub(super) struct LedgerReads {
 
 impl LedgerReads {
     /// Reads on the caller's thread, which may block.
-    pub(super) fn with<T>(&self, look: impl FnOnce(&LedgerReader) -> Result<T, DbError>) -> Result<T, DbError> {
+    pub(super) fn with<T>(
+        &self,
+        look: impl FnOnce(&LedgerReader) -> Result<T, DbError>,
+    ) -> Result<T, DbError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let reader = match idle {
             Some(reader) => reader,

@@ -21,11 +21,12 @@ struct Inner {
 }
 
 impl Members {
-    /// Reads them from a ledger.
-    pub fn load(reader: &LedgerReader) -> Result<Self, DbError> {
+    /// Reads them from a ledger; before, nobody is a member.
+    pub(super) fn fill(&self, reader: &LedgerReader) -> Result<(), DbError> {
         let members = reader.members()?.into_iter().collect();
         let removed = reader.removed()?.into_iter().collect();
-        Ok(Self(Arc::new(RwLock::new(Inner { members, removed }))))
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Inner { members, removed };
+        Ok(())
     }
 
     /// A member's record.

@@ -97,11 +97,7 @@ impl Publisher {
     }
 
     /// Withdraws a name and waits until that is final and the file is gone from the folder.
-    pub async fn withdraw(
-        &self,
-        record: &FileRecord,
-        label: Option<Label>,
-    ) -> Result<Settled, LedgerError> {
+    pub async fn withdraw(&self, record: &FileRecord, label: Option<Label>) -> Result<Settled, LedgerError> {
         let (name, file_id) = (record.entry.name.clone(), record.entry.file_id);
         let settled = self.inner.ledger.submit(Action::RemoveFile { name, file_id }, label).await?;
         self.inner.catalog.reached(settled.height).await;
@@ -118,7 +114,9 @@ impl Publisher {
                 Ok(intent) => {
                     task::spawn(async move { inner.finish_interrupted(file_id, hold, intent).await });
                 }
-                Err(error) => warn!(%file_id, %error, "an interrupted upload cannot be read; its content stays held"),
+                Err(error) => {
+                    warn!(%file_id, %error, "an interrupted upload cannot be read; its content stays held");
+                }
             }
         }
         Ok(())

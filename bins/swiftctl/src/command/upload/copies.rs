@@ -62,7 +62,7 @@ pub(super) async fn wait(
     timeout: Duration,
 ) -> Result<u64, Error> {
     let what = format!("cannot tell the copies of {name}");
-    let path = format!("{}/copies", name::path_of(name));
+    let path = format!("{}?copies", name::path_of(name));
     let (begun, mut interval) = (Instant::now(), POLL_INTERVAL_MIN);
     loop {
         let copies: Copies = understand(&what, &client.get(&what, &path).await?)?;

@@ -1,0 +1,105 @@
+//! Why a node does not start, or not go on.
+
+use std::{io, net::SocketAddr};
+
+use swift_chain::{DbError, NetworkId, NodeIdError, Poisoned};
+use swift_chunks::{OpenError, StoreError};
+use swift_http::TokenError;
+use swift_p2p::{
+    driver::{CatalogError, GossipError, JoinError, LedgerStartError, PublishError},
+    transport::TlsError,
+};
+
+use crate::data_dir::DataDirError;
+
+/// Why a node did not start. What it had made in its folder stays and is used by the next start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The port.
+    #[error("cannot listen on {address}: {source}{}", hint(.source))]
+    Bind {
+        /// Where.
+        address: SocketAddr,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The ledger.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The ledger's thread.
+    #[error(transparent)]
+    Ledger(#[from] LedgerStartError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The tokens.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The network did not take this node in.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// This node's key cannot be shown.
+    #[error(transparent)]
+    Key(#[from] NodeIdError),
+    /// Interrupted uploads could not be read.
+    #[error(transparent)]
+    Resume(#[from] PublishError),
+    /// The folder belongs to another network than the ticket.
+    #[error("the data folder belongs to network {ours}, the ticket is for {theirs}: use another --data-dir")]
+    OtherNetwork {
+        /// The folder's.
+        ours: NetworkId,
+        /// The ticket's.
+        theirs: NetworkId,
+    },
+    /// The system has no random numbers.
+    #[error("no random numbers from the system: {0}")]
+    Random(getrandom::Error),
+    /// A thread that was to open something has ended.
+    #[error("the start was interrupted")]
+    Interrupted,
+}
+
+impl StartError {
+    pub(super) fn bind(address: SocketAddr) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Bind { address, source }
+    }
+}
+
+impl From<StoreError> for StartError {
+    fn from(error: StoreError) -> Self {
+        OpenError::from(error).into()
+    }
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => " (another program uses the port; choose another --port)",
+        io::ErrorKind::PermissionDenied => " (ports below 1024 need rights; choose another --port)",
+        io::ErrorKind::AddrNotAvailable => " (this machine does not have that address; see --bind)",
+        _ => "",
+    }
+}
+
+/// Why a running node had to stop. What it had acknowledged is stored.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeFailure {
+    /// The ledger's storage.
+    #[error(transparent)]
+    Ledger(#[from] Poisoned),
+    /// The catalog.
+    #[error("the store cannot follow the ledger: {0}")]
+    Catalog(#[from] CatalogError),
+    /// The network cannot be followed.
+    #[error(transparent)]
+    Gossip(#[from] GossipError),
+    /// A part ended that should not.
+    #[error("{0} ended unexpectedly")]
+    Ended(&'static str),
+}

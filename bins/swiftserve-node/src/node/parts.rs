@@ -1,0 +1,95 @@
+//! A node's parts, wired to each other.
+
+use std::{path::PathBuf, sync::Arc};
+
+use swift_chain::{Action, Address, NodeChange, NodeId, NodeKey, Poisoned};
+use swift_http::{AccessPolicy, Services};
+use swift_p2p::{
+    driver::{
+        CatalogError, CatalogTask, GossipSetup, GossipTask, JoinDesk, LedgerHandle, LedgerTask, Members,
+        Publisher,
+    },
+    transport::{Dialer, PeerClients, Sessions},
+};
+use tokio::{sync::oneshot, task};
+use tracing::{info, warn};
+
+use super::{
+    StartError,
+    opening::{Stored, random},
+};
+use crate::config::Config;
+
+/// What the parts are made from.
+pub(super) struct Parts {
+    pub(super) key: NodeKey,
+    pub(super) members: Members,
+    pub(super) sessions: Sessions,
+    pub(super) dialer: Dialer,
+    pub(super) config: Config,
+    pub(super) ledger_path: PathBuf,
+}
+
+/// The parts at work.
+pub(super) struct Running {
+    pub(super) services: Services,
+    pub(super) ledger: LedgerHandle,
+    pub(super) gossip: GossipTask,
+    pub(super) ledger_ended: oneshot::Receiver<Result<(), Poisoned>>,
+    pub(super) catalog_ended: oneshot::Receiver<Result<(), CatalogError>>,
+}
+
+impl Parts {
+    pub(super) async fn start(self, stored: Stored) -> Result<Running, StartError> {
+        let Stored { replica, store, tokens } = stored;
+        let id = self.key.id();
+        let ledger = LedgerTask::spawn(replica, &self.ledger_path, self.members)?;
+        let catalog = CatalogTask::spawn(&ledger.handle, store.clone());
+        let publisher = Publisher::new(ledger.handle.clone(), catalog.handle.clone(), store.clone());
+        publisher.resume().await?;
+        let clients = Arc::new(PeerClients::new(self.dialer.clone()));
+        let gossip = GossipTask::spawn(GossipSetup {
+            me: id,
+            ledger: ledger.handle.clone(),
+            clients,
+            sessions: self.sessions,
+            relay: ledger.relay,
+            on_peer: Box::new(|_| {}),
+            seed: u64::from_le_bytes(random()?),
+        });
+        update_address(&ledger.handle, id, &self.config.address);
+        let host_name = self.config.address.ip().is_none().then(|| self.config.address.host().to_owned());
+        let services = Services {
+            desk: JoinDesk::new(id, ledger.handle.clone(), self.dialer),
+            key: Arc::new(self.key),
+            ledger: ledger.handle.clone(),
+            catalog: catalog.handle,
+            publisher,
+            gossip: gossip.handle.clone(),
+            store,
+            tokens: Arc::new(tokens),
+            policy: Arc::new(AccessPolicy {
+                allow_plain_http: self.config.allow_plain_http,
+                host_names: host_name.into_iter().collect(),
+            }),
+        };
+        let (ledger, ledger_ended) = (ledger.handle, ledger.ended);
+        Ok(Running { services, ledger, gossip, ledger_ended, catalog_ended: catalog.ended })
+    }
+}
+
+/// Tells the ledger when this member is dialled elsewhere now.
+fn update_address(ledger: &LedgerHandle, node: NodeId, address: &Address) {
+    let known = ledger.members().address(&node);
+    if known.is_none_or(|known| known == *address) {
+        return;
+    }
+    let (ledger, address) = (ledger.clone(), address.clone());
+    task::spawn(async move {
+        let change = NodeChange::Address(address.clone());
+        match ledger.submit(Action::UpdateNode { node, change }, None).await {
+            Ok(_) => info!(%address, "the ledger has this node's new address"),
+            Err(error) => warn!(%address, %error, "the ledger does not have this node's new address"),
+        }
+    });
+}

@@ -1,0 +1,120 @@
+//! The member's side: who may come in.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use swift_chain::{BlockContext, JudgeError, NodeId, Rejection, Settled, Transaction, judge_action};
+use tokio::{sync::Semaphore, time::timeout};
+
+use super::JoinOffer;
+use crate::{
+    driver::{LedgerError, LedgerHandle, wall_clock_ms},
+    transport::{DialError, Dialer},
+};
+
+/// Requests looked at at once. Strangers send these, so they may cost little.
+const DESK_PLACES: usize = 8;
+/// How long the joiner has to answer when it is dialled back.
+const DIAL_BACK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Takes requests to join. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct JoinDesk {
+    me: NodeId,
+    ledger: LedgerHandle,
+    dialer: Dialer,
+    places: Arc<Semaphore>,
+}
+
+/// Why a node was not taken in. The ledger is unchanged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JoinRefusal {
+    /// The request is for another key than the one that sends it.
+    #[error("the request to join is for {0}, another key than the one that sends it")]
+    OtherKey(NodeId),
+    /// The request names an address that means the member's own machine.
+    #[error(
+        "{0} can only be reached from its own machine; start the node with --machine-ip and the address at which \
+         others reach it"
+    )]
+    Loopback(swift_chain::Address),
+    /// Nobody, or somebody else, answers at the address.
+    #[error(
+        "{address} does not lead to the node that wants to join: {error}; check --machine-ip, --port and the firewall"
+    )]
+    NotThere {
+        /// The address in the request.
+        address: swift_chain::Address,
+        /// What happened.
+        error: DialError,
+    },
+    /// The ledger said no.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Too many ask at once.
+    #[error("too many nodes are joining at this moment; try again")]
+    Busy,
+}
+
+impl JoinDesk {
+    /// The desk of one node.
+    pub fn new(me: NodeId, ledger: LedgerHandle, dialer: Dialer) -> Self {
+        Self { me, ledger, dialer, places: Arc::new(Semaphore::new(DESK_PLACES)) }
+    }
+
+    /// Takes a node in and waits until its membership is final. `caller` proved its key and calls from `from`.
+    pub async fn admit(
+        &self,
+        caller: NodeId,
+        from: IpAddr,
+        offer: JoinOffer,
+    ) -> Result<Settled, JoinRefusal> {
+        let _place = self.places.try_acquire().map_err(|_| JoinRefusal::Busy)?;
+        let node = offer.request.node;
+        if node != caller {
+            return Err(JoinRefusal::OtherKey(node));
+        }
+        let address = offer.request.address.clone();
+        if address.is_loopback() && !from.to_canonical().is_loopback() {
+            return Err(JoinRefusal::Loopback(address));
+        }
+        // Before anything is dialled: without a valid invitation nobody makes this node dial anybody.
+        self.judge(&offer).await?;
+        self.dial_back(node, address).await?;
+        Ok(self.ledger.submit(offer.action(), None).await?)
+    }
+
+    async fn judge(&self, offer: &JoinOffer) -> Result<(), JoinRefusal> {
+        let head = self.ledger.head();
+        let context = BlockContext { height: head.height + 1, time_ms: head.next_time_ms(wall_clock_ms()) };
+        let transaction = Transaction {
+            network: self.ledger.network(),
+            author: self.me,
+            sequence: 0,
+            valid_until_ms: 0,
+            on_behalf_of: None,
+            action: offer.action(),
+        };
+        let judged = self.ledger.read(move |reader| Ok(judge_action(&reader.state(), context, &transaction)));
+        match judged.await? {
+            // Repeating a request that was granted is how a joiner recovers from a crash.
+            Ok(()) | Err(JudgeError::Rejected(Rejection::AlreadyTrue(_))) => Ok(()),
+            Err(JudgeError::Rejected(rejection)) => {
+                Err(LedgerError::from(swift_chain::SubmitError::from(rejection)).into())
+            }
+            Err(JudgeError::State(error)) => Err(LedgerError::Read(error.to_string()).into()),
+        }
+    }
+
+    /// Any answer will do: the handshake has proved the key before it comes.
+    async fn dial_back(&self, node: NodeId, address: swift_chain::Address) -> Result<(), JoinRefusal> {
+        let dialled = async {
+            let client = self.dialer.client_at(node, address.clone())?;
+            client.get("/key").send().await.map_err(|error| DialError::of(&error))
+        };
+        match timeout(DIAL_BACK_TIMEOUT, dialled).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(JoinRefusal::NotThere { address, error }),
+            Err(_) => Err(JoinRefusal::NotThere { address, error: DialError::TimedOut }),
+        }
+    }
+}
