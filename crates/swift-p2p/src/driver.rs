@@ -8,6 +8,7 @@ mod join;
 mod ledger;
 mod members;
 mod publish;
+mod swarm;
 
 pub use catalog::{CatalogError, CatalogHandle, CatalogTask};
 pub use gossip::{GossipError, GossipHandle, GossipSetup, GossipTask, PeerEvent};
@@ -17,6 +18,9 @@ pub use join::{
 pub use ledger::{LedgerError, LedgerHandle, LedgerStartError, LedgerTask};
 pub use members::Members;
 pub use publish::{PublishError, Published, Publisher};
+pub use swarm::{
+    SendGuard, Stopped, SwarmHandle, SwarmSetup, SwarmStartError, SwarmTask, TransferStage, TransferState,
+};
 
 /// Milliseconds since 1970, for the machines that need the wall clock; 0 on a clock set before that.
 pub fn wall_clock_ms() -> u64 {

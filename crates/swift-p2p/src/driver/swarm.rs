@@ -1,0 +1,118 @@
+//! The task that owns the swarm: it tells the machine what happens and does what it asks for.
+//!
+//! Three kinds of workers stand beside it. *Lanes* are threads that fetch: each runs its requests, hashes and writes
+//! the bytes as they come. Blocking work (commits, looking things up) goes to tokio's blocking threads. Messages to
+//! peers are small tasks. All of them report back as [`Event`]s; nobody but the owner touches the machine.
+
+mod commits;
+mod events;
+mod fetch;
+mod files;
+mod handle;
+mod incoming;
+mod lanes;
+mod library;
+mod manifest;
+mod outputs;
+mod owner;
+mod post;
+mod sends;
+mod survey;
+
+use std::{io, sync::Arc};
+
+use swift_chain::NodeId;
+use swift_chunks::{Store, StoreError};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task,
+};
+
+use super::{catalog::CatalogHandle, ledger::LedgerHandle, wall_clock_ms};
+use crate::{
+    swarm::{Config, Swarm},
+    transport::{Dialer, PeerClients},
+};
+
+pub use handle::{Stopped, SwarmHandle, TransferState, TransferStage};
+pub use sends::SendGuard;
+
+use lanes::Lanes;
+use library::Library;
+use owner::Owner;
+use post::Post;
+
+/// Requests of peers and clients that may wait for the task; who comes later waits outside.
+const COMMANDS_MAX: usize = 256;
+
+/// What a swarm is made of.
+pub struct SwarmSetup {
+    /// This node.
+    pub me: NodeId,
+    /// Says which files there are and who published them. It is not kept alive by the swarm.
+    pub ledger: LedgerHandle,
+    /// Tells when the store has followed the ledger.
+    pub catalog: CatalogHandle,
+    /// Content.
+    pub store: Store,
+    /// For messages to peers.
+    pub clients: Arc<PeerClients>,
+    /// For content: every lane has connections of its own.
+    pub dialer: Dialer,
+    /// All choices follow from it.
+    pub seed: u64,
+    /// The machine's numbers. Its incarnation is set here.
+    pub config: Config,
+}
+
+/// What the owner of a running swarm holds.
+#[derive(Debug)]
+pub struct SwarmTask {
+    /// For everybody who asks or tells.
+    pub handle: SwarmHandle,
+    /// Resolves when every handle is gone and every thread has ended: the store is free then.
+    pub ended: oneshot::Receiver<()>,
+}
+
+/// The swarm could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SwarmStartError {
+    /// The system gives no thread.
+    #[error("no threads for transfers: {0}")]
+    Thread(#[from] io::Error),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl SwarmTask {
+    /// Starts the task and its threads. It ends when the last handle is gone: running fetches are dropped, and what
+    /// is durable stays.
+    pub fn spawn(setup: SwarmSetup) -> Result<Self, SwarmStartError> {
+        // What was live before is found through the store; only later blocks are looked at.
+        let followed = setup.store.applied_height()?.unwrap_or(0);
+        let (commands_in, commands) = mpsc::channel(COMMANDS_MAX);
+        let (events_in, events) = mpsc::unbounded_channel();
+        let (ended_in, ended) = oneshot::channel();
+        let config = Config { incarnation: wall_clock_ms(), ..setup.config };
+        let lanes = Lanes::spawn(&setup.dialer, &events_in)?;
+        let (owner, status) = Owner::new(
+            setup.me,
+            Swarm::new(setup.me, config, setup.seed),
+            lanes,
+            Library::new(setup.ledger.weak(), setup.store),
+            Post::new(setup.clients, events_in.clone()),
+            events_in.clone(),
+            followed,
+        );
+        let handle = SwarmHandle::new(setup.me, commands_in, events_in, status);
+        let heights = setup.catalog.watch();
+        drop(setup.ledger);
+        task::spawn(async move {
+            owner.run(commands, events, heights).await;
+            // Nobody may be left to hear that it ended.
+            let _ = ended_in.send(());
+        });
+        Ok(Self { handle, ended })
+    }
+}

@@ -1,0 +1,177 @@
+//! From verified to durable, and from durable to finished: what the disk does for a file, one thing at a time.
+
+use std::time::Duration;
+
+use swift_chunks::{ChunkSet, FileId, StoreError, VisibleChanges};
+use tokio::{
+    task,
+    time::{Instant, sleep},
+};
+use tracing::warn;
+
+use super::{
+    events::Event,
+    files::{Disk, Receiving, Stage},
+    owner::Owner,
+};
+use crate::{
+    driver::{catalog::report, wall_clock_ms},
+    swarm::{Input, Unit, Want},
+};
+
+/// Verified bytes that are committed at once, unless somebody waits for them.
+const COMMIT_BYTES: u64 = 64 * 1024 * 1024;
+/// How long a verified chunk may wait for its commit: what a crash costs.
+const COMMIT_AFTER: Duration = Duration::from_secs(1);
+/// Pause after a file could not be finished.
+const FINISH_PAUSE: Duration = Duration::from_secs(5);
+
+impl Receiving {
+    /// A peer that waits for a chunk makes its commit due at once; those that come in meanwhile share the next one.
+    fn is_commit_due(&self) -> bool {
+        let is_old = self.pending_since.is_some_and(|since| since.elapsed() >= COMMIT_AFTER);
+        !self.pending.is_empty()
+            && (self.pending_bytes >= COMMIT_BYTES || !self.waiting.is_empty() || is_old)
+    }
+
+    /// Serves those who waited for chunks that can be read now, or never.
+    fn release(&mut self) {
+        let pending = &self.pending;
+        for ready in self.waiting.extract_if(.., |waiting| !pending.contains(&waiting.unit)) {
+            // The peer may be gone.
+            let _ = ready.reply.send(Some(ready.guard));
+        }
+    }
+}
+
+impl Owner {
+    /// A chunk passed both hashes and is written.
+    pub(super) fn note_verified(&mut self, file: FileId, unit: Unit) {
+        self.unblock(file);
+        let Some(entry) = self.files.get_mut(&file) else { return };
+        let layout = entry.layout;
+        let Some(receiving) = entry.receiving_mut() else { return };
+        if receiving.pending.insert(unit) {
+            receiving.pending_bytes += unit.len(layout);
+            receiving.pending_since.get_or_insert_with(Instant::now);
+        }
+        self.drive_disk(file);
+    }
+
+    /// Starts what is due on disk, unless something is running.
+    pub(super) fn drive_disk(&mut self, file: FileId) {
+        let Some(receiving) = self.files.receiving_mut(&file) else { return };
+        if receiving.disk != Disk::Idle {
+            return;
+        }
+        let (incoming, events) = (receiving.incoming.clone(), self.events.clone());
+        if receiving.is_finish_due {
+            receiving.disk = Disk::Finishing;
+            self.work.spawn_blocking(move || {
+                let outcome = incoming.open().and_then(|download| download.finish(wall_clock_ms()));
+                drop(incoming);
+                let _ = events.send(Event::Finished { file, outcome });
+            });
+        } else if receiving.is_commit_due() {
+            receiving.disk = Disk::Committing;
+            self.work.spawn_blocking(move || {
+                let outcome = incoming.open().and_then(|download| {
+                    download.commit()?;
+                    Ok(download.held())
+                });
+                drop(incoming);
+                let _ = events.send(Event::Committed { file, outcome });
+            });
+        }
+    }
+
+    pub(super) fn on_committed(&mut self, file: FileId, outcome: Result<ChunkSet, StoreError>) {
+        let Some(entry) = self.files.get_mut(&file) else { return };
+        let layout = entry.layout;
+        let Some(receiving) = entry.receiving_mut() else { return };
+        receiving.disk = Disk::Idle;
+        match outcome {
+            Ok(held) => {
+                receiving.pending.retain(|unit| !held.contains(unit.chunk()));
+                receiving.pending_bytes = receiving.pending.iter().map(|unit| unit.len(layout)).sum();
+                receiving.pending_since = (!receiving.pending.is_empty()).then(Instant::now);
+                receiving.release();
+            }
+            Err(error) => self.lose_pending(file, &error),
+        }
+        self.drive_disk(file);
+    }
+
+    /// What was written and could not be made durable is lost: the system may have dropped it.
+    fn lose_pending(&mut self, file: FileId, error: &StoreError) {
+        let Some(receiving) = self.files.receiving_mut(&file) else { return };
+        receiving.incoming.close();
+        let units = std::mem::take(&mut receiving.pending).into_iter().collect();
+        (receiving.pending_bytes, receiving.pending_since) = (0, None);
+        receiving.release();
+        self.block(file, describe(error));
+        self.tell(Input::Lost { file, units });
+    }
+
+    pub(super) fn on_finished(&mut self, file: FileId, outcome: Result<VisibleChanges, StoreError>) {
+        let Some(receiving) = self.files.receiving_mut(&file) else { return };
+        receiving.disk = Disk::Idle;
+        match outcome {
+            Ok(visible) => {
+                report(&visible);
+                self.note_stored(file);
+                self.look_further();
+            }
+            Err(StoreError::Incomplete { .. }) => {
+                let held = receiving.incoming.download().map(|download| download.held());
+                receiving.is_finish_due = false;
+                receiving.pending.clear();
+                (receiving.pending_bytes, receiving.pending_since) = (0, None);
+                receiving.incoming.close();
+                receiving.release();
+                warn!(%file, "chunks were lost before the file was finished; they are fetched again");
+                let units = held.map(|held| held.missing().map(Unit::of_chunk).collect()).unwrap_or_default();
+                self.tell(Input::Lost { file, units });
+            }
+            Err(error) => {
+                receiving.disk = Disk::Pausing;
+                self.block(file, describe(&error));
+                let events = self.events.clone();
+                task::spawn(async move {
+                    sleep(FINISH_PAUSE).await;
+                    let _ = events.send(Event::FinishAgain { file });
+                });
+            }
+        }
+    }
+
+    pub(super) fn finish_again(&mut self, file: FileId) {
+        if let Some(receiving) = self.files.receiving_mut(&file).filter(|it| it.disk == Disk::Pausing) {
+            receiving.disk = Disk::Idle;
+            self.drive_disk(file);
+        }
+    }
+
+    /// The whole file is durable and in its place.
+    pub(super) fn note_stored(&mut self, file: FileId) {
+        self.unblock(file);
+        let Some(entry) = self.files.get_mut(&file) else { return };
+        let (publisher, layout) = (entry.publisher, entry.layout);
+        if let Stage::Receiving(mut receiving) = std::mem::replace(&mut entry.stage, Stage::Stored) {
+            receiving.pending.clear();
+            receiving.release();
+            receiving.incoming.close();
+        }
+        self.tell(Input::FileAdded { file, publisher, held: ChunkSet::full(layout), want: Want::Wanted });
+        self.tell(Input::Durable { file });
+        self.evict(file);
+    }
+}
+
+/// What an operator reads.
+fn describe(error: &StoreError) -> String {
+    match error {
+        StoreError::NoSpace { .. } => format!("disk full: {error}"),
+        _ => error.to_string(),
+    }
+}

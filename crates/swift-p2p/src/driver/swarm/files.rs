@@ -1,0 +1,155 @@
+//! What the owner knows of each file that the machine knows.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+};
+
+use swift_chain::NodeId;
+use swift_chunks::{ChunkLayout, ContentRef, FileId};
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{incoming::Incoming, sends::SendGuard};
+use crate::swarm::Unit;
+
+/// Wanted files that the machine is told of at once; the others wait in the store.
+pub(super) const WANTED_MAX: usize = 8192;
+/// Complete files that the machine knows; those that nobody asked for longest go first.
+const STORED_MAX: usize = 8192;
+
+/// All files the machine knows.
+#[derive(Default)]
+pub(super) struct Files {
+    entries: HashMap<FileId, Entry>,
+    /// In the order in which they became known as complete.
+    stored: VecDeque<FileId>,
+}
+
+/// One file.
+pub(super) struct Entry {
+    pub(super) publisher: NodeId,
+    pub(super) content: ContentRef,
+    pub(super) layout: ChunkLayout,
+    pub(super) stage: Stage,
+    /// Members that have said that they hold all of it.
+    pub(super) holders: BTreeSet<NodeId>,
+}
+
+/// How far the file is here.
+pub(super) enum Stage {
+    /// Complete and durable.
+    Stored,
+    /// Chunks are missing, or not all are durable.
+    Receiving(Box<Receiving>),
+    /// Its manifest is false.
+    Abandoned,
+}
+
+/// A file on its way here.
+pub(super) struct Receiving {
+    pub(super) incoming: Arc<Incoming>,
+    /// Verified, not durable.
+    pub(super) pending: BTreeSet<Unit>,
+    pub(super) pending_bytes: u64,
+    /// Since when something is pending.
+    pub(super) pending_since: Option<Instant>,
+    pub(super) disk: Disk,
+    /// Whether every chunk is verified, so that the file is to be finished.
+    pub(super) is_finish_due: bool,
+    /// Requests of peers for chunks that are pending.
+    pub(super) waiting: Vec<Waiting>,
+    /// Why nothing can be stored, if so.
+    pub(super) blocked: Option<String>,
+}
+
+/// What a thread is doing with a file. One thing at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Disk {
+    Idle,
+    Committing,
+    Finishing,
+    /// The last attempt to finish failed; it is tried again after a pause.
+    Pausing,
+}
+
+/// A request that is served when its chunk can be read.
+pub(super) struct Waiting {
+    pub(super) unit: Unit,
+    pub(super) guard: SendGuard,
+    pub(super) reply: oneshot::Sender<Option<SendGuard>>,
+}
+
+impl Receiving {
+    pub(super) fn new(incoming: Arc<Incoming>) -> Self {
+        Self {
+            incoming,
+            pending: BTreeSet::new(),
+            pending_bytes: 0,
+            pending_since: None,
+            disk: Disk::Idle,
+            is_finish_due: false,
+            waiting: Vec::new(),
+            blocked: None,
+        }
+    }
+}
+
+impl Entry {
+    pub(super) fn receiving(&self) -> Option<&Receiving> {
+        match &self.stage {
+            Stage::Receiving(receiving) => Some(receiving),
+            _ => None,
+        }
+    }
+
+    pub(super) fn receiving_mut(&mut self) -> Option<&mut Receiving> {
+        match &mut self.stage {
+            Stage::Receiving(receiving) => Some(receiving),
+            _ => None,
+        }
+    }
+}
+
+impl Files {
+    pub(super) fn get(&self, file: &FileId) -> Option<&Entry> {
+        self.entries.get(file)
+    }
+
+    pub(super) fn get_mut(&mut self, file: &FileId) -> Option<&mut Entry> {
+        self.entries.get_mut(file)
+    }
+
+    pub(super) fn receiving_mut(&mut self, file: &FileId) -> Option<&mut Receiving> {
+        self.entries.get_mut(file).and_then(Entry::receiving_mut)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&FileId, &Entry)> {
+        self.entries.iter()
+    }
+
+    pub(super) fn insert(&mut self, file: FileId, entry: Entry) {
+        self.entries.insert(file, entry);
+    }
+
+    pub(super) fn remove(&mut self, file: &FileId) -> Option<Entry> {
+        self.entries.remove(file)
+    }
+
+    /// Notes that a file is complete. Returns one that is too many now.
+    pub(super) fn note_stored(&mut self, file: FileId) -> Option<FileId> {
+        self.stored.push_back(file);
+        while self.stored.len() > STORED_MAX {
+            let oldest = self.stored.pop_front()?;
+            let is_stored = |entry: &Entry| matches!(entry.stage, Stage::Stored);
+            if oldest != file && self.get(&oldest).is_some_and(is_stored) {
+                return Some(oldest);
+            }
+        }
+        None
+    }
+
+    /// Files that are on their way.
+    pub(super) fn receiving_len(&self) -> usize {
+        self.entries.values().filter(|entry| entry.receiving().is_some()).count()
+    }
+}

@@ -1,0 +1,160 @@
+//! What the ledger and the store say of files, looked up where blocking is allowed.
+
+use std::collections::{BTreeMap, HashSet};
+
+use swift_chain::{Action, DbError, Hash, LedgerReader, NodeId};
+use swift_chunks::{
+    ChunkLayout, ChunkSet, ContentRef, FileId, ManifestHash, ObjectState, Store, StoreError, Wanted,
+};
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use super::events::{Command, Event};
+use crate::driver::ledger::LedgerReads;
+
+/// Blocks that are looked at in one go.
+const BLOCKS_MAX: u64 = 128;
+/// Rows of the store's list that are read in one go.
+const PAGE_LEN: usize = 256;
+
+/// A file that was looked up.
+pub(super) struct Found {
+    pub(super) file: FileId,
+    /// Nothing when no live name means it, or when its manifest is proven false.
+    pub(super) live: Option<Live>,
+}
+
+/// A file that a live name means.
+pub(super) struct Live {
+    pub(super) publisher: NodeId,
+    pub(super) content: ContentRef,
+    pub(super) held: ChunkSet,
+    /// Whole and in its place, not only all chunks.
+    pub(super) is_complete: bool,
+}
+
+/// Looks things up. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Library {
+    ledger: LedgerReads,
+    pub(super) store: Store,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum LookError {
+    #[error(transparent)]
+    Ledger(#[from] DbError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Library {
+    pub(super) fn new(ledger: LedgerReads, store: Store) -> Self {
+        Self { ledger, store }
+    }
+
+    /// Looks files up for a command, and hands it back with them.
+    pub(super) fn find(&self, files: Vec<FileId>, then: Command, work: &TaskTracker, events: &mpsc::UnboundedSender<Event>) {
+        self.work(work, events, move |library| {
+            let looked = library.ledger.with(|reader| Ok(library.look(reader, &files)))?;
+            // The command is answered whatever became of the look-up: without files, it is about unknown ones.
+            let found = looked.unwrap_or_else(|error| {
+                tracing::warn!(%error, "files cannot be looked up");
+                Vec::new()
+            });
+            Ok(Event::Found { found, then })
+        });
+    }
+
+    /// Looks at the files that blocks from `next` on name.
+    pub(super) fn follow(&self, next: u64, target: u64, work: &TaskTracker, events: &mpsc::UnboundedSender<Event>) {
+        self.work(work, events, move |library| {
+            let height = target.min(next.saturating_add(BLOCKS_MAX - 1));
+            let found = library.ledger.with(|reader| {
+                let files = named_in(reader, next, height)?;
+                Ok(library.look(reader, &files))
+            })??;
+            Ok(Event::Followed { height, found })
+        });
+    }
+
+    /// Up to `room` wanted files that are not known yet.
+    pub(super) fn refill(&self, known: HashSet<FileId>, room: usize, work: &TaskTracker, events: &mpsc::UnboundedSender<Event>) {
+        self.work(work, events, move |library| {
+            let (mut found, mut after): (Vec<Found>, Option<Wanted>) = (Vec::new(), None);
+            loop {
+                let page = library.store.wanted(after.as_ref(), PAGE_LEN)?;
+                let Some(&last) = page.last() else { return Ok(Event::Refilled { found, more: false }) };
+                after = Some(last);
+                let new = page.iter().filter(|wanted| !known.contains(&wanted.file_id));
+                let files: Vec<FileId> = new.map(|wanted| wanted.file_id).collect();
+                found.extend(library.ledger.with(|reader| Ok(library.look(reader, &files)))??);
+                if found.len() >= room {
+                    return Ok(Event::Refilled { found, more: true });
+                }
+            }
+        });
+    }
+
+    fn work(
+        &self,
+        work: &TaskTracker,
+        events: &mpsc::UnboundedSender<Event>,
+        look: impl FnOnce(&Self) -> Result<Event, LookError> + Send + 'static,
+    ) {
+        let (library, events) = (self.clone(), events.clone());
+        work.spawn_blocking(move || {
+            let event = look(&library).unwrap_or_else(|error| Event::LookFailed { error: error.to_string() });
+            // Free the store before anybody can wait for that.
+            drop(library);
+            let _ = events.send(event);
+        });
+    }
+
+    fn look(&self, reader: &LedgerReader, files: &[FileId]) -> Result<Vec<Found>, LookError> {
+        files.iter().map(|&file| Ok(Found { file, live: self.look_one(reader, file)? })).collect()
+    }
+
+    fn look_one(&self, reader: &LedgerReader, file: FileId) -> Result<Option<Live>, LookError> {
+        let Some(record) = reader.file_by_id(&Hash::from_bytes(*file.as_bytes()))? else { return Ok(None) };
+        let content = ContentRef {
+            file_id: file,
+            manifest_hash: ManifestHash::from_bytes(*record.entry.manifest_hash.as_bytes()),
+            len: record.entry.size,
+        };
+        let nothing = ChunkSet::empty(ChunkLayout::new(content.len).map_err(StoreError::from)?);
+        let live = |held, is_complete| {
+            Some(Live { publisher: record.publisher, content, held, is_complete })
+        };
+        let Some(object) = self.store.object(file)? else { return Ok(live(nothing, false)) };
+        let is_same = object.manifest_hash == content.manifest_hash && object.len == content.len;
+        Ok(match object.state {
+            ObjectState::Complete if object.len == content.len => live(self.store.reader(file)?.held(), true),
+            ObjectState::Partial if is_same && object.held_chunks > 0 => {
+                live(self.store.reader(file)?.held(), false)
+            }
+            ObjectState::Partial => live(nothing, false),
+            // What was changed from outside counts for nothing until it is verified; a false manifest never does.
+            ObjectState::Complete | ObjectState::Suspect | ObjectState::ManifestFalse => None,
+        })
+    }
+}
+
+/// The files that blocks add or remove, each once.
+fn named_in(reader: &LedgerReader, from: u64, to: u64) -> Result<Vec<FileId>, DbError> {
+    let mut files = BTreeMap::new();
+    for height in from.max(1)..=to {
+        let transactions = reader.block(height)?.map(|sealed| sealed.block.transactions).unwrap_or_default();
+        for signed in transactions {
+            let named = match signed.transaction.action {
+                Action::AddFile { file, replaces } => [Some(file.file_id), replaces],
+                Action::RemoveFile { file_id, .. } => [Some(file_id), None],
+                _ => [None, None],
+            };
+            for hash in named.into_iter().flatten() {
+                files.insert(FileId::from_bytes(*hash.as_bytes()), ());
+            }
+        }
+    }
+    Ok(files.into_keys().collect())
+}

@@ -1,0 +1,94 @@
+//! Doing what the machine asks for.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::{
+    events::{Event, FetchEnd},
+    fetch::Fetch,
+    files::Stage,
+    owner::{Owner, Running},
+};
+use crate::swarm::{AbandonReason, FetchFailure, OffenceKind, Output};
+
+impl Owner {
+    /// Starts what an output asks for. Nothing here waits; results come back as events.
+    pub(super) fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Offer { to, exchange, offer } => self.post.offer(to, exchange, &offer),
+            Output::Answer { exchange, answer, .. } => {
+                if let Some(reply) = self.offers.remove(&exchange) {
+                    // The peer may be gone.
+                    let _ = reply.send(answer);
+                }
+            }
+            Output::Fetch { from, file, unit } => {
+                let receiving = self.files.get(&file).and_then(|entry| entry.receiving());
+                let Some(receiving) = receiving else {
+                    let end = FetchEnd::failed(FetchFailure::Refused, "the file is not wanted any more");
+                    let _ = self.events.send(Event::Fetched { from, file, unit, end });
+                    return;
+                };
+                let (stop, arrived) = (CancellationToken::new(), Arc::default());
+                let fetch = Fetch {
+                    from,
+                    unit,
+                    file: receiving.incoming.clone(),
+                    arrived: Arc::clone(&arrived),
+                    stop: stop.clone(),
+                };
+                self.fetches.insert((from, file, unit), Running { stop, arrived, seen: 0 });
+                self.lanes.fetch(fetch);
+            }
+            Output::CancelFetch { from, file, unit } => {
+                if let Some(running) = self.fetches.remove(&(from, file, unit)) {
+                    running.stop.cancel();
+                }
+            }
+            Output::Confirm { to, confirm } => self.post.confirm(to, confirm),
+            Output::WhoHas { to, who_has } => self.post.who_has(to, &who_has),
+            Output::Holdings { exchange, holdings, .. } => {
+                if let Some(reply) = self.questions.remove(&exchange) {
+                    let _ = reply.send(holdings);
+                }
+            }
+            Output::Announce { to, holdings } => self.post.announce(to, &holdings),
+            Output::Completed { file } => {
+                if let Some(receiving) = self.files.receiving_mut(&file) {
+                    receiving.is_finish_due = true;
+                    self.drive_disk(file);
+                }
+            }
+            Output::HeldBy { file, peer } => {
+                if let Some(entry) = self.files.get_mut(&file) {
+                    entry.holders.insert(peer);
+                }
+            }
+            Output::Abandoned { file, publisher, reason: AbandonReason::ManifestFalse { unit } } => {
+                error!(%file, %publisher, chunk = unit.number(), "a member published a false manifest; the file cannot be had");
+                if let Some(entry) = self.files.get_mut(&file)
+                    && let Stage::Receiving(receiving) = std::mem::replace(&mut entry.stage, Stage::Abandoned)
+                {
+                    receiving.incoming.close();
+                }
+                self.show_problem();
+            }
+            Output::Offence { peer, file, kind } => match kind {
+                OffenceKind::WrongBytes { unit } => {
+                    warn!(%peer, %file, chunk = unit.number(), offence = "wrong bytes", "a member did wrong");
+                }
+                OffenceKind::NotThere { unit } => {
+                    warn!(%peer, %file, chunk = unit.number(), offence = "offered what it does not have", "a member did wrong");
+                }
+                OffenceKind::Stalled { unit } => {
+                    warn!(%peer, %file, chunk = unit.number(), offence = "stalled", "a member was dropped as a source for a while");
+                }
+                OffenceKind::Malformed => {
+                    warn!(%peer, %file, offence = "malformed state", "a member did wrong");
+                }
+            },
+        }
+    }
+}
