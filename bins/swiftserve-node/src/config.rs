@@ -1,62 +1,27 @@
 //! Settings from flags, environment and a file, in this order of precedence.
 
+mod args;
+mod layers;
+mod size;
+
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     path::{Path, PathBuf},
-    str::FromStr,
 };
 
 use serde::Deserialize;
 use swift_chain::{Address, Ticket};
+
+pub use args::Args;
+use layers::{Layers, bad};
+use size::Size;
 
 const DEFAULT_DATA_DIR: &str = "swiftserve-data";
 const DEFAULT_PORT: u16 = 8000;
 const DEFAULT_MACHINE_IP: &str = "127.0.0.1";
 /// The settings file that is read without being asked for, in the data folder.
 const CONFIG_FILE: &str = "swiftserve.toml";
-
-/// A node of a SwiftServe network: one binary, one port, one data folder.
-///
-/// Without --join it founds a network at its first start. Every flag can also be given as SWIFTSERVE_FLAG in the
-/// environment (--data-dir as SWIFTSERVE_DATA_DIR) or as a line of a TOML file (data_dir = "...").
-#[derive(Clone, Debug, Default, clap::Parser)]
-#[command(name = "swiftserve-node", version, about)]
-pub struct Args {
-    /// Folder for key, ledger and files [default: swiftserve-data]
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<String>,
-    /// Settings file [default: swiftserve.toml in the data folder, if there is one]
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<String>,
-    /// Port for nodes and clients [env: PORT] [default: 8000]
-    #[arg(long)]
-    pub port: Option<String>,
-    /// Address at which other nodes reach this machine [env: MACHINE_IP] [default: 127.0.0.1]
-    #[arg(long, value_name = "IP")]
-    pub machine_ip: Option<String>,
-    /// Find the machine's address by itself [env: AUTO_DETECT_IP=1]
-    #[arg(long)]
-    pub auto_detect_ip: bool,
-    /// Address to listen on [default: loopback when the machine IP is loopback, else all interfaces]
-    #[arg(long, value_name = "IP")]
-    pub bind: Option<String>,
-    /// Join a network by a ticket of `swiftctl invite`
-    #[arg(long, value_name = "TICKET")]
-    pub join: Option<String>,
-    /// Take tokens over plain HTTP also from other machines
-    #[arg(long)]
-    pub allow_plain_http: bool,
-    /// Most bytes of content to hold, for example 200GiB
-    #[arg(long, value_name = "SIZE")]
-    pub quota: Option<String>,
-    /// Free bytes to leave on the disk, for example 1GiB
-    #[arg(long, value_name = "SIZE")]
-    pub free_floor: Option<String>,
-    /// What to log: error, warn, info, debug or trace [default: info]
-    #[arg(long, value_name = "LEVEL")]
-    pub log: Option<String>,
-}
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -241,58 +206,6 @@ impl Config {
     }
 }
 
-/// Finds a setting in flags, environment and file.
-struct Layers<'a> {
-    environment: &'a dyn Fn(&str) -> Option<String>,
-    file: Option<&'a Path>,
-}
-
-impl Layers<'_> {
-    fn text(
-        &self,
-        name: &'static str,
-        flag: Option<&str>,
-        variables: &[&'static str],
-        in_file: Option<&str>,
-    ) -> Option<(String, ConfigSource)> {
-        if let Some(text) = flag {
-            return Some((text.to_owned(), ConfigSource::Flag(name)));
-        }
-        for variable in variables {
-            // An empty variable is how scripts leave one out.
-            if let Some(text) = (self.environment)(variable).filter(|text| !text.is_empty()) {
-                return Some((text, ConfigSource::Environment(variable)));
-            }
-        }
-        let path = self.file.unwrap_or(Path::new(CONFIG_FILE)).to_owned();
-        in_file.map(|text| (text.to_owned(), ConfigSource::File(path, name)))
-    }
-
-    fn parsed<T: FromStr<Err: fmt::Display>>(
-        &self,
-        name: &'static str,
-        flag: Option<&str>,
-        variables: &[&'static str],
-        in_file: Option<&str>,
-    ) -> Result<Option<T>, ConfigError> {
-        let found = self.text(name, flag, variables, in_file);
-        found.map(|(text, from)| text.parse().map_err(bad(from))).transpose()
-    }
-
-    fn switch(&self, variables: &[&'static str]) -> Result<bool, ConfigError> {
-        let Some((text, from)) = self.text("", None, variables, None) else { return Ok(false) };
-        match text.to_ascii_lowercase().as_str() {
-            "1" | "true" | "yes" | "on" => Ok(true),
-            "0" | "false" | "no" | "off" => Ok(false),
-            _ => Err(bad(from)(format!("{text:?} is neither 1 nor 0"))),
-        }
-    }
-}
-
-fn bad<E: fmt::Display>(from: ConfigSource) -> impl FnOnce(E) -> ConfigError {
-    move |error| ConfigError::Value { from, reason: error.to_string() }
-}
-
 fn parse_port(text: &str, from: ConfigSource) -> Result<u16, ConfigError> {
     match text.trim().parse::<u16>() {
         Ok(port) if port > 0 => Ok(port),
@@ -331,35 +244,6 @@ fn read_file(
     match toml::from_str(&text) {
         Ok(settings) => Ok(Some((path, settings))),
         Err(error) => Err(ConfigError::File { path, reason: error.to_string().trim_end().to_owned() }),
-    }
-}
-
-/// A number of bytes as people write it: `10GiB`, `500MB`, `4096`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Size(u64);
-
-impl FromStr for Size {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = text.split_at(digits);
-        let factor: Option<u64> = match unit.trim().to_ascii_lowercase().as_str() {
-            "" | "b" => Some(1),
-            "kib" => Some(1 << 10),
-            "mib" => Some(1 << 20),
-            "gib" => Some(1 << 30),
-            "tib" => Some(1 << 40),
-            "kb" => Some(1_000),
-            "mb" => Some(1_000_000),
-            "gb" => Some(1_000_000_000),
-            "tb" => Some(1_000_000_000_000),
-            _ => None,
-        };
-        let size =
-            number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
-        size.map(Self).ok_or_else(|| format!("{text:?} is no size: write for example 500MB or 10GiB"))
     }
 }
 
@@ -437,16 +321,5 @@ mod tests {
         assert!(error.contains("swiftserve.toml") && error.contains("prot"), "{error}");
         let error = load(&["--config", "/nonexistent/settings.toml"], &[]).unwrap_err();
         assert!(error.contains("/nonexistent/settings.toml"), "{error}");
-    }
-
-    #[test]
-    fn sizes_are_read_as_people_write_them() {
-        for (text, bytes) in [("4096", 4096), ("10 GiB", 10 << 30), ("500mb", 500_000_000), ("1TiB", 1 << 40)]
-        {
-            assert_eq!(text.parse(), Ok(Size(bytes)));
-        }
-        for text in ["", "GiB", "-1", "1.5GiB", "99999999999TiB"] {
-            assert!(text.parse::<Size>().is_err(), "{text:?}");
-        }
     }
 }

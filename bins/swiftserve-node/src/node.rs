@@ -57,6 +57,7 @@ pub struct Node {
     gossip: GossipTask,
     ledger_ended: oneshot::Receiver<Result<(), Poisoned>>,
     catalog_ended: oneshot::Receiver<Result<(), CatalogError>>,
+    swarm_ended: oneshot::Receiver<()>,
     routes: Routes,
     drain: oneshot::Sender<Instant>,
     server: JoinHandle<usize>,
@@ -109,6 +110,7 @@ impl Node {
             gossip: running.gossip,
             ledger_ended: running.ledger_ended,
             catalog_ended: running.catalog_ended,
+            swarm_ended: running.swarm_ended,
             routes,
             drain,
             server,
@@ -156,13 +158,25 @@ impl Node {
                 Ok(Err(error)) => error.into(),
                 _ => NodeFailure::Ended("the catalog"),
             },
+            _ = &mut self.swarm_ended => NodeFailure::Ended("the swarm"),
             _ = &mut self.server => NodeFailure::Ended("the server"),
         }
     }
 
     /// Takes no new requests, lets running ones finish for at most `grace`, and gives the folder free.
     pub async fn stop(self, grace: Duration) {
-        let Self { ledger, gossip, ledger_ended, catalog_ended, routes, drain, server, data_dir, .. } = self;
+        let Self {
+            ledger,
+            gossip,
+            ledger_ended,
+            catalog_ended,
+            swarm_ended,
+            routes,
+            drain,
+            server,
+            data_dir,
+            ..
+        } = self;
         // The server may have ended already.
         let _ = drain.send(Instant::now() + grace);
         match server.await {
@@ -173,7 +187,7 @@ impl Node {
         // The last handle ends the ledger's thread, and that the catalog. Writes still running are in their queue.
         routes.clear();
         drop((gossip, ledger));
-        let ended = async { (ledger_ended.await, catalog_ended.await) };
+        let ended = async { (swarm_ended.await, ledger_ended.await, catalog_ended.await) };
         if tokio::time::timeout(LAST_STEP, ended).await.is_err() {
             warn!("writes were still waiting for their block; they go on at the next start");
         }

@@ -26,7 +26,7 @@ fn head(height: u64) -> HeadNote {
 }
 
 /// Something on its way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Event {
     Greeting {
         from: NodeId,

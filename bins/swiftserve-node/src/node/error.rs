@@ -6,7 +6,7 @@ use swift_chain::{DbError, NetworkId, NodeIdError, Poisoned};
 use swift_chunks::{OpenError, StoreError};
 use swift_http::TokenError;
 use swift_p2p::{
-    driver::{CatalogError, GossipError, JoinError, LedgerStartError, PublishError},
+    driver::{CatalogError, GossipError, JoinError, LedgerStartError, PublishError, SwarmStartError},
     transport::TlsError,
 };
 
@@ -32,6 +32,9 @@ pub enum StartError {
     /// The ledger's thread.
     #[error(transparent)]
     Ledger(#[from] LedgerStartError),
+    /// The swarm's threads.
+    #[error(transparent)]
+    Swarm(#[from] SwarmStartError),
     /// The store.
     #[error(transparent)]
     Store(#[from] OpenError),

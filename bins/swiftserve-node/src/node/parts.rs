@@ -7,8 +7,9 @@ use swift_http::{AccessPolicy, Services};
 use swift_p2p::{
     driver::{
         CatalogError, CatalogTask, GossipSetup, GossipTask, JoinDesk, LedgerHandle, LedgerTask, Members,
-        Publisher,
+        PeerEvent, Publisher, SwarmSetup, SwarmTask,
     },
+    swarm,
     transport::{Dialer, PeerClients, Sessions},
 };
 use tokio::{sync::oneshot, task};
@@ -37,6 +38,7 @@ pub(super) struct Running {
     pub(super) gossip: GossipTask,
     pub(super) ledger_ended: oneshot::Receiver<Result<(), Poisoned>>,
     pub(super) catalog_ended: oneshot::Receiver<Result<(), CatalogError>>,
+    pub(super) swarm_ended: oneshot::Receiver<()>,
 }
 
 impl Parts {
@@ -48,13 +50,27 @@ impl Parts {
         let publisher = Publisher::new(ledger.handle.clone(), catalog.handle.clone(), store.clone());
         publisher.resume().await?;
         let clients = Arc::new(PeerClients::new(self.dialer.clone()));
+        let swarm = SwarmTask::spawn(SwarmSetup {
+            me: id,
+            ledger: ledger.handle.clone(),
+            catalog: catalog.handle.clone(),
+            store: store.clone(),
+            clients: clients.clone(),
+            dialer: self.dialer.clone(),
+            seed: u64::from_le_bytes(random()?),
+            config: swarm::Config::default(),
+        })?;
+        let told = swarm.handle.clone();
         let gossip = GossipTask::spawn(GossipSetup {
             me: id,
             ledger: ledger.handle.clone(),
             clients,
             sessions: self.sessions,
             relay: ledger.relay,
-            on_peer: Box::new(|_| {}),
+            on_peer: Box::new(move |event| match event {
+                PeerEvent::Online(peer) => told.peer_online(peer),
+                PeerEvent::Offline(peer) => told.peer_offline(peer),
+            }),
             seed: u64::from_le_bytes(random()?),
         });
         update_address(&ledger.handle, id, &self.config.address);
@@ -67,6 +83,7 @@ impl Parts {
             publisher,
             gossip: gossip.handle.clone(),
             store,
+            swarm: swarm.handle,
             tokens: Arc::new(tokens),
             policy: Arc::new(AccessPolicy {
                 allow_plain_http: self.config.allow_plain_http,
@@ -74,7 +91,14 @@ impl Parts {
             }),
         };
         let (ledger, ledger_ended) = (ledger.handle, ledger.ended);
-        Ok(Running { services, ledger, gossip, ledger_ended, catalog_ended: catalog.ended })
+        Ok(Running {
+            services,
+            ledger,
+            gossip,
+            ledger_ended,
+            catalog_ended: catalog.ended,
+            swarm_ended: swarm.ended,
+        })
     }
 }
 

@@ -1,38 +1,34 @@
 //! The task that owns the gossip: greets members, fetches blocks from those ahead, and brings this node's transactions
 //! to the validators.
 
+mod following;
+mod greeting;
+mod relaying;
 mod removal;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use swift_chain::{ChainFrame, FollowError, FrameDecoder, NodeId, SealedBlock, SignedTransaction};
+use swift_chain::{NodeId, SignedTransaction};
 use tokio::{
     sync::{mpsc, oneshot},
-    task::{self, JoinSet},
-    time::{Instant, sleep_until, timeout},
+    task::JoinSet,
+    time::{Instant, sleep_until},
 };
-use tracing::{debug, error, info, warn};
+use tracing::{error, info};
 
-use super::ledger::{LedgerError, LedgerHandle};
+use following::fetch;
+use greeting::greet;
+use relaying::relay;
+
+use super::ledger::LedgerHandle;
 use crate::{
-    gossip::{FetchOutcome, Gossip, HELLO_LEN_MAX, HeadNote, Hello, Input, Output},
+    gossip::{Gossip, HeadNote, Hello, Input, Output},
     swarm::Time,
-    transport::{DialError, PeerClients, Sessions},
+    transport::{PeerClients, Sessions},
 };
 
 /// Inputs that may wait for the task.
 const INPUTS_MAX: usize = 256;
-/// A greeting takes no longer than this, or has failed.
-const GREET_TIMEOUT: Duration = Duration::from_secs(5);
-/// A stream of blocks that brings nothing for this long has failed.
-const STALL_TIMEOUT: Duration = Duration::from_secs(20);
-/// Blocks handed to the ledger together, which makes them one disk sync.
-const BLOCKS_PER_STEP: usize = 256;
-/// Bytes of the frame of one block.
-const FRAME_LEN_MAX: usize = SealedBlock::LEN_MAX + 64;
-/// Bytes of these, so that full blocks do not pile up in memory.
-const BYTES_PER_STEP: usize = 8 * 1024 * 1024;
-
 /// What a gossip needs.
 pub struct GossipSetup {
     /// This node.
@@ -218,197 +214,5 @@ impl Driver {
                 "a member has another block at this height: validators signed two, or that member's ledger is damaged"
             ),
         }
-    }
-}
-
-async fn greet(
-    me: NodeId,
-    clients: &PeerClients,
-    ledger: &LedgerHandle,
-    to: NodeId,
-) -> Result<Input, GossipError> {
-    match timeout(GREET_TIMEOUT, exchange(clients, to, note(ledger).into())).await {
-        Ok(Ok(Answer::Hello(hello))) => Ok(Input::Answered { by: to, head: hello.into() }),
-        Ok(Ok(Answer::Gone(frame))) => {
-            let validators = ledger.read(swift_chain::LedgerReader::validators).await;
-            let validators = validators.map_err(|_| GossipError::Ledger)?;
-            match removal::proved_by(&frame, me, &ledger.network(), &validators) {
-                Some(height) => Err(GossipError::Removed { height }),
-                None => Ok(Input::NotReached { to }),
-            }
-        }
-        Ok(Ok(Answer::Other)) => {
-            warn!(peer = %to, "a member answers greetings with something else");
-            Ok(Input::NotReached { to })
-        }
-        Ok(Err(error)) => {
-            debug!(peer = %to, %error, "a member was not reached");
-            Ok(Input::NotReached { to })
-        }
-        Err(_) => Ok(Input::NotReached { to }),
-    }
-}
-
-/// What comes back for a greeting.
-enum Answer {
-    Hello(Hello),
-    /// This node was removed, by the block in this frame.
-    Gone(Vec<u8>),
-    Other,
-}
-
-async fn exchange(clients: &PeerClients, to: NodeId, hello: Hello) -> Result<Answer, DialError> {
-    let client = clients.client(&to)?;
-    let response = client.post("/peer/hello").body(hello.to_bytes()).send().await;
-    let response = response.map_err(|error| DialError::of(&error))?;
-    if response.status() == reqwest::StatusCode::GONE {
-        return Ok(Answer::Gone(limited(response, FRAME_LEN_MAX).await?));
-    }
-    let response = response.error_for_status().map_err(|error| DialError::of(&error))?;
-    let bytes = limited(response, HELLO_LEN_MAX).await?;
-    Ok(Hello::from_bytes(&bytes).map_or(Answer::Other, Answer::Hello))
-}
-
-/// A short body; what is longer is cut, and then is no message.
-async fn limited(mut response: reqwest::Response, len_max: usize) -> Result<Vec<u8>, DialError> {
-    let mut bytes = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(|error| DialError::of(&error))? {
-        bytes.extend_from_slice(&piece);
-        if bytes.len() > len_max {
-            break;
-        }
-    }
-    Ok(bytes)
-}
-
-/// Why fetching stopped early.
-enum Stop {
-    Failed(String),
-    Refused(String),
-    Fatal(GossipError),
-}
-
-async fn fetch(
-    clients: &PeerClients,
-    ledger: &LedgerHandle,
-    from: NodeId,
-) -> Result<FetchOutcome, GossipError> {
-    match try_fetch(clients, ledger, from).await {
-        Ok(()) => Ok(FetchOutcome::Taken),
-        Err(Stop::Failed(reason)) => {
-            info!(peer = %from, %reason, "blocks did not come; asking another member");
-            Ok(FetchOutcome::Failed)
-        }
-        Err(Stop::Refused(reason)) => {
-            warn!(peer = %from, %reason, "a member sent blocks that break a rule");
-            Ok(FetchOutcome::Refused)
-        }
-        Err(Stop::Fatal(error)) => Err(error),
-    }
-}
-
-/// Streams blocks behind the head into the ledger, which checks each one.
-async fn try_fetch(clients: &PeerClients, ledger: &LedgerHandle, from: NodeId) -> Result<(), Stop> {
-    let failed = |error: DialError| Stop::Failed(error.to_string());
-    let client = clients.client(&from).map_err(failed)?;
-    let next = ledger.head().height + 1;
-    let request = client.post("/getBlockDatas").body(format!("num={next}")).send();
-    let response = timeout(STALL_TIMEOUT, request).await.map_err(|_| Stop::Failed("no answer".into()))?;
-    let response = response.and_then(reqwest::Response::error_for_status);
-    let mut response = response.map_err(|error| failed(DialError::of(&error)))?;
-    let mut follower = Follower::new(ledger);
-    loop {
-        let piece = timeout(STALL_TIMEOUT, response.chunk()).await;
-        let piece = piece.map_err(|_| Stop::Failed("the stream of blocks stalled".into()))?;
-        match piece.map_err(|error| failed(DialError::of(&error)))? {
-            Some(piece) => follower.push(&piece).await?,
-            None => return follower.finish().await,
-        }
-    }
-}
-
-/// Takes a chain stream into the ledger, in steps of bounded size.
-struct Follower<'l> {
-    ledger: &'l LedgerHandle,
-    decoder: FrameDecoder,
-    blocks: Vec<SealedBlock>,
-    /// Bytes that came since the last step.
-    len: usize,
-}
-
-impl<'l> Follower<'l> {
-    fn new(ledger: &'l LedgerHandle) -> Self {
-        Self { ledger, decoder: FrameDecoder::default(), blocks: Vec::new(), len: 0 }
-    }
-
-    async fn push(&mut self, piece: &[u8]) -> Result<(), Stop> {
-        self.len += piece.len();
-        self.decoder.push(piece);
-        while let Some(frame) = self.decoder.next_frame().map_err(|error| Stop::Refused(error.to_string()))? {
-            match frame {
-                ChainFrame::Block(sealed) => self.blocks.push(*sealed),
-                ChainFrame::Genesis(_) => {
-                    return Err(Stop::Refused("a genesis block among the others".into()));
-                }
-            }
-            if self.blocks.len() >= BLOCKS_PER_STEP || self.len >= BYTES_PER_STEP {
-                self.step().await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn finish(mut self) -> Result<(), Stop> {
-        self.step().await?;
-        self.decoder.finish().map_err(|error| Stop::Failed(error.to_string()))
-    }
-
-    async fn step(&mut self) -> Result<(), Stop> {
-        self.len = 0;
-        let blocks = std::mem::take(&mut self.blocks);
-        if blocks.is_empty() {
-            return Ok(());
-        }
-        match self.ledger.follow(blocks).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(FollowError::UnknownProtocol(reason))) => {
-                Err(Stop::Fatal(GossipError::UnknownProtocol(reason)))
-            }
-            Ok(Err(error @ FollowError::Fork { .. })) => {
-                error!(%error, "the network has forked");
-                Err(Stop::Refused(error.to_string()))
-            }
-            Ok(Err(error)) => Err(Stop::Refused(error.to_string())),
-            Err(LedgerError::Stopped) => Err(Stop::Fatal(GossipError::Ledger)),
-            Err(error) => Err(Stop::Failed(error.to_string())),
-        }
-    }
-}
-
-/// Brings this node's transactions to every validator. What does not arrive is sent again: the ledger keeps them in its
-/// queue and gives them out at every tick.
-async fn relay(
-    me: NodeId,
-    ledger: LedgerHandle,
-    clients: Arc<PeerClients>,
-    mut waiting: mpsc::Receiver<Vec<SignedTransaction>>,
-) {
-    while let Some(transactions) = waiting.recv().await {
-        let Ok(validators) = ledger.read(swift_chain::LedgerReader::validators).await else { return };
-        let Ok(body) = postcard::to_allocvec(&transactions) else { continue };
-        let mut sends = JoinSet::new();
-        for validator in validators.iter().map(|validator| validator.node).filter(|node| *node != me) {
-            let (clients, body) = (clients.clone(), body.clone());
-            sends.spawn(async move {
-                let Ok(client) = clients.client(&validator) else { return };
-                let sent = timeout(GREET_TIMEOUT, client.post("/peer/transactions").body(body).send()).await;
-                if let Ok(Err(error)) = sent {
-                    let error = DialError::of(&error);
-                    debug!(peer = %validator, %error, "transactions did not reach a validator");
-                }
-            });
-        }
-        sends.join_all().await;
-        task::yield_now().await;
     }
 }

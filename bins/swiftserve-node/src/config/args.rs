@@ -1,0 +1,43 @@
+//! The command line.
+
+/// A node of a SwiftServe network: one binary, one port, one data folder.
+///
+/// Without --join it founds a network at its first start. Every flag can also be given as SWIFTSERVE_FLAG in the
+/// environment (--data-dir as SWIFTSERVE_DATA_DIR) or as a line of a TOML file (data_dir = "...").
+#[derive(Clone, Debug, Default, clap::Parser)]
+#[command(name = "swiftserve-node", version, about)]
+pub struct Args {
+    /// Folder for key, ledger and files [default: swiftserve-data]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// Settings file [default: swiftserve.toml in the data folder, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<String>,
+    /// Port for nodes and clients [env: PORT] [default: 8000]
+    #[arg(long)]
+    pub port: Option<String>,
+    /// Address at which other nodes reach this machine [env: MACHINE_IP] [default: 127.0.0.1]
+    #[arg(long, value_name = "IP")]
+    pub machine_ip: Option<String>,
+    /// Find the machine's address by itself [env: AUTO_DETECT_IP=1]
+    #[arg(long)]
+    pub auto_detect_ip: bool,
+    /// Address to listen on [default: loopback when the machine IP is loopback, else all interfaces]
+    #[arg(long, value_name = "IP")]
+    pub bind: Option<String>,
+    /// Join a network by a ticket of `swiftctl invite`
+    #[arg(long, value_name = "TICKET")]
+    pub join: Option<String>,
+    /// Take tokens over plain HTTP also from other machines
+    #[arg(long)]
+    pub allow_plain_http: bool,
+    /// Most bytes of content to hold, for example 200GiB
+    #[arg(long, value_name = "SIZE")]
+    pub quota: Option<String>,
+    /// Free bytes to leave on the disk, for example 1GiB
+    #[arg(long, value_name = "SIZE")]
+    pub free_floor: Option<String>,
+    /// What to log: error, warn, info, debug or trace [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    pub log: Option<String>,
+}

@@ -1,0 +1,126 @@
+//! Fetching blocks from a member that is ahead.
+
+use std::time::Duration;
+
+use swift_chain::{ChainFrame, FollowError, FrameDecoder, NodeId, SealedBlock};
+use tokio::time::timeout;
+use tracing::{error, info, warn};
+
+use super::GossipError;
+use crate::{
+    driver::{LedgerError, LedgerHandle},
+    gossip::FetchOutcome,
+    transport::{DialError, PeerClients},
+};
+
+/// A stream of blocks that brings nothing for this long has failed.
+const STALL_TIMEOUT: Duration = Duration::from_secs(20);
+/// Blocks handed to the ledger together, which makes them one disk sync.
+const BLOCKS_PER_STEP: usize = 256;
+/// Bytes of these, so that full blocks do not pile up in memory.
+const BYTES_PER_STEP: usize = 8 * 1024 * 1024;
+
+/// Why fetching stopped early.
+enum Stop {
+    Failed(String),
+    Refused(String),
+    Fatal(GossipError),
+}
+
+/// Brings the ledger up to a member's head. What was taken before an end in the middle stays.
+pub(super) async fn fetch(
+    clients: &PeerClients,
+    ledger: &LedgerHandle,
+    from: NodeId,
+) -> Result<FetchOutcome, GossipError> {
+    match try_fetch(clients, ledger, from).await {
+        Ok(()) => Ok(FetchOutcome::Taken),
+        Err(Stop::Failed(reason)) => {
+            info!(peer = %from, %reason, "blocks did not come; asking another member");
+            Ok(FetchOutcome::Failed)
+        }
+        Err(Stop::Refused(reason)) => {
+            warn!(peer = %from, %reason, "a member sent blocks that break a rule");
+            Ok(FetchOutcome::Refused)
+        }
+        Err(Stop::Fatal(error)) => Err(error),
+    }
+}
+
+/// Streams blocks behind the head into the ledger, which checks each one.
+async fn try_fetch(clients: &PeerClients, ledger: &LedgerHandle, from: NodeId) -> Result<(), Stop> {
+    let failed = |error: DialError| Stop::Failed(error.to_string());
+    let client = clients.client(&from).map_err(failed)?;
+    let next = ledger.head().height + 1;
+    let request = client.post("/getBlockDatas").body(format!("num={next}")).send();
+    let response = timeout(STALL_TIMEOUT, request).await.map_err(|_| Stop::Failed("no answer".into()))?;
+    let response = response.and_then(reqwest::Response::error_for_status);
+    let mut response = response.map_err(|error| failed(DialError::of(&error)))?;
+    let mut follower = Follower::new(ledger);
+    loop {
+        let piece = timeout(STALL_TIMEOUT, response.chunk()).await;
+        let piece = piece.map_err(|_| Stop::Failed("the stream of blocks stalled".into()))?;
+        match piece.map_err(|error| failed(DialError::of(&error)))? {
+            Some(piece) => follower.push(&piece).await?,
+            None => return follower.finish().await,
+        }
+    }
+}
+
+/// Takes a chain stream into the ledger, in steps of bounded size.
+struct Follower<'l> {
+    ledger: &'l LedgerHandle,
+    decoder: FrameDecoder,
+    blocks: Vec<SealedBlock>,
+    /// Bytes that came since the last step.
+    len: usize,
+}
+
+impl<'l> Follower<'l> {
+    fn new(ledger: &'l LedgerHandle) -> Self {
+        Self { ledger, decoder: FrameDecoder::default(), blocks: Vec::new(), len: 0 }
+    }
+
+    async fn push(&mut self, piece: &[u8]) -> Result<(), Stop> {
+        self.len += piece.len();
+        self.decoder.push(piece);
+        while let Some(frame) = self.decoder.next_frame().map_err(|error| Stop::Refused(error.to_string()))? {
+            match frame {
+                ChainFrame::Block(sealed) => self.blocks.push(*sealed),
+                ChainFrame::Genesis(_) => {
+                    return Err(Stop::Refused("a genesis block among the others".into()));
+                }
+            }
+            if self.blocks.len() >= BLOCKS_PER_STEP || self.len >= BYTES_PER_STEP {
+                self.step().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<(), Stop> {
+        self.step().await?;
+        self.decoder.finish().map_err(|error| Stop::Failed(error.to_string()))
+    }
+
+    async fn step(&mut self) -> Result<(), Stop> {
+        self.len = 0;
+        let blocks = std::mem::take(&mut self.blocks);
+        if blocks.is_empty() {
+            return Ok(());
+        }
+        match self.ledger.follow(blocks).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(FollowError::UnknownProtocol(reason))) => {
+                Err(Stop::Fatal(GossipError::UnknownProtocol(reason)))
+            }
+            Ok(Err(error @ FollowError::Fork { .. })) => {
+                error!(%error, "the network has forked");
+                Err(Stop::Refused(error.to_string()))
+            }
+            Ok(Err(error)) => Err(Stop::Refused(error.to_string())),
+            Err(LedgerError::Stopped) => Err(Stop::Fatal(GossipError::Ledger)),
+            Err(error) => Err(Stop::Failed(error.to_string())),
+        }
+    }
+}

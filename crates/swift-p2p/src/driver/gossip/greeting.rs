@@ -1,0 +1,80 @@
+//! Greeting one member, and what can come back.
+
+use std::time::Duration;
+
+use swift_chain::{LedgerReader, NodeId, SealedBlock};
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use super::{GossipError, note, removal};
+use crate::{
+    driver::LedgerHandle,
+    gossip::{HELLO_LEN_MAX, Hello, Input},
+    transport::{DialError, PeerClients},
+};
+
+/// A greeting takes no longer than this, or has failed.
+const GREET_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of the frame of one block.
+const FRAME_LEN_MAX: usize = SealedBlock::LEN_MAX + 64;
+
+/// Tells a member this node's head and takes its answer.
+pub(super) async fn greet(
+    me: NodeId,
+    clients: &PeerClients,
+    ledger: &LedgerHandle,
+    to: NodeId,
+) -> Result<Input, GossipError> {
+    match timeout(GREET_TIMEOUT, exchange(clients, to, note(ledger).into())).await {
+        Ok(Ok(Answer::Hello(hello))) => Ok(Input::Answered { by: to, head: hello.into() }),
+        Ok(Ok(Answer::Gone(frame))) => {
+            let validators = ledger.read(LedgerReader::validators).await;
+            let validators = validators.map_err(|_| GossipError::Ledger)?;
+            match removal::proved_by(&frame, me, &ledger.network(), &validators) {
+                Some(height) => Err(GossipError::Removed { height }),
+                None => Ok(Input::NotReached { to }),
+            }
+        }
+        Ok(Ok(Answer::Other)) => {
+            warn!(peer = %to, "a member answers greetings with something else");
+            Ok(Input::NotReached { to })
+        }
+        Ok(Err(error)) => {
+            debug!(peer = %to, %error, "a member was not reached");
+            Ok(Input::NotReached { to })
+        }
+        Err(_) => Ok(Input::NotReached { to }),
+    }
+}
+
+/// What comes back for a greeting.
+enum Answer {
+    Hello(Hello),
+    /// This node was removed, by the block in this frame.
+    Gone(Vec<u8>),
+    Other,
+}
+
+async fn exchange(clients: &PeerClients, to: NodeId, hello: Hello) -> Result<Answer, DialError> {
+    let client = clients.client(&to)?;
+    let response = client.post("/peer/hello").body(hello.to_bytes()).send().await;
+    let response = response.map_err(|error| DialError::of(&error))?;
+    if response.status() == reqwest::StatusCode::GONE {
+        return Ok(Answer::Gone(limited(response, FRAME_LEN_MAX).await?));
+    }
+    let response = response.error_for_status().map_err(|error| DialError::of(&error))?;
+    let bytes = limited(response, HELLO_LEN_MAX).await?;
+    Ok(Hello::from_bytes(&bytes).map_or(Answer::Other, Answer::Hello))
+}
+
+/// A short body; what is longer is cut, and then is no message.
+async fn limited(mut response: reqwest::Response, len_max: usize) -> Result<Vec<u8>, DialError> {
+    let mut bytes = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|error| DialError::of(&error))? {
+        bytes.extend_from_slice(&piece);
+        if bytes.len() > len_max {
+            break;
+        }
+    }
+    Ok(bytes)
+}

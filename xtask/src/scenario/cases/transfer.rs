@@ -1,0 +1,58 @@
+//! What scenarios ask about files on their way.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::scenario::data::assert_same;
+use crate::scenario::node::Node;
+use crate::scenario::world::World;
+
+/// How long a file may take to arrive. Generous: it bounds a failure, not a transfer.
+pub(super) const ARRIVAL: Duration = Duration::from_secs(120);
+
+/// Waits until the file is complete on a node and the same as the original.
+pub(super) fn arrives(world: &World, node: &mut Node, original: &Path) -> Result<()> {
+    let name = original.file_name().context("a file without a name")?;
+    let shown = node.files_dir().join(name);
+    let what = format!("{} to have {}", node.name(), name.to_string_lossy());
+    world.patience().until(&what, ARRIVAL, || {
+        node.assert_running()?;
+        Ok(shown.exists().then_some(()))
+    })?;
+    assert_same(original, &shown)
+}
+
+/// Waits until a transfer is under way: some of the file is here and some is not. Gives the bytes that are.
+pub(super) fn is_midway(world: &World, node: &Node, name: &str) -> Result<u64> {
+    let token = node.token()?;
+    let what = format!("{name} to be on its way to {}", node.name());
+    world.patience().until(&what, ARRIVAL, || {
+        let answer = node.http("GET", "/v1/transfers", Some(&token), b"")?.expect(200)?.json()?;
+        if let Some(done) = done_bytes(&answer, name).filter(|done| *done > 0) {
+            return Ok(Some(done));
+        }
+        if node.files_dir().join(name).exists() {
+            bail!(
+                "{name} was complete before it was seen on its way: the file is too small for this machine"
+            );
+        }
+        Ok(None)
+    })
+}
+
+/// Bytes of a file that a node has verified, as its list of transfers says.
+pub(super) fn done_bytes(transfers: &Value, name: &str) -> Option<u64> {
+    let of_file = |transfer: &&Value| transfer["file"] == name;
+    transfers.as_array()?.iter().find(of_file)?["done_bytes"].as_u64()
+}
+
+/// Waits until two nodes have the same last block.
+pub(super) fn are_level(world: &World, one: &Node, other: &Node) -> Result<()> {
+    let head = |node: &Node| node.ctl_json(&[&"status"]).map(|status| status["head_hash"].clone());
+    world
+        .patience()
+        .until("the ledgers to be level", ARRIVAL, || Ok((head(one)? == head(other)?).then_some(())))
+}
