@@ -297,7 +297,8 @@ mod tests {
 
     #[test]
     fn bad_values_say_what_and_where() {
-        let cases: [(&[&str], &[(&str, &str)], &str); 8] = [
+        type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+        let cases: [Case<'_>; 8] = [
             (&["--port", "0"], &[], "--port: \"0\" is no port"),
             (&["--port", "70000"], &[], "--port: \"70000\" is no port"),
             (&[], &[("PORT", "x")], "the environment variable PORT: \"x\" is no port"),
