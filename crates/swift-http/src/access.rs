@@ -68,9 +68,12 @@ impl Access {
         }
     }
 
-    /// Whether the caller checks every byte itself, as nodes do.
-    pub(crate) fn verifies_content(&self) -> bool {
-        matches!(self, Self::Member { .. })
+    /// The member that calls, if it is one. It checks every byte itself.
+    pub(crate) fn member(&self) -> Option<NodeId> {
+        match self {
+            Self::Member { node, .. } => Some(*node),
+            _ => None,
+        }
     }
 }
 

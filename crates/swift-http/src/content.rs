@@ -1,6 +1,10 @@
 //! Sending a file: whole or in ranges, checked against its manifest before any byte leaves.
 
-use std::{collections::VecDeque, ops::Range, sync::Arc};
+use std::{
+    collections::VecDeque,
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use axum::{
     body::Body,
@@ -10,8 +14,9 @@ use axum::{
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use futures_util::stream;
-use swift_chain::FileRecord;
+use swift_chain::{FileRecord, NodeId};
 use swift_chunks::{CHUNK_LEN, ContentReader, FileId, ReadError};
+use swift_p2p::driver::SendGuard;
 use tokio::task;
 
 use crate::{
@@ -21,17 +26,18 @@ use crate::{
 };
 
 /// What other nodes, which check every byte themselves, are sent per read.
-const RAW_READ_LEN: u64 = 1024 * 1024;
+const RAW_READ_LEN: u64 = 512 * 1024;
 
 /// Answers a request for a file.
 ///
-/// `is_verified_by_caller` is for nodes: they get the bytes as they are on disk and check them.
+/// A member gets the bytes as they are on disk, also of a file that is still on its way here, and checks them. The
+/// swarm is told of what it is sent.
 pub(crate) async fn send(
     services: &Services,
     record: &FileRecord,
     method: &Method,
     headers: &HeaderMap,
-    is_verified_by_caller: bool,
+    member: Option<NodeId>,
 ) -> Result<Response, Problem> {
     let file_id = FileId::from_bytes(*record.entry.file_id.as_bytes());
     let etag = format!("\"{file_id}\"");
@@ -39,15 +45,21 @@ pub(crate) async fn send(
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
     }
     let len = record.entry.size;
+    let wanted = range::wanted(headers, len, &etag);
+    let guard = match (member, wanted.only_part(len)) {
+        (Some(member), Some(part)) if *method == Method::GET => {
+            services.swarm.send_guard(member, file_id, part).await?
+        }
+        _ => None,
+    };
     let store = services.store.clone();
     let reader = task::spawn_blocking(move || store.reader(file_id)).await;
     let reader = reader.map_err(|error| Problem::internal(&error))??;
     if !reader.is_complete() {
-        let name = record.entry.name.as_str();
-        return Err(Problem::unavailable(format!("{name:?} is still on its way to this node; ask again")));
+        check_held(&reader, &wanted, record, member.is_some())?;
     }
-    let source = Source { reader: Arc::new(reader), is_verified_by_caller };
-    let mut response = match range::wanted(headers, len, &etag) {
+    let source = Source::new(reader, member.is_some(), guard);
+    let mut response = match wanted {
         Wanted::Whole => whole(source, len, method),
         Wanted::Parts(parts) => match parts.as_slice() {
             [part] => single(source, part.clone(), len, method),
@@ -60,6 +72,26 @@ pub(crate) async fn send(
     };
     describe(response.headers_mut(), record, &etag);
     Ok(response)
+}
+
+/// Lets members have what is here of a file that is not complete.
+fn check_held(
+    reader: &ContentReader,
+    wanted: &Wanted,
+    record: &FileRecord,
+    is_member: bool,
+) -> Result<(), Problem> {
+    let name = record.entry.name.as_str();
+    if !is_member {
+        return Err(Problem::unavailable(format!("{name:?} is still on its way to this node; ask again")));
+    }
+    let layout = reader.layout();
+    let parts = wanted.parts(layout.file_len());
+    let is_held = |part: Range<u64>| layout.chunks_covering(part).all(|chunk| reader.holds(chunk));
+    if parts.into_iter().all(is_held) {
+        return Ok(());
+    }
+    Err(Problem::not_found(format!("these bytes of {name:?} are not here yet")))
 }
 
 /// Headers of every answer about a file. It is a download, never a page of this origin.
@@ -139,13 +171,24 @@ enum Segment {
 }
 
 /// Where content comes from.
-#[derive(Clone)]
 struct Source {
-    reader: Arc<ContentReader>,
-    is_verified_by_caller: bool,
+    content: Arc<Content>,
+    guard: Option<SendGuard>,
+}
+
+/// What a blocking thread reads from.
+struct Content {
+    reader: ContentReader,
+    is_raw: bool,
+    /// Buffers of this body that are free again.
+    free: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Source {
+    fn new(reader: ContentReader, is_raw: bool, guard: Option<SendGuard>) -> Self {
+        Self { content: Arc::new(Content { reader, is_raw, free: Mutex::default() }), guard }
+    }
+
     fn body(self, segments: VecDeque<Segment>, method: &Method) -> Body {
         if *method == Method::HEAD {
             return Body::empty();
@@ -159,40 +202,47 @@ impl Source {
                     Some(Segment::Content(range)) if range.is_empty() => {}
                     Some(Segment::Content(range)) => {
                         let at = range.start;
-                        let piece = source.clone().read(range.clone()).await?;
+                        let piece = read(source.content.clone(), range.clone()).await?;
                         segments.push_front(Segment::Content(at + piece.len() as u64..range.end));
+                        if let Some(guard) = &source.guard {
+                            guard.sent(piece.len());
+                        }
                         return Ok(Some((piece, (source, segments))));
                     }
                 }
             }
         }))
     }
+}
 
-    /// The first bytes of a range: as many as one read gives.
-    async fn read(self, range: Range<u64>) -> Result<Bytes, ReadFailed> {
-        let read = task::spawn_blocking(move || {
-            if self.is_verified_by_caller { self.read_raw(&range) } else { self.read_verified(&range) }
-        });
-        match read.await {
-            Ok(Ok(piece)) if !piece.is_empty() => Ok(piece),
-            Ok(Ok(_)) => Err(ReadFailed("the content ends before its length".into())),
-            Ok(Err(error)) => {
-                // The status line is gone; the connection breaks off, and the store has quarantined what is rotten.
-                tracing::error!(%error, "a download broke off");
-                Err(ReadFailed(error.to_string()))
-            }
-            Err(error) => Err(ReadFailed(error.to_string())),
+/// The first bytes of a range: as many as one read gives.
+async fn read(content: Arc<Content>, range: Range<u64>) -> Result<Bytes, ReadFailed> {
+    let read = task::spawn_blocking(move || {
+        if content.is_raw { read_raw(&content, &range) } else { content.read_verified(&range) }
+    });
+    match read.await {
+        Ok(Ok(piece)) if !piece.is_empty() => Ok(piece),
+        Ok(Ok(_)) => Err(ReadFailed("the content ends before its length".into())),
+        Ok(Err(error)) => {
+            // The status line is gone; the connection breaks off, and the store has quarantined what is rotten.
+            tracing::error!(%error, "a download broke off");
+            Err(ReadFailed(error.to_string()))
         }
+        Err(error) => Err(ReadFailed(error.to_string())),
     }
+}
 
-    fn read_raw(&self, range: &Range<u64>) -> Result<Bytes, ReadError> {
-        let len = (range.end - range.start).min(RAW_READ_LEN);
-        let mut buffer = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
-        let len = self.reader.read_at(range.start, &mut buffer)?;
-        buffer.truncate(len);
-        Ok(buffer.into())
-    }
+/// Reads into a buffer that comes back when the connection is done with it: two serve a body of any length.
+fn read_raw(content: &Arc<Content>, range: &Range<u64>) -> Result<Bytes, ReadError> {
+    let len = usize::try_from((range.end - range.start).min(RAW_READ_LEN)).unwrap_or(usize::MAX);
+    let mut buffer = content.free().pop().unwrap_or_default();
+    buffer.resize(len, 0);
+    let len = content.reader.read_at(range.start, &mut buffer)?;
+    buffer.truncate(len);
+    Ok(Bytes::from_owner(Lent { buffer, home: content.clone() }))
+}
 
+impl Content {
     fn read_verified(&self, range: &Range<u64>) -> Result<Bytes, ReadError> {
         let layout = self.reader.layout();
         let Some(chunk) = layout.chunk(range.start / CHUNK_LEN) else { return Ok(Bytes::new()) };
@@ -201,6 +251,28 @@ impl Source {
         let chunk = layout.range(chunk);
         let within = |offset: u64| usize::try_from(offset - chunk.start).unwrap_or(usize::MAX);
         Ok(Bytes::from(buffer).slice(within(range.start)..within(range.end.min(chunk.end))))
+    }
+
+    fn free(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A buffer on its way out.
+struct Lent {
+    buffer: Vec<u8>,
+    home: Arc<Content>,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.home.free().push(std::mem::take(&mut self.buffer));
     }
 }
 

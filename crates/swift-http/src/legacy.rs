@@ -2,6 +2,7 @@
 
 mod chain;
 mod files;
+mod offers;
 
 use axum::{
     Router,
@@ -11,10 +12,15 @@ use axum::{
     routing::{get, post},
 };
 
+use swift_p2p::swarm::message::EXCHANGE_BYTES_MAX;
+
 use crate::{problem::Problem, services::Services};
 
 /// A chain stream that is posted in one piece.
 const CHAIN_BODY_LEN_MAX: usize = 64 * 1024 * 1024;
+
+/// The form of a confirmation; its name is the longest part.
+const FORM_LEN_MAX: usize = 16 * 1024;
 
 pub(crate) fn router() -> Router<Services> {
     Router::new()
@@ -29,6 +35,8 @@ pub(crate) fn router() -> Router<Services> {
             post(chain::overwrite).layer(DefaultBodyLimit::max(CHAIN_BODY_LEN_MAX)),
         )
         .route("/download", get(files::download))
+        .route("/response", post(offers::offer).layer(DefaultBodyLimit::max(EXCHANGE_BYTES_MAX)))
+        .route("/webhook", post(offers::confirm).layer(DefaultBodyLimit::max(FORM_LEN_MAX)))
         .route("/upload", post(files::upload).layer(DefaultBodyLimit::disable()))
         .layer(middleware::map_response(in_legacy_shape))
 }

@@ -5,6 +5,8 @@ mod swarm;
 
 use axum::Router;
 
+pub(crate) use swarm::decode;
+
 use crate::services::Services;
 
 pub(crate) fn router() -> Router<Services> {

@@ -8,7 +8,7 @@ use axum::{
 use serde_json::json;
 use swift_chain::{DbError, NameError, Rejection, SubmitError};
 use swift_chunks::{ReadError, StoreError};
-use swift_p2p::driver::{LedgerError, PublishError};
+use swift_p2p::driver::{LedgerError, PublishError, Stopped};
 
 /// A request that failed, as the caller is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,6 +160,12 @@ impl From<ReadError> for Problem {
             ReadError::Store(error) => error.into(),
             ReadError::NotHeld { .. } | ReadError::Rotten { .. } => Self::unavailable(error.to_string()),
         }
+    }
+}
+
+impl From<Stopped> for Problem {
+    fn from(_: Stopped) -> Self {
+        Self::unavailable("the node is stopping")
     }
 }
 

@@ -19,6 +19,23 @@ pub(crate) enum Wanted {
     Unsatisfiable,
 }
 
+impl Wanted {
+    /// What is asked for, of a file of `len` bytes.
+    pub(crate) fn parts(&self, len: u64) -> Vec<Range<u64>> {
+        match self {
+            Self::Whole => std::iter::once(0..len).collect(),
+            Self::Parts(parts) => parts.clone(),
+            Self::Unsatisfiable => Vec::new(),
+        }
+    }
+
+    /// The one part that is asked for, if it is one.
+    pub(crate) fn only_part(&self, len: u64) -> Option<Range<u64>> {
+        let mut parts = self.parts(len);
+        parts.pop().filter(|part| parts.is_empty() && !part.is_empty())
+    }
+}
+
 /// Reads `Range` and `If-Range` for a file of `len` bytes with this strong entity tag.
 pub(crate) fn wanted(headers: &HeaderMap, len: u64, etag: &str) -> Wanted {
     let Some(range) = headers.get(RANGE).and_then(|value| value.to_str().ok()) else { return Wanted::Whole };

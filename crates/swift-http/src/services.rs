@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use swift_chain::NodeKey;
 use swift_chunks::Store;
-use swift_p2p::driver::{CatalogHandle, GossipHandle, JoinDesk, LedgerHandle, Publisher};
+use swift_p2p::driver::{CatalogHandle, GossipHandle, JoinDesk, LedgerHandle, Publisher, SwarmHandle};
 
 use crate::tokens::Tokens;
 
@@ -25,6 +25,8 @@ pub struct Services {
     pub desk: JoinDesk,
     /// Content.
     pub store: Store,
+    /// Spreads content, and knows who has it.
+    pub swarm: SwarmHandle,
     /// Credentials of clients.
     pub tokens: Arc<Tokens>,
     /// Who may call how.

@@ -35,20 +35,21 @@ pub(super) async fn download(
     access.require_member_or(Scope::Read)?;
     let Query(which) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let record = find(&services, which).await?;
-    content::send(&services, &record, &method, &headers, access.verifies_content()).await
+    content::send(&services, &record, &method, &headers, access.member()).await
+}
+
+/// The live file with a name.
+pub(super) async fn named(services: &Services, name: &str) -> Result<FileRecord, Problem> {
+    let name = FileName::normalized(name)?;
+    let key = name.key();
+    let found = services.ledger.read(move |reader| reader.file(&key)).await?;
+    let found = found.filter(|record| record.entry.name == name);
+    found.ok_or_else(|| Problem::not_found(format!("no file has the name {:?}", name.as_str())))
 }
 
 async fn find(services: &Services, which: Which) -> Result<FileRecord, Problem> {
     match which {
-        Which { file: Some(name), id: None } => {
-            let name = FileName::normalized(&name)?;
-            let found = services.ledger.read({
-                let key = name.key();
-                move |reader| reader.file(&key)
-            });
-            let found = found.await?.filter(|record| record.entry.name == name);
-            found.ok_or_else(|| Problem::not_found(format!("no file has the name {:?}", name.as_str())))
-        }
+        Which { file: Some(name), id: None } => named(services, &name).await,
         Which { file: None, id: Some(id) } => {
             let found = services.ledger.read(move |reader| reader.file_by_id(&id)).await?;
             found.ok_or_else(|| Problem::not_found(format!("no live file has the id {id}")))

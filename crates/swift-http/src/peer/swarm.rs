@@ -1,9 +1,100 @@
-//! The swarm's part of what members say to each other.
+//! The swarm's part of what members say to each other: questions, announcements, manifests.
 
-use axum::Router;
+use std::io::Read;
 
-use crate::services::Services;
+use axum::{
+    Extension, Router,
+    body::{Body, Bytes},
+    extract::{DefaultBodyLimit, Query, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use futures_util::stream;
+use serde::Deserialize;
+use swift_chunks::{FileId, ManifestHash, ManifestReader, StoreError};
+use swift_p2p::swarm::message::{HOLDINGS_BYTES_MAX, Holdings, Message, WhoHas};
+use tokio::task;
+
+use crate::{access::Access, problem::Problem, services::Services};
+
+/// Bytes of a manifest that are read at a time.
+const MANIFEST_PIECE_LEN: usize = 256 * 1024;
 
 pub(super) fn router() -> Router<Services> {
     Router::new()
+        .route("/who-has", post(who_has).layer(DefaultBodyLimit::max(HOLDINGS_BYTES_MAX)))
+        .route("/announce", post(announce).layer(DefaultBodyLimit::max(HOLDINGS_BYTES_MAX)))
+        .route("/manifest", get(manifest))
+}
+
+/// Reads a member's message.
+pub(crate) fn decode<M: Message>(bytes: &[u8]) -> Result<M, Problem> {
+    M::decode(bytes).map_err(|error| Problem::bad_request(error.to_string()))
+}
+
+async fn who_has(
+    State(services): State<Services>,
+    Extension(access): Extension<Access>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let from = access.require_member()?;
+    let holdings = services.swarm.who_has(from, decode::<WhoHas>(&body)?).await?;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], holdings.encode()).into_response())
+}
+
+async fn announce(
+    State(services): State<Services>,
+    Extension(access): Extension<Access>,
+    body: Bytes,
+) -> Result<StatusCode, Problem> {
+    let from = access.require_member()?;
+    services.swarm.announced(from, decode::<Holdings>(&body)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+struct Which {
+    id: FileId,
+    manifest: ManifestHash,
+}
+
+/// A file's manifest, as soon as it is here: its receiver checks it against the ledger.
+async fn manifest(
+    State(services): State<Services>,
+    Extension(access): Extension<Access>,
+    query: Result<Query<Which>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Problem> {
+    access.require_member()?;
+    let Query(which) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let store = services.store.clone();
+    let opened = task::spawn_blocking(move || {
+        let reader = store.reader(which.id)?;
+        if reader.content().manifest_hash != which.manifest {
+            return Err(StoreError::ManifestMissing(which.id));
+        }
+        reader.manifest_reader()
+    });
+    let reader = match opened.await.map_err(|error| Problem::internal(&error))? {
+        Err(StoreError::NotFound(_) | StoreError::ManifestMissing(_)) => {
+            return Err(Problem::not_found("this manifest is not here"));
+        }
+        opened => opened?,
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_LENGTH, reader.len().to_string()),
+    ];
+    let pieces = stream::try_unfold(reader, |reader| async move {
+        let read = task::spawn_blocking(move || piece(reader));
+        read.await.map_err(std::io::Error::other)?
+    });
+    Ok((headers, Body::from_stream(pieces)).into_response())
+}
+
+fn piece(mut reader: ManifestReader) -> std::io::Result<Option<(Bytes, ManifestReader)>> {
+    let mut piece = vec![0; MANIFEST_PIECE_LEN];
+    let len = reader.read(&mut piece)?;
+    piece.truncate(len);
+    Ok((len > 0).then(|| (piece.into(), reader)))
 }

@@ -1,6 +1,6 @@
 //! `/v1/files`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use axum::{
     Extension, Json,
@@ -104,12 +104,26 @@ pub(super) async fn fetch(
 ) -> Result<Response, Problem> {
     access.require_member_or(Scope::Read)?;
     let record = find(&services, FileName::normalized(&name)?).await?;
+    if query.contains_key("copies") {
+        return Ok(Json(copies(&services, &record).await?).into_response());
+    }
     if query.contains_key("meta") {
         let store = services.store.clone();
         let row = task::spawn_blocking(move || FileRow::new(record, &store)).await;
         return Ok(Json(row.map_err(|error| Problem::internal(&error))??).into_response());
     }
-    content::send(&services, &record, &method, &headers, access.verifies_content()).await
+    content::send(&services, &record, &method, &headers, access.member()).await
+}
+
+/// Which members hold a file, as far as those know that can be reached.
+async fn copies(services: &Services, record: &FileRecord) -> Result<Value, Problem> {
+    let file_id = FileId::from_bytes(*record.entry.file_id.as_bytes());
+    let complete = services.swarm.copies(file_id).await?;
+    let online: BTreeSet<NodeId> = services.swarm.online().into_iter().chain([services.key.id()]).collect();
+    let members = services.ledger.members().all().into_iter().map(|(node, _)| node);
+    let absent: BTreeSet<NodeId> = members.filter(|node| !online.contains(node)).collect();
+    let name = &record.entry.name;
+    Ok(json!({ "name": name, "file_id": file_id, "complete": complete, "online": online, "absent": absent }))
 }
 
 pub(super) async fn put(

@@ -33,13 +33,14 @@ pub(super) async fn list(
     let looked = services.ledger.read(|reader| Ok((reader.members()?, reader.validators()?)));
     let (members, validators) = looked.await?;
     let me = services.key.id();
+    let online = services.swarm.online();
     let rows = members.into_iter().map(|(node, member)| NodeRow {
         node_id: node,
         role: member.role,
         address: member.address,
         joined_height: member.joined_height,
         validator_weight: validators.weight(&node),
-        online: node == me,
+        online: node == me || online.contains(&node),
         is_self: node == me,
     });
     Ok(Json(rows.collect()))

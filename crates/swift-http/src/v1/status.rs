@@ -60,7 +60,9 @@ pub(super) async fn status(
     let (usage, wanted) = looked.await.map_err(|error| Problem::internal(&error))??;
     let node_id = services.key.id();
     let member = services.ledger.members().member(&node_id);
-    let problem = (usage.available == 0).then(|| "disk full: no room for more content".to_owned());
+    let is_full = usage.available == 0;
+    let full = is_full.then(|| "disk full: no room for more content".to_owned());
+    let problem = services.swarm.problem().or(full);
     Ok(Json(Status {
         node_id,
         network_id: services.ledger.network(),
@@ -84,7 +86,7 @@ pub(super) async fn status(
             quota_bytes: usage.quota,
             available_bytes: usage.available,
         },
-        peers_online: 0,
+        peers_online: services.swarm.online().len(),
         problem,
     }))
 }

@@ -3,13 +3,9 @@
 use axum::{Extension, Json, extract::State};
 use serde::Serialize;
 use swift_chain::{Hash, NodeId};
-use swift_chunks::CHUNK_LEN;
-use tokio::task;
+use swift_p2p::driver::TransferStage;
 
 use crate::{access::Access, problem::Problem, services::Services, tokens::Scope};
-
-/// Rows shown; the first ones the ledger asked for.
-const ROWS_MAX: usize = 1000;
 
 /// Content on its way to this node.
 #[derive(Serialize)]
@@ -19,7 +15,7 @@ pub(super) struct Transfer {
     done_bytes: u64,
     total_bytes: u64,
     peers: Vec<NodeId>,
-    state: &'static str,
+    state: TransferStage,
     detail: Option<String>,
 }
 
@@ -28,23 +24,21 @@ pub(super) async fn list(
     Extension(access): Extension<Access>,
 ) -> Result<Json<Vec<Transfer>>, Problem> {
     access.require(Scope::Read)?;
-    let store = services.store.clone();
-    let wanted = task::spawn_blocking(move || store.wanted(None, ROWS_MAX)).await;
-    let wanted = wanted.map_err(|error| Problem::internal(&error))??;
+    let transfers = services.swarm.transfers().await?;
     let rows = services.ledger.read(move |reader| {
         let mut rows = Vec::new();
-        for content in wanted {
-            let file_id = Hash::from_bytes(*content.file_id.as_bytes());
-            // A name may have gone since the store looked.
+        for transfer in transfers {
+            let file_id = Hash::from_bytes(*transfer.file.as_bytes());
+            // A name may have gone since the swarm looked.
             let Some(record) = reader.file_by_id(&file_id)? else { continue };
             rows.push(Transfer {
                 file: record.entry.name.into(),
                 file_id,
-                done_bytes: (u64::from(content.held_chunks) * CHUNK_LEN).min(content.len),
-                total_bytes: content.len,
-                peers: Vec::new(),
-                state: "waiting",
-                detail: None,
+                done_bytes: transfer.done_bytes,
+                total_bytes: transfer.total_bytes,
+                peers: transfer.peers,
+                state: transfer.stage,
+                detail: transfer.detail,
             });
         }
         Ok(rows)

@@ -34,7 +34,7 @@ use crate::{
     transport::{Dialer, PeerClients},
 };
 
-pub use handle::{Stopped, SwarmHandle, TransferState, TransferStage};
+pub use handle::{Stopped, SwarmHandle, TransferStage, TransferState};
 pub use sends::SendGuard;
 
 use lanes::Lanes;

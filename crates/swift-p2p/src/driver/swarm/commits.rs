@@ -30,8 +30,7 @@ impl Receiving {
     /// A peer that waits for a chunk makes its commit due at once; those that come in meanwhile share the next one.
     fn is_commit_due(&self) -> bool {
         let is_old = self.pending_since.is_some_and(|since| since.elapsed() >= COMMIT_AFTER);
-        !self.pending.is_empty()
-            && (self.pending_bytes >= COMMIT_BYTES || !self.waiting.is_empty() || is_old)
+        !self.pending.is_empty() && (self.pending_bytes >= COMMIT_BYTES || !self.waiting.is_empty() || is_old)
     }
 
     /// Serves those who waited for chunks that can be read now, or never.

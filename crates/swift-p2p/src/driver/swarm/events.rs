@@ -14,16 +14,42 @@ use crate::swarm::{
 
 /// What peers and clients of this node ask for. They wait when there is too much of it.
 pub(super) enum Command {
-    Offer { from: NodeId, offer: Offer, reply: oneshot::Sender<Answer> },
-    WhoHas { from: NodeId, who_has: WhoHas, reply: oneshot::Sender<Holdings> },
-    Confirmed { by: NodeId, confirm: Confirm },
-    Announced { from: NodeId, holdings: Holdings },
+    Offer {
+        from: NodeId,
+        offer: Offer,
+        reply: oneshot::Sender<Answer>,
+    },
+    WhoHas {
+        from: NodeId,
+        who_has: WhoHas,
+        reply: oneshot::Sender<Holdings>,
+    },
+    Confirmed {
+        by: NodeId,
+        confirm: Confirm,
+    },
+    Announced {
+        from: NodeId,
+        holdings: Holdings,
+    },
     /// Somebody says that a file can be had.
-    Hint { file: FileId },
+    Hint {
+        file: FileId,
+    },
     /// A peer's request is about to be served; the reply comes when what it asks for can be read.
-    Send { to: NodeId, file: FileId, range: Range<u64>, reply: oneshot::Sender<Option<SendGuard>> },
-    Copies { file: FileId, reply: oneshot::Sender<Vec<NodeId>> },
-    Transfers { reply: oneshot::Sender<Vec<TransferState>> },
+    Send {
+        to: NodeId,
+        file: FileId,
+        range: Range<u64>,
+        reply: oneshot::Sender<Option<SendGuard>>,
+    },
+    Copies {
+        file: FileId,
+        reply: oneshot::Sender<Vec<NodeId>>,
+    },
+    Transfers {
+        reply: oneshot::Sender<Vec<TransferState>>,
+    },
 }
 
 impl Command {
@@ -48,25 +74,68 @@ pub(super) struct FetchEnd {
 pub(super) enum Event {
     PeerOnline(NodeId),
     PeerOffline(NodeId),
-    OfferAnswered { by: NodeId, exchange: ExchangeId, answer: Answer },
-    OfferFailed { to: NodeId, exchange: ExchangeId },
-    WhoHasAnswered { by: NodeId, asked: Vec<FileId>, holdings: Holdings },
-    WhoHasFailed { to: NodeId, asked: Vec<FileId> },
-    Fetched { from: NodeId, file: FileId, unit: Unit, end: FetchEnd },
-    SendEnded { id: u64, outcome: SendOutcome },
+    OfferAnswered {
+        by: NodeId,
+        exchange: ExchangeId,
+        answer: Answer,
+    },
+    OfferFailed {
+        to: NodeId,
+        exchange: ExchangeId,
+    },
+    WhoHasAnswered {
+        by: NodeId,
+        asked: Vec<FileId>,
+        holdings: Holdings,
+    },
+    WhoHasFailed {
+        to: NodeId,
+        asked: Vec<FileId>,
+    },
+    Fetched {
+        from: NodeId,
+        file: FileId,
+        unit: Unit,
+        end: FetchEnd,
+    },
+    SendEnded {
+        id: u64,
+        outcome: SendOutcome,
+    },
     /// Files were looked up; then the command that needed them goes on.
-    Found { found: Vec<Found>, then: Command },
+    Found {
+        found: Vec<Found>,
+        then: Command,
+    },
     /// Blocks up to this height were looked at.
-    Followed { height: u64, found: Vec<Found> },
+    Followed {
+        height: u64,
+        found: Vec<Found>,
+    },
     /// More wanted files from the store, and whether there were still more.
-    Refilled { found: Vec<Found>, more: bool },
+    Refilled {
+        found: Vec<Found>,
+        more: bool,
+    },
     /// Recorded chunks were made durable; these are now.
-    Committed { file: FileId, outcome: Result<ChunkSet, StoreError> },
+    Committed {
+        file: FileId,
+        outcome: Result<ChunkSet, StoreError>,
+    },
     /// A file whose chunks are all here was finished.
-    Finished { file: FileId, outcome: Result<VisibleChanges, StoreError> },
+    Finished {
+        file: FileId,
+        outcome: Result<VisibleChanges, StoreError>,
+    },
     /// Try to finish a file again.
-    FinishAgain { file: FileId },
+    FinishAgain {
+        file: FileId,
+    },
     /// Reading the ledger or the store failed; it is tried again with the next height.
-    LookFailed { error: String },
-    SurveyOver { id: u64 },
+    LookFailed {
+        error: String,
+    },
+    SurveyOver {
+        id: u64,
+    },
 }

@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use reqwest::{Response, StatusCode, header::RANGE};
 use swift_chain::NodeId;
-use swift_chunks::{ChunkFault, ChunkIndex, ChunkVerifier, ChunkWriteError, ChunkWriter, Download, WrittenChunk};
+use swift_chunks::{
+    ChunkFault, ChunkIndex, ChunkVerifier, ChunkWriteError, ChunkWriter, Download, WrittenChunk,
+};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -145,7 +147,9 @@ impl Fetch {
             ChunkWriteError::Fault(fault @ ChunkFault::ManifestFalse) => {
                 match download.condemn(self.unit.chunk()) {
                     Ok(()) => FetchEnd::manifest_false(fault.to_string()),
-                    Err(error) => FetchEnd::manifest_false(format!("{fault}; the proof was not kept: {error}")),
+                    Err(error) => {
+                        FetchEnd::manifest_false(format!("{fault}; the proof was not kept: {error}"))
+                    }
                 }
             }
             ChunkWriteError::Fault(fault) => FetchEnd::wrong(fault.to_string()),

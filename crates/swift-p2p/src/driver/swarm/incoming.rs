@@ -161,9 +161,7 @@ impl FetchEnd {
     pub(super) fn of_store(error: &StoreError) -> Self {
         match error {
             StoreError::ManifestFalse(_) => Self::manifest_false(error.to_string()),
-            StoreError::NoSpace { .. } => {
-                Self::failed(FetchFailure::Storage, format!("disk full: {error}"))
-            }
+            StoreError::NoSpace { .. } => Self::failed(FetchFailure::Storage, format!("disk full: {error}")),
             _ => Self::failed(FetchFailure::Storage, error.to_string()),
         }
     }

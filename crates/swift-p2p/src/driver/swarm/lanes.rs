@@ -42,7 +42,10 @@ struct Lane {
 
 impl Lanes {
     pub(super) fn spawn(dialer: &Dialer, events: &mpsc::UnboundedSender<Event>) -> io::Result<Self> {
-        (0..LANES).map(|at| Lane::spawn(at, dialer.clone(), events.clone())).collect::<Result<_, _>>().map(Self)
+        (0..LANES)
+            .map(|at| Lane::spawn(at, dialer.clone(), events.clone()))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// Gives a fetch to the lane that has least to do.

@@ -54,7 +54,13 @@ impl Library {
     }
 
     /// Looks files up for a command, and hands it back with them.
-    pub(super) fn find(&self, files: Vec<FileId>, then: Command, work: &TaskTracker, events: &mpsc::UnboundedSender<Event>) {
+    pub(super) fn find(
+        &self,
+        files: Vec<FileId>,
+        then: Command,
+        work: &TaskTracker,
+        events: &mpsc::UnboundedSender<Event>,
+    ) {
         self.work(work, events, move |library| {
             let looked = library.ledger.with(|reader| Ok(library.look(reader, &files)))?;
             // The command is answered whatever became of the look-up: without files, it is about unknown ones.
@@ -67,7 +73,13 @@ impl Library {
     }
 
     /// Looks at the files that blocks from `next` on name.
-    pub(super) fn follow(&self, next: u64, target: u64, work: &TaskTracker, events: &mpsc::UnboundedSender<Event>) {
+    pub(super) fn follow(
+        &self,
+        next: u64,
+        target: u64,
+        work: &TaskTracker,
+        events: &mpsc::UnboundedSender<Event>,
+    ) {
         self.work(work, events, move |library| {
             let height = target.min(next.saturating_add(BLOCKS_MAX - 1));
             let found = library.ledger.with(|reader| {
@@ -79,7 +91,13 @@ impl Library {
     }
 
     /// Up to `room` wanted files that are not known yet.
-    pub(super) fn refill(&self, known: HashSet<FileId>, room: usize, work: &TaskTracker, events: &mpsc::UnboundedSender<Event>) {
+    pub(super) fn refill(
+        &self,
+        known: HashSet<FileId>,
+        room: usize,
+        work: &TaskTracker,
+        events: &mpsc::UnboundedSender<Event>,
+    ) {
         self.work(work, events, move |library| {
             let (mut found, mut after): (Vec<Found>, Option<Wanted>) = (Vec::new(), None);
             loop {
@@ -123,9 +141,7 @@ impl Library {
             len: record.entry.size,
         };
         let nothing = ChunkSet::empty(ChunkLayout::new(content.len).map_err(StoreError::from)?);
-        let live = |held, is_complete| {
-            Some(Live { publisher: record.publisher, content, held, is_complete })
-        };
+        let live = |held, is_complete| Some(Live { publisher: record.publisher, content, held, is_complete });
         let Some(object) = self.store.object(file)? else { return Ok(live(nothing, false)) };
         let is_same = object.manifest_hash == content.manifest_hash && object.len == content.len;
         Ok(match object.state {

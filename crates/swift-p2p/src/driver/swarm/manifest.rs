@@ -79,7 +79,9 @@ pub(super) fn unreachable(error: &reqwest::Error) -> FetchEnd {
 /// The peer answered, with something else than what was asked for.
 pub(super) fn refused(status: StatusCode) -> FetchEnd {
     let failure = match status {
-        StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::RANGE_NOT_SATISFIABLE => FetchFailure::NotThere,
+        StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::RANGE_NOT_SATISFIABLE => {
+            FetchFailure::NotThere
+        }
         _ => FetchFailure::Refused,
     };
     FetchEnd::failed(failure, format!("the node answered {status}"))

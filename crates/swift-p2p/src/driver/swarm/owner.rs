@@ -327,9 +327,10 @@ impl Owner {
         let sends = self.sends.progressed().into_iter();
         progressed.extend(sends.map(|(to, file, unit)| Input::SendProgress { to, file, unit }));
         progressed.into_iter().for_each(|input| self.tell(input));
-        let pending = self.files.iter().filter(|(_, entry)| {
-            entry.receiving().is_some_and(|receiving| !receiving.pending.is_empty())
-        });
+        let pending = self
+            .files
+            .iter()
+            .filter(|(_, entry)| entry.receiving().is_some_and(|receiving| !receiving.pending.is_empty()));
         let pending: Vec<FileId> = pending.map(|(&file, _)| file).collect();
         pending.into_iter().for_each(|file| self.drive_disk(file));
         self.look_further();
@@ -393,7 +394,8 @@ impl Owner {
         let incoming = Incoming::new(self.library.store.clone(), content);
         let mut receiving = Box::new(Receiving::new(incoming));
         receiving.is_finish_due = held.is_full();
-        self.files.insert(file, Entry { publisher, content, layout, stage: Stage::Receiving(receiving), holders });
+        self.files
+            .insert(file, Entry { publisher, content, layout, stage: Stage::Receiving(receiving), holders });
         if held.is_full() {
             // Nothing to fetch: it is empty, or a stop came between its last chunk and its name.
             self.drive_disk(file);
@@ -519,7 +521,8 @@ impl Owner {
         let is_moving = !peers.is_empty()
             || progress.is_some_and(|progress| progress.coming > 0)
             || receiving.is_some_and(|receiving| receiving.is_finish_due);
-        let (stage, detail) = match (&entry.stage, receiving.and_then(|receiving| receiving.blocked.clone())) {
+        let (stage, detail) = match (&entry.stage, receiving.and_then(|receiving| receiving.blocked.clone()))
+        {
             (Stage::Abandoned, _) => {
                 let detail = format!("its manifest is false: node {} published a lie", entry.publisher);
                 (TransferStage::Blocked, Some(detail))
