@@ -20,6 +20,23 @@ fn what_was_settled_is_there_after_a_crash() {
     founder.submit(add("b", 2)).unwrap();
 }
 
+/// A node that joined was told so before the member it asked counted it in, and was refused the chain.
+#[test]
+fn a_block_is_told_before_the_writes_that_it_settles() {
+    let mut founder = Peer::founder();
+    founder.submit(add("a", 1)).unwrap();
+    let kinds: Vec<_> = founder
+        .outputs
+        .iter()
+        .map(|output| match output {
+            Output::Committed(_) => "committed",
+            Output::Settled { .. } => "settled",
+            _ => "other",
+        })
+        .collect();
+    assert_eq!(kinds, ["committed", "settled"]);
+}
+
 #[test]
 fn an_idle_ledger_makes_no_blocks() {
     let mut founder = Peer::founder();

@@ -84,17 +84,18 @@ impl Replica {
                 self.mempool.overtake(node, record.last_sequence);
             }
         }
+        // Before anybody hears that a write is final: then what the block changes counts wherever it is followed.
+        let block = Arc::new(block);
+        self.outputs.push(Output::Committed(block.clone()));
         let height = self.head.height;
-        let own =
-            block.block().transactions.iter().filter(|signed| signed.transaction.author == self.key.id());
-        for signed in own {
+        let me = self.key.id();
+        for signed in block.block().transactions.iter().filter(|signed| signed.transaction.author == me) {
             if let Some(entry) = self.outbox.take(&signed.transaction.action) {
                 self.db.dequeue(entry.id)?;
                 let settled = Settled { height, transaction: Some(signed.id()) };
                 entry.settle(&mut self.outputs, &Ok(settled));
             }
         }
-        self.outputs.push(Output::Committed(Arc::new(block)));
         self.review_outbox(now_ms, ReviewScope::Overtaken)
     }
 

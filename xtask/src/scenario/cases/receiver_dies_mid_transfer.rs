@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::transfer::{arrives, done_bytes, is_midway};
+use super::transfer::{arrives, durable_bytes, is_midway};
 use crate::scenario::world::World;
 
 const SIZE: u64 = 512 << 20;
@@ -20,7 +20,7 @@ pub(super) fn play(world: &mut World) -> Result<()> {
     b.restart()?;
     let token = b.token()?;
     let transfers = b.http("GET", "/v1/transfers", Some(&token), b"")?.expect(200)?.json()?;
-    let kept = done_bytes(&transfers, "big.iso").unwrap_or_default();
+    let kept = durable_bytes(&transfers, "big.iso").unwrap_or_default();
     ensure!(kept >= before, "{before} bytes were reported as here before the kill, {kept} after it");
 
     a.restart()?;

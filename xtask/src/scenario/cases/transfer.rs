@@ -31,8 +31,8 @@ pub(super) fn is_midway(world: &World, node: &Node, name: &str) -> Result<u64> {
     let what = format!("{name} to be on its way to {}", node.name());
     world.patience().until(&what, ARRIVAL, || {
         let answer = node.http("GET", "/v1/transfers", Some(&token), b"")?.expect(200)?.json()?;
-        if let Some(done) = done_bytes(&answer, name).filter(|done| *done > 0) {
-            return Ok(Some(done));
+        if let Some(durable) = durable_bytes(&answer, name).filter(|durable| *durable > 0) {
+            return Ok(Some(durable));
         }
         if node.files_dir().join(name).exists() {
             bail!(
@@ -43,10 +43,10 @@ pub(super) fn is_midway(world: &World, node: &Node, name: &str) -> Result<u64> {
     })
 }
 
-/// Bytes of a file that a node has verified, as its list of transfers says.
-pub(super) fn done_bytes(transfers: &Value, name: &str) -> Option<u64> {
+/// Bytes of a file that a node has verified and synced, as its list of transfers says.
+pub(super) fn durable_bytes(transfers: &Value, name: &str) -> Option<u64> {
     let of_file = |transfer: &&Value| transfer["file"] == name;
-    transfers.as_array()?.iter().find(of_file)?["done_bytes"].as_u64()
+    transfers.as_array()?.iter().find(of_file)?["durable_bytes"].as_u64()
 }
 
 /// Waits until two nodes have the same last block.
