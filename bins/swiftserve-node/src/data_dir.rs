@@ -6,7 +6,9 @@
 //! admin-token    the first token, mode 0600
 //! node.json      where the running node can be reached
 //! ledger.db      the ledger (SQLite)
+//! ledger.joining a ledger that is still being fetched
 //! tokens.db      hashes of tokens (SQLite)
+//! swiftserve.toml settings, if there are any
 //! content/       the store
 //! files/         the files people see
 //! ```

@@ -8,8 +8,9 @@ use swiftserve_node::{Args, Config, Node, NodeOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
-/// How long running requests may take after the first signal to stop.
-const GRACE: Duration = Duration::from_secs(8);
+/// How long running requests may take after the first signal to stop. With what stopping itself takes at most, the
+/// process ends within ten seconds.
+const GRACE: Duration = Duration::from_secs(6);
 
 fn main() -> ExitCode {
     let args = Args::parse();

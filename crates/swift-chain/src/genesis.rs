@@ -106,7 +106,7 @@ impl Genesis {
         Ok(Self::with_id(signed))
     }
 
-    /// The network's id: SHA-256 of the canonical bytes.
+    /// The network's id: SHA-256 of a domain prefix and the canonical bytes.
     pub fn id(&self) -> NetworkId {
         self.id
     }

@@ -82,7 +82,7 @@ hash_type! {
     NetworkId
 }
 hash_type! {
-    /// SHA-256 of a block's canonical header bytes.
+    /// SHA-256 of a domain prefix and a block's canonical header bytes.
     BlockHash
 }
 hash_type! {

@@ -16,7 +16,7 @@ use writing::ReviewScope;
 
 use crate::{
     block::SealedBlock,
-    consensus::{Engine, UnsupportedSet},
+    consensus::{self, Engine, UnsupportedSet},
     db::{DbError, LedgerDb, LedgerReader},
     execution::{CertifiedBlock, Head},
     hash::{BlockHash, NetworkId, TransactionId},
@@ -215,7 +215,10 @@ impl Replica {
 
     /// Whether another step would find work without any input: at most one block is decided per step.
     pub fn has_work(&self) -> bool {
-        self.poisoned.is_none() && self.decides() && !self.mempool.is_empty()
+        self.poisoned.is_none()
+            && self.decides()
+            && consensus::supports(&self.validators).is_ok()
+            && !self.mempool.is_empty()
     }
 
     /// Takes inputs, decides at most one block, makes all of it durable, and returns what it led to.

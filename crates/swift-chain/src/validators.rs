@@ -88,7 +88,7 @@ impl ValidatorSet {
         Self::try_from(validators)
     }
 
-    /// SHA-256 of the set's canonical bytes, which headers carry.
+    /// SHA-256 of a domain prefix and the set's canonical bytes, which headers carry.
     pub fn hash(&self) -> Hash {
         Hash::from_bytes(sha256(&[b"swiftserve/validators/1\0", &encoding::encode(&self.0)]))
     }

@@ -9,6 +9,7 @@ mod ledger;
 mod members;
 mod publish;
 mod swarm;
+mod upkeep;
 
 pub use catalog::{CatalogError, CatalogHandle, CatalogTask};
 pub use gossip::{GossipError, GossipHandle, GossipSetup, GossipTask, PeerEvent};
@@ -21,6 +22,7 @@ pub use publish::{PublishError, Published, Publisher};
 pub use swarm::{
     SendGuard, Stopped, SwarmHandle, SwarmSetup, SwarmStartError, SwarmTask, TransferStage, TransferState,
 };
+pub use upkeep::UpkeepTask;
 
 /// Milliseconds since 1970, for the machines that need the wall clock; 0 on a clock set before that.
 pub fn wall_clock_ms() -> u64 {

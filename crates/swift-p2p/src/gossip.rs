@@ -1,6 +1,6 @@
 //! Who is there, and how far their ledgers are: a state machine that keeps one node level with the others.
 //!
-//! Every node greets a few others now and then and tells the height and hash of its head; the answer tells the same.
+//! Every node greets the others now and then, each the more rarely the more there are, and tells the height and hash of its head; the answer tells the same.
 //! A node that learns of a higher head fetches the blocks; one that has a new head greets those it believes behind.
 //! That is all: blocks prove themselves, so it does not matter who they come from, and a message that lies about a
 //! height costs its receiver one request.
@@ -27,10 +27,12 @@ const GREET_EVERY: Duration = Duration::from_secs(2);
 const GREET_AWAY_MAX: Duration = Duration::from_secs(30);
 /// A member not heard of for this many pauses between greetings is away.
 const AWAY_AFTER_PAUSES: u32 = 4;
-/// Members greeted regularly; all of them when there are fewer.
+/// Members greeted as often as [`GREET_EVERY`] says; among more, each is greeted more rarely.
 const NEIGHBOURS: usize = 32;
 /// Members told of a new head at once; they tell others.
 const TOLD_AT_ONCE: usize = 16;
+/// Answers in a row with an old head, after which a member is brought the blocks.
+const PUSH_AFTER: u32 = 3;
 /// How long blocks may take before another member is asked.
 const FETCH_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -110,6 +112,14 @@ pub enum Output {
         /// From whom.
         from: NodeId,
     },
+    /// Bring a member the blocks behind its head: it knows that it lacks them and does not fetch them, so it probably
+    /// cannot reach this node. Nothing is reported back; its next answer tells.
+    Push {
+        /// Whom.
+        to: NodeId,
+        /// The height of its head.
+        behind: u64,
+    },
     /// A member can be reached.
     Online {
         /// Who.
@@ -139,6 +149,8 @@ struct Peer {
     heard: Option<Time>,
     greet_at: Time,
     is_greeting: bool,
+    /// Answers in a row that told of an older head than it had been told of before.
+    lagging: u32,
     failures: u32,
     /// Not asked for blocks before; it sent bad ones or broke off.
     shunned_until: Time,
@@ -199,6 +211,7 @@ impl Gossip {
                     peer.is_greeting = false;
                 }
                 self.on_heard(by, head);
+                self.push_if_lagging(by, head);
             }
             Input::NotReached { to } => self.on_not_reached(to),
             Input::Fetched { from, outcome } => self.on_fetched(from, outcome),
@@ -250,6 +263,7 @@ impl Gossip {
                 heard: None,
                 greet_at,
                 is_greeting: false,
+                lagging: 0,
                 failures: 0,
                 shunned_until: Time::ZERO,
                 differs_at: None,
@@ -284,6 +298,17 @@ impl Gossip {
         if head.height == ours.height && head.hash != ours.hash && peer.differs_at != Some(head.height) {
             peer.differs_at = Some(head.height);
             self.outputs.push_back(Output::Differs { peer: from, theirs: head });
+        }
+    }
+
+    /// A node whose address has changed can say so only in a block, which others cannot fetch from it.
+    fn push_if_lagging(&mut self, to: NodeId, theirs: HeadNote) {
+        let ours = self.head.height;
+        let Some(peer) = self.peers.get_mut(&to) else { return };
+        peer.lagging = if theirs.height < ours { peer.lagging + 1 } else { 0 };
+        if peer.lagging >= PUSH_AFTER {
+            peer.lagging = 0;
+            self.outputs.push_back(Output::Push { to, behind: theirs.height });
         }
     }
 

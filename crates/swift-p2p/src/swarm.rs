@@ -31,7 +31,7 @@
 //!   caller has not named changes nothing.
 //! - Messages may be lost, repeated and overtake each other. Nothing but a delay comes of it.
 //! - A node without anything to fetch, whose neighbours lack nothing that it has, sends nothing and sets no timer.
-//! - No message carries an address, a name or a hash of content.
+//! - No message carries an address or a name; of content it carries the file's id and nothing else.
 //!
 //! ```
 //! use std::time::Duration;

@@ -60,6 +60,8 @@ struct Lab {
     greetings: u64,
     differing: Vec<(NodeId, NodeId)>,
     lies: BTreeMap<NodeId, HeadNote>,
+    /// Dials others and cannot be dialled.
+    unreachable: Option<NodeId>,
 }
 
 impl Lab {
@@ -108,7 +110,15 @@ impl Lab {
                         let head = self.claim(id);
                         self.send(Event::Greeting { from: id, to, head });
                     }
+                    Output::Fetch { from } if self.unreachable == Some(from) => {
+                        self.input(id, Input::Fetched { from, outcome: FetchOutcome::Failed });
+                    }
                     Output::Fetch { from } => self.send(Event::Blocks { from, to: id }),
+                    Output::Push { to, behind } => {
+                        assert_eq!(behind, self.height(to));
+                        let head = self.nodes[&id].head();
+                        self.input(to, Input::Head { head });
+                    }
                     Output::Online { peer } => assert!(self.online.insert((id, peer)), "told twice"),
                     Output::Offline { peer } => assert!(self.online.remove(&(id, peer)), "told twice"),
                     Output::Differs { peer, .. } => self.differing.push((id, peer)),
@@ -146,7 +156,7 @@ impl Lab {
         let is_lost = |lab: &Self, from, to| lab.down.contains(&from) || lab.down.contains(&to);
         match event {
             Event::Greeting { from, to, head } => {
-                if is_lost(self, from, to) {
+                if is_lost(self, from, to) || self.unreachable == Some(to) {
                     return self.send(Event::Failure { of: from, to });
                 }
                 self.input(to, Input::Greeted { from, head });
@@ -214,6 +224,17 @@ fn blocks_are_asked_of_another_when_one_breaks_off() {
     lab.down.insert(node(1));
     lab.run(Duration::from_secs(20));
     assert_eq!(lab.height(node(3)), 1);
+}
+
+/// The validator's address changed, and the block that says so is on the validator only.
+#[test]
+fn a_member_that_cannot_be_dialled_brings_its_blocks_itself() {
+    let mut lab = Lab::of(4);
+    lab.run(Duration::from_secs(5));
+    lab.unreachable = Some(node(1));
+    lab.commit(node(1), 1);
+    lab.run(Duration::from_secs(30));
+    assert!((1..=4).all(|number| lab.height(node(number)) == 1));
 }
 
 #[test]

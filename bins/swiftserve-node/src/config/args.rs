@@ -3,7 +3,8 @@
 /// A node of a SwiftServe network: one binary, one port, one data folder.
 ///
 /// Without --join it founds a network at its first start. Every flag can also be given as SWIFTSERVE_FLAG in the
-/// environment (--data-dir as SWIFTSERVE_DATA_DIR) or as a line of a TOML file (data_dir = "...").
+/// environment (--data-dir as SWIFTSERVE_DATA_DIR), and every one but --config as a line of a TOML file
+/// (data_dir = "...").
 #[derive(Clone, Debug, Default, clap::Parser)]
 #[command(name = "swiftserve-node", version, about)]
 pub struct Args {

@@ -104,8 +104,10 @@ impl Parts {
 
 /// Tells the ledger when this member is dialled elsewhere now.
 fn update_address(ledger: &LedgerHandle, node: NodeId, address: &Address) {
-    let known = ledger.members().address(&node);
-    if known.is_none_or(|known| known == *address) {
+    let Some(known) = ledger.members().address(&node).filter(|known| known != address) else { return };
+    if address.is_loopback() && !known.is_loopback() {
+        // Told to the others, this would cut them off; it is rather a flag that was forgotten.
+        warn!(%known, %address, "this start names an address only this machine can reach; the ledger keeps the one it has");
         return;
     }
     let (ledger, address) = (ledger.clone(), address.clone());

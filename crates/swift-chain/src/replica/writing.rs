@@ -2,7 +2,7 @@
 
 use super::{Fatal, Output, Replica, RequestId, Settled, SubmitError, TRANSACTION_VALIDITY_MS};
 use crate::{
-    consensus,
+    consensus::{self, UnsupportedSet},
     mempool::MempoolError,
     rules::{AlreadyTrue, BlockContext, JudgeError, Rejection, judge_action},
     state::StateView,
@@ -53,7 +53,10 @@ impl Replica {
     fn judge_own(&self, now_ms: u64, transaction: &Transaction) -> Result<Verdict, Fatal> {
         let context = BlockContext { height: self.head.height + 1, time_ms: self.head.next_time_ms(now_ms) };
         match judge_action(&self.db.state(), context, transaction) {
-            Ok(()) => Ok(self.judge_set(transaction)),
+            Ok(()) => Ok(match self.judge_set(transaction) {
+                Ok(()) => Verdict::Open,
+                Err(unsupported) => Verdict::Done(Err(unsupported.into())),
+            }),
             Err(JudgeError::State(error)) => Err(error.into()),
             Err(JudgeError::Rejected(Rejection::AlreadyTrue(already))) => {
                 let height = match already {
@@ -69,16 +72,13 @@ impl Replica {
     }
 
     /// Whether the engine could go on after a change of the validators.
-    fn judge_set(&self, transaction: &Transaction) -> Verdict {
+    fn judge_set(&self, transaction: &Transaction) -> Result<(), UnsupportedSet> {
         let Action::UpdateNode { node, change: NodeChange::ValidatorWeight(weight) } = &transaction.action
         else {
-            return Verdict::Open;
+            return Ok(());
         };
         let changed = self.validators.with_weight(*node, *weight);
-        match changed.map(|changed| consensus::supports(&changed)) {
-            Ok(Err(unsupported)) => Verdict::Done(Err(unsupported.into())),
-            _ => Verdict::Open,
-        }
+        changed.map_or(Ok(()), |changed| consensus::supports(&changed))
     }
 
     /// Brings an own transaction to where blocks are made: here, or to a validator elsewhere.
@@ -114,8 +114,11 @@ impl Replica {
         }
     }
 
-    /// What is unsound or does not fit is dropped here: its author's node keeps it and asks its own ledger why.
+    /// What is unsound, does not fit, or would leave a set that cannot decide is dropped here: its author's node keeps it and asks its own ledger why.
     pub(super) fn pool(&mut self, signed: SignedTransaction) {
+        if self.judge_set(&signed.transaction).is_err() {
+            return;
+        }
         if let Ok(checked) = signed.check(&self.network) {
             match self.mempool.insert(checked) {
                 Ok(()) | Err(MempoolError::AuthorFull(_) | MempoolError::Full) => {}

@@ -73,7 +73,7 @@ impl Change {
     }
 }
 
-/// The state hash after a block: SHA-256 of the one before and the block's changes.
+/// The state hash after a block: SHA-256 of a domain prefix, the hash before and the block's changes.
 pub(crate) fn chain_state_hash(previous: Hash, changes: &[Change]) -> Hash {
     let changes = encoding::encode(&changes);
     Hash::from_bytes(sha256(&[b"swiftserve/state/1\0", previous.as_bytes(), &changes]))

@@ -20,7 +20,7 @@ use swift_p2p::{
 
 use crate::{access::Access, problem::Problem, services::Services};
 
-/// Bytes of transactions that one request may bring; what is left over comes with the next.
+/// Bytes of transactions that one request may bring.
 const TRANSACTIONS_LEN_MAX: usize = 4 * 1024 * 1024;
 
 pub(super) fn router() -> Router<Services> {

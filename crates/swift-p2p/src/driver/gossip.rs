@@ -3,6 +3,7 @@
 
 mod following;
 mod greeting;
+mod pushing;
 mod relaying;
 mod removal;
 
@@ -18,6 +19,7 @@ use tracing::{error, info};
 
 use following::fetch;
 use greeting::greet;
+use pushing::push;
 use relaying::relay;
 
 use super::ledger::LedgerHandle;
@@ -199,6 +201,13 @@ impl Driver {
                 self.work.spawn(async move {
                     let outcome = fetch(&clients, &ledger, from).await?;
                     Ok(Input::Fetched { from, outcome })
+                });
+            }
+            Output::Push { to, behind } => {
+                let (clients, ledger) = (self.clients.clone(), self.ledger.clone());
+                self.work.spawn(async move {
+                    push(&clients, &ledger, to, behind).await;
+                    Ok(Input::Timeout)
                 });
             }
             Output::Online { peer } => {
