@@ -1,0 +1,106 @@
+//! Servers that lie: what they send is never held, and comes from elsewhere.
+
+use std::fs;
+
+use swift_chunks::{Manifest, ManifestHash, ObjectState};
+use swift_p2p::driver::{TransferStage, TransferState};
+
+use crate::{
+    manners::Lie,
+    network::{C, Network, content, soon},
+};
+
+/// Node 1 holds the file honestly and then lies to node 2, which sees it and, held up until the lie was told, node 0.
+async fn lied_to(lie: Lie) {
+    let network = Network::of(3).await;
+    network.meet(0, 1);
+    let bytes = content(12 * C, 5);
+    let file = network.publish("wanted.bin", &bytes).await;
+    network.copied(file, 1, 0).await;
+
+    *network.peers[1].manners.lie.lock().unwrap() = Some(lie);
+    network.peers[0].manners.hold_after(0);
+    network.meet(0, 2);
+    network.meet(1, 2);
+    // The second time it is out for this file.
+    let liar = network.peers[1].manners.until(|seen| seen.sent.len() >= 2).await;
+    assert!(network.peers[2].store().reader(file).is_ok_and(|reader| reader.held().is_empty()), "{lie:?}");
+    network.peers[0].manners.release();
+    network.copied(file, 2, 0).await;
+    assert!(fs::read(network.peers[2].file("wanted.bin")).unwrap() == bytes, "{lie:?}");
+    assert_eq!(liar.confirms, 0, "{lie:?}");
+    assert_eq!(network.peers[1].manners.seen.borrow().confirms, 0, "{lie:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_bit_is_never_held_and_the_chunk_comes_from_elsewhere() {
+    lied_to(Lie::FlippedBit).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunk_one_byte_short_is_never_held() {
+    lied_to(Lie::OneByteShort).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunk_one_byte_long_is_never_held() {
+    lied_to(Lie::OneByteLong).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_is_another_is_refused_and_comes_from_elsewhere() {
+    let network = Network::of(3).await;
+    network.meet(0, 1);
+    let bytes = content(3 * C, 6);
+    let file = network.publish("wanted.bin", &bytes).await;
+    network.copied(file, 1, 0).await;
+
+    let other = Manifest::of(&content(3 * C, 7)[..]).unwrap();
+    *network.peers[1].manners.manifest.lock().unwrap() = Some(other.encoded().to_vec());
+    network.meet(1, 2);
+    network.peers[1].manners.until(|seen| seen.manifests >= 1).await;
+    network.meet(0, 2);
+    network.copied(file, 2, 0).await;
+    assert!(fs::read(network.peers[2].file("wanted.bin")).unwrap() == bytes);
+    assert!(
+        network.peers[1].manners.seen.borrow().sent.is_empty(),
+        "nothing is asked of it without a manifest"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_false_manifest_stops_the_file_and_is_blamed_on_its_publisher() {
+    let network = Network::of(2).await;
+    let bytes = content(2 * C, 8);
+    let manifest = Manifest::of(&bytes[..]).unwrap();
+    let file = manifest.file_id();
+    // The same bytes under a manifest whose SHA-1 of the second chunk is not its SHA-1.
+    let mut forged = manifest.encoded().to_vec();
+    let entry = forged.len() - 52;
+    forged[entry] ^= 1;
+    let hash = ManifestHash::from_bytes(sha256(&forged));
+    network.publish_forged("false.bin", &bytes, hash).await;
+    *network.peers[0].manners.manifest.lock().unwrap() = Some(forged);
+    network.meet(0, 1);
+
+    let row = soon(async {
+        loop {
+            let rows = network.peers[1].swarm().transfers().await.unwrap();
+            if let Some(row) = rows.into_iter().find(|row| row.stage == TransferStage::Blocked) {
+                return row;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let TransferState { detail: Some(detail), .. } = row else { panic!("{row:?}") };
+    assert!(detail.contains(&network.peers[0].id().to_string()), "{detail}");
+    let object = network.peers[1].store().object(file).unwrap().unwrap();
+    assert_eq!((object.state, object.held_chunks), (ObjectState::ManifestFalse, 0));
+    assert!(!network.peers[1].file("false.bin").exists());
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).into()
+}

@@ -1,0 +1,127 @@
+//! The routes of the swarm, in as few lines as serve a test.
+
+use std::{ops::Range, sync::Arc};
+
+use axum::{
+    Extension, Router,
+    body::{Body, Bytes},
+    extract::{DefaultBodyLimit, Query, State},
+    http::{HeaderMap, StatusCode, header::RANGE},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use futures_util::stream;
+use serde::Deserialize;
+use swift_chain::NodeId;
+use swift_chunks::{FileId, Store};
+use swift_p2p::{
+    driver::SwarmHandle,
+    swarm::message::{Confirm, Holdings, Interest, Message, Offer, WhoHas},
+    transport::Caller,
+};
+
+use crate::manners::{Lie, Manners};
+
+#[derive(Clone)]
+pub(crate) struct Served {
+    pub(crate) swarm: SwarmHandle,
+    pub(crate) store: Store,
+    pub(crate) manners: Arc<Manners>,
+}
+
+pub(crate) fn router(served: Served) -> Router {
+    Router::new()
+        .route("/response", post(offer))
+        .route("/webhook", post(confirm))
+        .route("/peer/who-has", post(who_has))
+        .route("/peer/announce", post(announce))
+        .route("/peer/manifest", get(manifest))
+        .route("/download", get(download))
+        .layer(DefaultBodyLimit::disable())
+        .with_state(served)
+}
+
+fn member(caller: Caller) -> NodeId {
+    match caller {
+        Caller::Node { id, standing } if standing.is_member() => id,
+        other => panic!("{other:?} calls"),
+    }
+}
+
+async fn offer(State(served): State<Served>, Extension(caller): Extension<Caller>, body: Bytes) -> Vec<u8> {
+    served.swarm.offer(member(caller), Offer::decode(&body).unwrap()).await.unwrap().encode()
+}
+
+async fn confirm(State(served): State<Served>, Extension(caller): Extension<Caller>, body: Bytes) {
+    served.swarm.confirmed(member(caller), Confirm::decode(&body).unwrap()).await.unwrap();
+    served.manners.saw(|seen| seen.confirms += 1);
+}
+
+async fn who_has(State(served): State<Served>, Extension(caller): Extension<Caller>, body: Bytes) -> Vec<u8> {
+    served.swarm.who_has(member(caller), WhoHas::decode(&body).unwrap()).await.unwrap().encode()
+}
+
+async fn announce(State(served): State<Served>, Extension(caller): Extension<Caller>, body: Bytes) {
+    let (from, holdings) = (member(caller), Holdings::decode(&body).unwrap());
+    let complete = holdings
+        .holdings
+        .iter()
+        .filter(|holding| holding.map.as_ref().is_some_and(|map| map.interest == Interest::Complete));
+    let complete: Vec<_> = complete.map(|holding| (from, holding.file)).collect();
+    served.swarm.announced(from, holdings).await.unwrap();
+    served.manners.saw(|seen| seen.complete.extend(complete));
+}
+
+#[derive(Deserialize)]
+struct Which {
+    id: FileId,
+}
+
+async fn manifest(State(served): State<Served>, Query(which): Query<Which>) -> Result<Vec<u8>, StatusCode> {
+    let mut encoded = Vec::new();
+    let forged = served.manners.manifest.lock().unwrap().clone();
+    if forged.is_none() {
+        let reader = served.store.reader(which.id).and_then(|reader| reader.manifest_reader());
+        std::io::Read::read_to_end(&mut reader.map_err(|_| StatusCode::NOT_FOUND)?, &mut encoded).unwrap();
+    }
+    served.manners.saw(|seen| seen.manifests += 1);
+    Ok(forged.unwrap_or(encoded))
+}
+
+async fn download(
+    State(served): State<Served>,
+    Extension(caller): Extension<Caller>,
+    Query(which): Query<Which>,
+    headers: HeaderMap,
+) -> Response {
+    let (to, range) = (member(caller), range(&headers));
+    served.manners.gate.acquire().await.unwrap().forget();
+    let guard = served.swarm.send_guard(to, which.id, range.clone()).await.unwrap();
+    let Ok(reader) = served.store.reader(which.id) else { return StatusCode::NOT_FOUND.into_response() };
+    let mut bytes = vec![0; (range.end - range.start) as usize];
+    if reader.read_at(range.start, &mut bytes).is_err() {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let lie = *served.manners.lie.lock().unwrap();
+    match lie {
+        Some(Lie::FlippedBit) => bytes[100] ^= 4,
+        Some(Lie::OneByteShort) => bytes.truncate(bytes.len() - 1),
+        Some(Lie::OneByteLong) => bytes.push(0),
+        None => {}
+    }
+    served.manners.saw(|seen| seen.sent.push((to, range)));
+    // The guard goes with the bytes and ends with them.
+    let body = stream::once(async move {
+        if let Some(guard) = &guard {
+            guard.sent(bytes.len());
+        }
+        Ok::<_, std::io::Error>(bytes)
+    });
+    (StatusCode::PARTIAL_CONTENT, Body::from_stream(body)).into_response()
+}
+
+fn range(headers: &HeaderMap) -> Range<u64> {
+    let (first, last) =
+        headers[RANGE].to_str().unwrap().strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+    first.parse().unwrap()..last.parse::<u64>().unwrap() + 1
+}
