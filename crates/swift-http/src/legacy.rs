@@ -14,7 +14,11 @@ use axum::{
 
 use swift_p2p::swarm::message::EXCHANGE_BYTES_MAX;
 
-use crate::{problem::Problem, services::Services};
+use crate::{
+    access, not_allowed,
+    problem::{self, Problem},
+    services::Services,
+};
 
 /// A chain stream that is posted in one piece.
 const CHAIN_BODY_LEN_MAX: usize = 64 * 1024 * 1024;
@@ -22,7 +26,7 @@ const CHAIN_BODY_LEN_MAX: usize = 64 * 1024 * 1024;
 /// The form of a confirmation; its name is the longest part.
 const FORM_LEN_MAX: usize = 16 * 1024;
 
-pub(crate) fn router() -> Router<Services> {
+pub(crate) fn router(services: &Services) -> Router<Services> {
     Router::new()
         .route("/key", get(chain::key))
         .route("/getHash", get(chain::hash))
@@ -38,6 +42,10 @@ pub(crate) fn router() -> Router<Services> {
         .route("/response", post(offers::offer).layer(DefaultBodyLimit::max(EXCHANGE_BYTES_MAX)))
         .route("/webhook", post(offers::confirm).layer(DefaultBodyLimit::max(FORM_LEN_MAX)))
         .route("/upload", post(files::upload).layer(DefaultBodyLimit::disable()))
+        .method_not_allowed_fallback(not_allowed)
+        .layer(middleware::map_response(problem::of_rejection))
+        .layer(middleware::from_fn_with_state(services.clone(), access::identify))
+        // Around that, so that an unknown token is refused in this shape as well.
         .layer(middleware::map_response(in_legacy_shape))
 }
 

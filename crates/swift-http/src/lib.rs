@@ -18,7 +18,15 @@ mod services;
 mod tokens;
 mod v1;
 
-use axum::{Router, middleware, routing::get};
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderValue, header},
+    middleware::{self, Next},
+    response::Response,
+    routing::get,
+};
+use http_body::Body as _;
 
 pub use services::{AccessPolicy, Services};
 pub use tokens::{Scope, TokenError, TokenRecord, Tokens};
@@ -28,18 +36,38 @@ use problem::Problem;
 /// All routes of a node.
 pub fn router(services: Services) -> Router {
     Router::new()
-        .merge(legacy::router())
         .nest("/peer", peer::router())
         .nest("/v1", v1::router())
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .fallback(async || Problem::not_found("there is no such route; see docs/http-api.md"))
-        .method_not_allowed_fallback(async || {
-            let status = axum::http::StatusCode::METHOD_NOT_ALLOWED;
-            Problem::new(status, "bad_request", "this route does not take this method")
-        })
+        .method_not_allowed_fallback(not_allowed)
+        .layer(middleware::map_response(problem::of_rejection))
         .layer(middleware::from_fn_with_state(services.clone(), access::identify))
+        // These find out who is calling by themselves: their refusals have a shape of their own.
+        .merge(legacy::router(&services))
+        .layer(middleware::from_fn(say_close))
         .with_state(services)
+}
+
+/// Bodies up to this length are read to their end even if they are refused.
+const READ_ANYWAY_LEN: u64 = 16 * 1024;
+
+/// A refusal can come before the body that it refuses. The connection then ends with it, and a client that is not told
+/// sends its next request into the void.
+async fn say_close(request: Request, next: Next) -> Response {
+    let is_short = request.body().size_hint().upper().is_some_and(|len| len <= READ_ANYWAY_LEN);
+    let mut response = next.run(request).await;
+    if !is_short && (response.status().is_client_error() || response.status().is_server_error()) {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// A route is asked in a way that it does not know.
+async fn not_allowed() -> Problem {
+    let status = axum::http::StatusCode::METHOD_NOT_ALLOWED;
+    Problem::new(status, "bad_request", "this route does not take this method")
 }
 
 /// Whether the node can serve: its store has followed the ledger.

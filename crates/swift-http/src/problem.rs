@@ -72,6 +72,28 @@ impl Problem {
     }
 }
 
+/// Bytes of a rejection that are told.
+const REJECTION_LEN_MAX: usize = 1024;
+
+/// Gives the shape of a problem to what is refused before a handler runs: a path that is no UTF-8, a body over its
+/// limit.
+pub(crate) async fn of_rejection(response: Response) -> Response {
+    let status = response.status();
+    let is_text = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    if !status.is_client_error() || !is_text {
+        return response;
+    }
+    let code = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+        _ => "bad_request",
+    };
+    let text = axum::body::to_bytes(response.into_body(), REJECTION_LEN_MAX).await.unwrap_or_default();
+    Problem::new(status, code, String::from_utf8_lossy(&text)).into_response()
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = Json(json!({
