@@ -243,8 +243,15 @@ fn read_file(
     };
     match toml::from_str(&text) {
         Ok(settings) => Ok(Some((path, settings))),
-        Err(error) => Err(ConfigError::File { path, reason: error.to_string().trim_end().to_owned() }),
+        Err(error) => Err(ConfigError::File { path, reason: one_line(&error, &text) }),
     }
+}
+
+/// What is wrong with a settings file, and in which line, without the drawing.
+fn one_line(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map(|before| format!("line {}: ", before.matches('\n').count() + 1));
+    line.unwrap_or_default() + &error.message().replace('\n', " ")
 }
 
 #[cfg(test)]
