@@ -153,6 +153,9 @@ pub async fn fetch_chain(
     let path = path.to_owned();
     blocking(move || {
         intake.finish()?;
+        // There is no ledger at `path`, but beside it the log of an older one may lie, which SQLite would play into the
+        // new one.
+        remove_database(&path)?;
         // The database is closed: its log is merged into it.
         let io = |source| JoinError::Io { path: path.clone(), source };
         fs::rename(&unfinished, &path).map_err(io)?;
@@ -172,7 +175,7 @@ async fn blocking<T: Send + 'static>(
     task::spawn_blocking(work).await.map_err(|_| JoinError::Interrupted)?
 }
 
-/// What a join before that did not finish left.
+/// Removes a database that is not open, and what may be left of one.
 fn remove_database(path: &Path) -> Result<(), JoinError> {
     for suffix in ["", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
