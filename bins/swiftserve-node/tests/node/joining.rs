@@ -1,0 +1,363 @@
+//! Nodes that come to a network, write in it, and leave it.
+
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+
+use swift_chain::{
+    Action, BlockHash, Invitation, InvitationTerms, NodeChange, NodeId, NodeKey, Role, Ticket,
+};
+use swift_p2p::{
+    driver::{GossipError, JoinError},
+    transport::{AddressBook, Dialer},
+};
+use swiftserve_node::{NodeFailure, StartError};
+
+use crate::{
+    client::soon,
+    port::Port,
+    site::{Home, Site, content},
+};
+
+fn nothing_was_left(home: &Home) {
+    let left: Vec<_> = home.listed("").into_iter().filter(|name| name.starts_with("ledger")).collect();
+    assert!(left.is_empty() || left == ["ledger.joining"], "{left:?}");
+    assert!(!home.path("ledger.db").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_joins_by_a_ticket_and_has_the_same_ledger() {
+    let founder = Site::found().await;
+    founder.client.put("a", b"a").await.ok();
+    let joiner = Site::join(&founder.invite().await).await;
+    assert_eq!(joiner.node.network(), founder.node.network());
+    assert_eq!(joiner.node.ledger().head(), founder.node.ledger().head());
+    for site in [&founder, &joiner] {
+        let nodes = site.client.get("/v1/nodes").await.ok().json();
+        let role = |id: NodeId| {
+            let rows = nodes.as_array().unwrap();
+            rows.iter().find(|row| row["node_id"] == id.to_string()).unwrap()["role"].clone()
+        };
+        assert_eq!(role(founder.node.id()), "admin");
+        assert_eq!(role(joiner.node.id()), "publisher");
+        assert_eq!(site.client.names().await, ["a"]);
+    }
+    let chain = async |site: &Site| site.client.post("/getBlockDatas", "0").await.is(200).body;
+    assert!(chain(&founder).await == chain(&joiner).await, "the chains differ");
+    // A member that is no admin invites nobody.
+    joiner.client.post("/v1/invites", "").await.refused(403, "forbidden");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_gives_the_role_that_it_was_made_for() {
+    let founder = Site::found().await;
+    let wanted = serde_json::json!({ "role": "reader" });
+    let made = founder.client.post_json("/v1/invites", &wanted).await.ok().json();
+    let reader = Site::join(made["ticket"].as_str().unwrap()).await;
+    let height = founder.client.height().await;
+    reader.client.put("a", b"a").await.refused(403, "forbidden");
+    assert_eq!(founder.client.height().await, height);
+    for nonsense in ["{\"role\": \"king\"}", "{\"expires_s\": 0}", "{\"x\": 1}", "x"] {
+        founder.client.post("/v1/invites", nonsense).await.refused(400, "bad_request");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_works_once() {
+    let founder = Site::found().await;
+    let ticket = founder.invite().await;
+    let first = Site::join(&ticket).await;
+    let height = founder.client.height().await;
+    let (error, home) = Site::try_join(&ticket).await.err().expect("a used ticket worked");
+    assert!(error.to_string().contains("the invitation was used before"), "{error}");
+    nothing_was_left(&home);
+    assert_eq!(founder.client.height().await, height);
+    // The node that used it needs it no more, and may keep it in its settings.
+    let ticket: Ticket = ticket.parse().unwrap();
+    let again = first.stop().await.try_start(|config| config.join = Some(ticket)).await;
+    assert!(again.is_ok());
+}
+
+/// A ticket that the founder's key signs, changed before or after.
+fn forged(
+    founder: &Site,
+    invited: impl FnOnce(&mut InvitationTerms),
+    ticket: impl FnOnce(&mut Ticket),
+) -> String {
+    let (key, network) = (founder.home.key(), founder.node.network());
+    let head = founder.node.ledger().head();
+    let mut terms = InvitationTerms {
+        inviter: key.id(),
+        role: Role::Publisher,
+        nonce: [7; 16],
+        not_after_ms: head.time_ms + 24 * 60 * 60 * 1000,
+    };
+    invited(&mut terms);
+    let mut made = Ticket {
+        network,
+        checkpoint: swift_chain::Checkpoint { height: head.height, hash: head.hash },
+        inviter: key.id(),
+        addresses: vec![founder.home.address().to_string().parse().unwrap()],
+        invitation: Invitation::sign(&key, &network, terms),
+    };
+    ticket(&mut made);
+    made.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_that_is_void_is_refused_with_its_reason() {
+    let founder = Site::found().await;
+    founder.client.put("a", b"a").await.ok();
+    let nobody = Port::new();
+    let stranger = NodeKey::from_seed([5; 32]);
+    let other = Site::found().await;
+    let cases = [
+        ("the invitation was valid until", forged(&founder, |terms| terms.not_after_ms = 1, |_| {})),
+        ("the signature", forged(&founder, |_| {}, |ticket| ticket.invitation.terms.role = Role::Admin)),
+        (
+            "no admin",
+            forged(
+                &founder,
+                |_| {},
+                |ticket| {
+                    let terms = InvitationTerms { inviter: stranger.id(), ..ticket.invitation.terms.clone() };
+                    ticket.invitation = Invitation::sign(&stranger, &ticket.network, terms);
+                },
+            ),
+        ),
+        (
+            "cannot be reached",
+            forged(
+                &founder,
+                |_| {},
+                |ticket| {
+                    ticket.addresses = vec![nobody.address().to_string().parse().unwrap()];
+                },
+            ),
+        ),
+        // Another node answers there than the one that signed.
+        (
+            "cannot be reached",
+            forged(
+                &founder,
+                |_| {},
+                |ticket| {
+                    ticket.addresses = vec![other.home.address().to_string().parse().unwrap()];
+                },
+            ),
+        ),
+        // Another network is asked for than the one that is there.
+        ("cannot be reached", forged(&founder, |_| {}, |ticket| ticket.network = other.node.network())),
+    ];
+    for (reason, ticket) in cases {
+        let (error, home) = Site::try_join(&ticket).await.err().expect("a void ticket worked");
+        assert!(error.to_string().contains(reason), "{error} does not say {reason:?}");
+        nothing_was_left(&home);
+    }
+    assert_eq!(founder.client.height().await, 1);
+}
+
+/// Keys of former validators may be stolen: the ticket's block bounds what they can forge.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_without_the_block_of_the_ticket_is_not_taken() {
+    let founder = Site::found().await;
+    founder.client.put("a", b"a").await.ok();
+    let ticket = forged(&founder, |_| {}, |ticket| ticket.checkpoint.hash = BlockHash::from_bytes([1; 32]));
+    let (error, home) = Site::try_join(&ticket).await.err().expect("a false chain was taken");
+    assert!(matches!(error, StartError::Join(JoinError::Checkpoint)), "{error}");
+    nothing_was_left(&home);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_one_network_does_not_join_another() {
+    let (one, other) = (Site::found().await, Site::found().await);
+    let ticket: Ticket = other.invite().await.parse().unwrap();
+    one.client.put("a", b"a").await.ok();
+    let (network, head) = (one.node.network(), one.node.ledger().head());
+    let home = one.stop().await;
+    let (error, home) = home.try_start(|config| config.join = Some(ticket)).await.err().expect("it joined");
+    let StartError::OtherNetwork { ours, theirs } = &error else { panic!("{error}") };
+    assert_eq!((*ours, *theirs), (network, other.node.network()));
+    assert_eq!(other.client.height().await, 0);
+    let one = home.start().await;
+    assert_eq!((one.node.network(), one.node.ledger().head()), (network, head));
+}
+
+/// An operator who starts afresh removes the ledger and forgets the log beside it. SQLite would play that log into
+/// whatever ledger comes next.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_of_an_older_ledger_does_not_get_into_the_new_one() {
+    let older = Site::found().await;
+    for number in 0..20 {
+        older.client.put(&format!("old-{number}"), b"x").await.ok();
+    }
+    let log = std::fs::read(older.home.path("ledger.db-wal")).unwrap();
+    let founder = Site::found().await;
+    founder.client.put("a", b"a").await.ok();
+    let ticket: Ticket = founder.invite().await.parse().unwrap();
+    let home = Home::new();
+    std::fs::write(home.path("ledger.db-wal"), log).unwrap();
+    let joined = home.try_start(|config| config.join = Some(ticket)).await.map_err(|(error, _)| error);
+    let joined = joined.unwrap();
+    assert_eq!(joined.node.network(), founder.node.network());
+    assert_eq!(joined.node.ledger().head(), founder.node.ledger().head());
+    assert_eq!(joined.client.names().await, ["a"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_joins_late_is_level_when_it_starts() {
+    let founder = Site::found().await;
+    let (ledger, node) = (founder.node.ledger(), founder.node.id());
+    let home = founder.home.address();
+    for block in 0..300_u64 {
+        // There and back again: each change is a block.
+        let host = if block % 2 == 0 { "localhost" } else { "127.0.0.1" };
+        let address = swift_chain::Address::new(host, home.port()).unwrap();
+        let change = NodeChange::Address(address);
+        ledger.submit(Action::UpdateNode { node, change }, None).await.unwrap();
+    }
+    let joiner = Site::join(&founder.invite().await).await;
+    assert_eq!(joiner.node.ledger().head(), founder.node.ledger().head());
+    assert_eq!(joiner.client.height().await, 301);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_was_away_comes_level_again() {
+    let founder = Site::found().await;
+    let joiner = Site::join(&founder.invite().await).await;
+    let home = joiner.stop().await;
+    for number in 0..20 {
+        founder.client.put(&format!("f{number}"), b"x").await.ok();
+    }
+    let joiner = home.start().await;
+    joiner.reaches(founder.node.ledger().head().height).await;
+    assert_eq!(joiner.node.ledger().head(), founder.node.ledger().head());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_member_writes_is_final_and_seen_by_all() {
+    let founder = Site::found().await;
+    let joiner = Site::join(&founder.invite().await).await;
+    let bytes = content(5 << 20, 1);
+    let written = joiner.client.put("from-the-joiner", &bytes).await.ok().json();
+    let height = written["block"].as_u64().unwrap();
+    founder.reaches(height).await;
+    let record = founder.client.record("from-the-joiner").await;
+    assert_eq!(record["publisher"], joiner.node.id().to_string());
+    assert_eq!(record["file_id"], written["file_id"]);
+    founder.completes("from-the-joiner").await;
+    assert!(founder.client.get("/v1/files/from-the-joiner").await.is(200).body == bytes);
+    assert!(std::fs::read(founder.home.path("files/from-the-joiner")).unwrap() == bytes);
+
+    // Only the node that published a file, or an admin of the network, changes it.
+    founder.client.put("from-the-founder", b"f").await.ok();
+    joiner.reaches(founder.node.ledger().head().height).await;
+    joiner.client.delete("/v1/files/from-the-founder").await.refused(403, "forbidden");
+    joiner.client.put("from-the-founder?replace", b"j").await.refused(403, "forbidden");
+    joiner.client.put("from-the-founder", b"j").await.refused(409, "name_taken");
+    let removed = founder.client.delete("/v1/files/from-the-joiner").await.ok().json();
+    joiner.reaches(removed["block"].as_u64().unwrap()).await;
+    joiner.client.get("/v1/files/from-the-joiner").await.refused(404, "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_rotted_on_one_node_comes_back_from_another() {
+    let founder = Site::found().await;
+    let joiner = Site::join(&founder.invite().await).await;
+    let bytes = content(9 << 20, 2);
+    founder.client.put("a", &bytes).await.ok();
+    joiner.completes("a").await;
+    joiner.home.rot(&bytes, 5 << 20);
+    let (_, got, is_whole) = joiner.client.received("/v1/files/a").await;
+    assert!(!is_whole && bytes.starts_with(&got), "a rotten file was served");
+    joiner.completes("a").await;
+    assert!(joiner.client.get("/v1/files/a").await.is(200).body == bytes);
+    assert!(std::fs::read(joiner.home.path("files/a")).unwrap() == bytes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_on_two_nodes_at_once_all_end_in_the_ledger() {
+    let founder = Site::found().await;
+    let joiner = Site::join(&founder.invite().await).await;
+    let mut writes = tokio::task::JoinSet::new();
+    let mut expected = Vec::new();
+    for number in 0..10 {
+        for (who, site) in [("founder", &founder), ("joiner", &joiner)] {
+            let (client, name) = (site.client.clone(), format!("{who}-{number}"));
+            expected.push(name.clone());
+            writes.spawn(async move { client.put(&name, name.as_bytes()).await.ok().json() });
+        }
+    }
+    let answers = writes.join_all().await;
+    let height = answers.iter().map(|answer| answer["block"].as_u64().unwrap()).max().unwrap();
+    expected.sort();
+    for site in [&founder, &joiner] {
+        site.reaches(height).await;
+        assert_eq!(site.client.names().await, expected);
+        for name in &expected {
+            site.completes(name).await;
+            assert_eq!(site.client.get(&format!("/v1/files/{name}")).await.is(200).text(), *name);
+        }
+    }
+    assert_eq!(founder.node.ledger().head(), joiner.node.ledger().head());
+}
+
+/// Two nodes want one name: the ledger decides, and both hear the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_nodes_that_want_one_name_at_once_one_gets_it() {
+    let founder = Site::found().await;
+    let joiner = Site::join(&founder.invite().await).await;
+    let (first, second) = tokio::join!(founder.client.put("a", b"one"), joiner.client.put("a", b"two"));
+    let (winner, loser, expected) =
+        if first.status == 200 { (first, second, "one") } else { (second, first, "two") };
+    loser.refused(409, "name_taken");
+    let height = winner.ok().json()["block"].as_u64().unwrap();
+    for site in [&founder, &joiner] {
+        site.reaches(height).await;
+        site.completes("a").await;
+        assert_eq!(site.client.get("/v1/files/a").await.is(200).text(), expected);
+    }
+}
+
+struct At(HashMap<NodeId, SocketAddr>);
+
+impl AddressBook for At {
+    fn address_of(&self, node: &NodeId) -> Option<swift_chain::Address> {
+        self.0.get(node).map(|at| at.to_string().parse().unwrap())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_node_is_refused_and_stops() {
+    let founder = Site::found().await;
+    let mut joiner = Site::join(&founder.invite().await).await;
+    let (me, key) = (joiner.node.id(), joiner.home.key());
+    let book = At(HashMap::from([(founder.node.id(), founder.home.address())]));
+    let dialer = Dialer::new(&key, founder.node.network(), Arc::new(book)).unwrap();
+    let as_joiner = dialer.client(founder.node.id()).unwrap();
+    let status =
+        async |path: &str| soon(as_joiner.get(path).send()).await.map(|answer| answer.status().as_u16());
+    assert_eq!(status("/topBlockNumber").await.unwrap(), 200);
+
+    founder.client.delete(&format!("/v1/nodes/{me}")).await.ok();
+    // Its connection may have been cut just then; a new one is refused politely.
+    let refused = match status("/topBlockNumber").await {
+        Ok(status) => status,
+        Err(_) => status("/topBlockNumber").await.unwrap(),
+    };
+    assert_eq!(refused, 403);
+    for path in ["/v1/status", "/getHash?num=0", "/download?file=a"] {
+        assert_eq!(status(path).await.unwrap(), 403, "{path}");
+    }
+
+    let failure = soon(joiner.node.failed()).await;
+    assert!(matches!(failure, NodeFailure::Gossip(GossipError::Removed { height: 2 })), "{failure}");
+    // A removed key never comes back, not even with a fresh ticket.
+    let home = joiner.stop().await;
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(home.path(&format!("ledger.db{suffix}")));
+    }
+    let ticket: Ticket = founder.invite().await.parse().unwrap();
+    let (error, home) =
+        home.try_start(|config| config.join = Some(ticket)).await.err().expect("it came back");
+    assert!(error.to_string().contains("removed"), "{error}");
+    nothing_was_left(&home);
+}

@@ -1,0 +1,20 @@
+//! What a node promises to clients, operators and other nodes, asked of whole nodes: real sockets, databases and
+//! folders. Nothing here looks inside; what runs as a library elsewhere runs as the real program where a process must
+//! die for it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod access;
+mod client;
+mod download;
+mod joining;
+mod ledger_routes;
+mod names;
+mod port;
+mod program;
+mod restart;
+mod site;
+mod start;
+mod tokens;
+mod upload;
+mod wire;
