@@ -32,7 +32,8 @@ impl Address {
             return Err(AddressError::Port(format!("{host}:0")));
         }
         let host = match host.parse::<IpAddr>() {
-            Ok(ip) => ip.to_string(),
+            Ok(ip) if ip.is_unspecified() => return Err(AddressError::Host(host.to_owned())),
+            Ok(ip) => ip.to_canonical().to_string(),
             Err(_) if is_dns_name(host) => host.to_ascii_lowercase(),
             Err(_) => return Err(AddressError::Host(host.chars().take(80).collect())),
         };
@@ -148,6 +149,8 @@ mod tests {
             "a..b:80",
             "http://a:80",
             "a/b:80",
+            "0.0.0.0:80",
+            "[::]:80",
         ] {
             assert!(text.parse::<Address>().is_err(), "{text:?}");
         }
@@ -157,6 +160,7 @@ mod tests {
     fn loopback_is_told_from_the_rest() {
         assert!("127.8.8.8:1".parse::<Address>().unwrap().is_loopback());
         assert!("[::1]:1".parse::<Address>().unwrap().is_loopback());
+        assert!("[::ffff:127.0.0.1]:1".parse::<Address>().unwrap().is_loopback());
         assert!(!"10.0.0.1:1".parse::<Address>().unwrap().is_loopback());
     }
 }

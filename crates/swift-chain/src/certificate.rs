@@ -1,7 +1,5 @@
 //! The validators' signatures that make a block final.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -113,13 +111,12 @@ impl Certificate {
         if self.height != height || self.block != block {
             return Err(CertificateError::OtherBlock { height: self.height, block: self.block });
         }
-        let mut seen = BTreeSet::new();
+        let mut last = None;
         let mut weight = 0;
         for (validator, signature) in &self.signatures {
-            if seen.last().is_some_and(|last| last >= validator) {
+            if last.replace(validator).is_some_and(|last| last >= validator) {
                 return Err(CertificateError::Order);
             }
-            seen.insert(*validator);
             let own = validators.weight(validator);
             if own == 0 {
                 return Err(CertificateError::NotAValidator(*validator));

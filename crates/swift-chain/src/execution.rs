@@ -10,7 +10,7 @@ use crate::{
     genesis::{Genesis, NetworkParams},
     hash::{BlockHash, Hash, NetworkId},
     identity::{NodeId, NodeKey},
-    limits::{BLOCK_LEN_MAX, BLOCK_TRANSACTIONS_MAX},
+    limits::{BLOCK_LEN_MAX, BLOCK_TRANSACTIONS_MAX, TIME_MS_MAX},
     rules::{self, BlockContext, JudgeError, Rejection},
     state::{Change, Overlay, StateError, StateView, chain_state_hash},
     transaction::{CheckedTransaction, SignedTransaction},
@@ -163,8 +163,8 @@ pub enum BlockError {
         /// The hash it names.
         found: BlockHash,
     },
-    /// Its time is not later than the head's.
-    #[error("block {height} is not later than the one before it")]
+    /// Its time is not later than the head's, or beyond all times.
+    #[error("block {height} is not later than the one before it, or carries no possible time")]
     Time {
         /// Its height.
         height: u64,
@@ -327,7 +327,7 @@ fn check_header(
     if header.previous != head.hash {
         return Err(BlockError::Previous { height, expected: head.hash, found: header.previous });
     }
-    if header.time_ms <= head.time_ms {
+    if header.time_ms <= head.time_ms || header.time_ms > TIME_MS_MAX {
         return Err(BlockError::Time { height });
     }
     if validators.weight(&header.creator) == 0 {

@@ -7,7 +7,7 @@ use crate::{
     encoding::{self, DecodeError},
     hash::{NetworkId, sha256},
     identity::{NodeId, NodeKey, Signature, Statement},
-    limits::{FILE_LEN_MAX, GENESIS_LEN_MAX, PROTOCOL_VERSION},
+    limits::{FILE_LEN_MAX, GENESIS_LEN_MAX, PROTOCOL_VERSION, TIME_MS_MAX},
 };
 
 /// Limits a founder sets for good. A member that misuses its key stays within them.
@@ -74,6 +74,9 @@ pub enum GenesisError {
     /// The founder did not sign it.
     #[error("the genesis block's signature is not its founder's")]
     Signature,
+    /// No block could follow: its time is impossible, or no member may ever put anything into a block.
+    #[error("the genesis block is for a network in which nothing can happen: {0}")]
+    Useless(&'static str),
     /// Its rules are not known here.
     #[error(
         "the network follows protocol version {0}, this program knows {PROTOCOL_VERSION}: use a newer one"
@@ -102,6 +105,12 @@ impl Genesis {
         }
         if body.protocol_version != PROTOCOL_VERSION {
             return Err(GenesisError::Version(body.protocol_version));
+        }
+        if body.time_ms > TIME_MS_MAX {
+            return Err(GenesisError::Useless("its time is beyond what a block can carry"));
+        }
+        if body.params.transactions_per_author_and_block_max == 0 {
+            return Err(GenesisError::Useless("no author may put a transaction into a block"));
         }
         Ok(Self::with_id(signed))
     }
@@ -157,6 +166,11 @@ mod tests {
         let (key, other) = (NodeKey::from_seed([1; 32]), NodeKey::from_seed([2; 32]));
         let forged = Genesis::sign(&other, body(&key));
         assert_eq!(Genesis::from_bytes(&forged.to_bytes()), Err(GenesisError::Signature));
+        let endless = Genesis::sign(&key, GenesisBody { time_ms: u64::MAX, ..body(&key) });
+        assert!(matches!(Genesis::from_bytes(&endless.to_bytes()), Err(GenesisError::Useless(_))));
+        let params = NetworkParams { transactions_per_author_and_block_max: 0, ..NetworkParams::default() };
+        let mute = Genesis::sign(&key, GenesisBody { params, ..body(&key) });
+        assert!(matches!(Genesis::from_bytes(&mute.to_bytes()), Err(GenesisError::Useless(_))));
         let newer = Genesis::sign(&key, GenesisBody { protocol_version: 2, ..body(&key) });
         assert_eq!(Genesis::from_bytes(&newer.to_bytes()), Err(GenesisError::Version(2)));
     }

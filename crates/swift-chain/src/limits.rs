@@ -41,6 +41,10 @@ pub const NAME_PART_LEN_MAX: usize = 240;
 /// Bytes of the label that says for which client a node signed a transaction.
 pub const LABEL_LEN_MAX: usize = 64;
 
+/// The latest time a block can carry, in milliseconds since 1970: some 285,000 years. Below it times can be added to
+/// without overflow.
+pub const TIME_MS_MAX: u64 = 1 << 53;
+
 /// Bytes of a host name or IP address (RFC 1035, section 2.3.4).
 pub const HOST_LEN_MAX: usize = 253;
 

@@ -41,7 +41,7 @@ impl Mempool {
         let (author, len) = (transaction.transaction().author, transaction.encoded_len());
         let sequence = transaction.transaction().sequence;
         let queue_len = self.authors.get(&author).map_or(0, |queue| queue.len);
-        if self.authors.get(&author).is_some_and(|queue| queue.transactions.contains_key(&sequence)) {
+        if self.contains(&author, sequence) {
             return Ok(());
         }
         if queue_len + len > MEMPOOL_AUTHOR_LEN_MAX {
@@ -55,6 +55,11 @@ impl Mempool {
         queue.len += len;
         self.len += len;
         Ok(())
+    }
+
+    /// Whether an author's sequence is taken.
+    pub fn contains(&self, author: &NodeId, sequence: u64) -> bool {
+        self.authors.get(author).is_some_and(|queue| queue.transactions.contains_key(&sequence))
     }
 
     /// Whether nothing waits.

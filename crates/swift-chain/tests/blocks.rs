@@ -89,11 +89,10 @@ fn a_certificate_without_signatures_is_no_quorum() {
 fn hashes_that_do_not_follow_from_the_transactions_are_refused() {
     let (founder, mut follower, block) = follower_and_block();
     let network = founder.replica.reader().network();
-    let alterations: [(Alteration<Header>, &str); 4] = [
+    let alterations: [(Alteration<Header>, &str); 3] = [
         (|header| header.transactions_root = hash(66), "transactions root"),
         (|header| header.next_validators = hash(66), "next validators"),
         (|header| header.state_hash = hash(66), "state hash"),
-        (|header| header.previous = BlockHash::from_bytes([66; 32]), "the head is"),
     ];
     for (alter, reason) in alterations {
         let mut forged = block.clone();
@@ -179,6 +178,18 @@ fn a_gap_is_named_and_known_blocks_are_skipped() {
     assert_eq!(follower.follow(third.clone()), Err(FollowError::Gap { head: 1, first: 3 }));
     let all = [founder.blocks(1), vec![block], third].concat();
     assert_eq!(follower.follow(all), Ok(3));
+}
+
+#[test]
+fn a_certified_block_on_another_branch_is_reported_as_a_fork() {
+    let (founder, mut follower, block) = follower_and_block();
+    let network = founder.replica.reader().network();
+    let mut rival = block;
+    let theirs = BlockHash::from_bytes([66; 32]);
+    rival.block.header.previous = theirs;
+    let ours = follower.replica.head().hash;
+    let outcome = follower.follow(vec![reseal(&key(1), network, rival)]);
+    assert_eq!(outcome, Err(FollowError::Fork { height: 1, ours, theirs }));
 }
 
 #[test]

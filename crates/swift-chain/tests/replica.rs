@@ -104,6 +104,59 @@ fn a_write_that_lapsed_while_the_validator_was_away_is_signed_anew() {
     assert!(alice.outcome(1).unwrap().is_ok());
 }
 
+/// The member did not see the block with its write before the write lapsed; meanwhile an admin removed the file. Signed
+/// anew with a new sequence it counted twice, and the file came back.
+#[test]
+fn a_lapsed_write_that_is_in_a_block_already_does_not_count_twice() {
+    let mut founder = Peer::founder();
+    let mut alice = founder.admit(2, Role::Publisher);
+    alice.request(1, add("x", 5));
+    let sent = alice.relayed();
+    founder.step(vec![Input::Transactions(sent)]);
+    founder.submit(remove("x", 5)).unwrap();
+    alice.now_ms += TRANSACTION_VALIDITY_MS + 60_000;
+    founder.now_ms = alice.now_ms;
+    alice.step(vec![Input::Tick]);
+    let again = alice.relayed();
+    assert_eq!(again.len(), 1);
+    founder.step(vec![Input::Transactions(again)]);
+    assert_eq!(founder.replica.reader().counts().unwrap().files, 0, "a removed file came back");
+    alice.catch_up(&founder);
+    assert!(alice.relayed().is_empty());
+}
+
+#[test]
+fn a_member_whose_clock_is_hours_behind_can_write() {
+    let mut founder = Peer::founder();
+    let mut alice = founder.admit(2, Role::Publisher);
+    founder.now_ms += 6 * 60 * 60 * 1000;
+    alice.request(1, add("x", 5));
+    exchange(&mut alice, &mut founder);
+    assert!(alice.outcome(1).unwrap().is_ok());
+}
+
+#[test]
+fn a_waiting_write_is_not_sent_again_at_every_tick() {
+    let mut founder = Peer::founder();
+    let mut alice = founder.admit(2, Role::Publisher);
+    alice.request(1, add("x", 5));
+    assert_eq!(alice.relayed().len(), 1);
+    alice.step(vec![Input::Tick]);
+    assert_eq!(alice.relayed().len(), 0);
+    alice.now_ms += 10_000;
+    alice.step(vec![Input::Tick]);
+    assert_eq!(alice.relayed().len(), 1);
+}
+
+#[test]
+fn heights_beyond_all_chains_are_not_found() {
+    let founder = Peer::founder();
+    let reader = founder.replica.reader();
+    assert_eq!(reader.block_hash(u64::MAX).unwrap(), None);
+    assert_eq!(reader.block(u64::MAX).unwrap(), None);
+    assert!(reader.frames(u64::MAX, 1).unwrap().0.is_empty());
+}
+
 #[test]
 fn an_overtaken_write_is_signed_anew_with_a_higher_sequence() {
     let mut founder = Peer::founder();
@@ -132,6 +185,7 @@ fn equal_requests_share_one_transaction_and_all_get_their_answer() {
     alice.request(1, add("a", 1));
     alice.request(2, add("a", 1));
     assert_eq!(alice.relayed().len(), 1);
+    alice.now_ms += 10_000;
     alice.step(vec![Input::Tick]);
     exchange(&mut alice, &mut founder);
     assert!(alice.outcome(1).unwrap().is_ok());

@@ -104,6 +104,7 @@ impl LedgerReader {
 
     /// The hash of the block at a height; of the genesis block it is the network id.
     pub fn block_hash(&self, height: u64) -> Result<Option<BlockHash>, DbError> {
+        let Ok(height) = i64::try_from(height) else { return Ok(None) };
         let mut statement = self.connection.prepare_cached("SELECT hash FROM blocks WHERE height = ?1")?;
         let hash = statement.query_row([height], |row| row.get::<_, [u8; 32]>(0)).optional()?;
         Ok(hash.map(BlockHash::from_bytes))
@@ -111,9 +112,7 @@ impl LedgerReader {
 
     /// A block and its certificate; none for the genesis block and above the head.
     pub fn block(&self, height: u64) -> Result<Option<SealedBlock>, DbError> {
-        if height == 0 {
-            return Ok(None);
-        }
+        let Some(height) = i64::try_from(height).ok().filter(|height| *height > 0) else { return Ok(None) };
         let mut statement = self.connection.prepare_cached("SELECT body FROM blocks WHERE height = ?1")?;
         let body: Option<Vec<u8>> = statement.query_row([height], |row| row.get(0)).optional()?;
         body.map(|body| {
@@ -126,9 +125,10 @@ impl LedgerReader {
     /// Frames of a chain stream from a height on, until `len_max` bytes are exceeded or the head is reached, and the
     /// height to go on from.
     pub fn frames(&self, from: u64, len_max: usize) -> Result<(Vec<u8>, u64), DbError> {
+        let Ok(first) = i64::try_from(from) else { return Ok((Vec::new(), from)) };
         let sql = "SELECT height, body FROM blocks WHERE height >= ?1 ORDER BY height";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query([from])?;
+        let mut rows = statement.query([first])?;
         let (mut frames, mut next) = (Vec::new(), from);
         while let Some(row) = rows.next()? {
             let height: u64 = row.get(0)?;

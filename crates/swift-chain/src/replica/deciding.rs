@@ -6,7 +6,8 @@ use super::{Fatal, FollowError, Output, Replica, Settled, writing::ReviewScope};
 use crate::{
     block::SealedBlock,
     consensus,
-    execution::{BlockError, CertifiedBlock, Draft, draft_block, seal_draft, verify_block},
+    execution::{BlockError, CertifiedBlock, Draft, Head, draft_block, seal_draft, verify_block},
+    limits::TIME_MS_MAX,
     rules::known_at,
     state::{Change, StateView},
 };
@@ -26,15 +27,20 @@ impl Replica {
             let candidates = self.mempool.candidates();
             draft_block(&self.key, &self.network, &state, &self.head, now_ms, candidates)?
         };
+        if draft.block.header.time_ms > TIME_MS_MAX {
+            return Err(Fatal::Clock);
+        }
         let refused = self.take_refused(&draft);
+        self.is_stuck = draft.block.transactions.is_empty() && draft.refused.is_empty();
         // Only a valid transaction starts a height: an idle network makes no blocks.
         if !draft.block.transactions.is_empty() {
             self.agree(now_ms, height, draft)?;
         }
         // Judged on the state after the block: what it contains may be why these were refused.
         for sequence in refused {
-            self.review_own(now_ms, sequence, true)?;
+            self.review_own(now_ms, sequence)?;
         }
+        self.send_waiting(now_ms);
         Ok(())
     }
 
@@ -115,10 +121,16 @@ impl Replica {
             if found > self.head.height + 1 {
                 return Ok(Err(FollowError::Gap { head: self.head.height, first: found }));
             }
+            let (certificate, hash) = (&sealed.certificate, sealed.block.header.hash());
+            let is_final = certificate.check(&self.network, &self.validators, found, hash).is_ok();
             let verified = verify_block(&self.network, &self.db.state(), &self.head, sealed);
             match verified {
                 Ok(block) => self.commit(now_ms, block)?,
                 Err(BlockError::State(error)) => return Err(error.into()),
+                Err(BlockError::Previous { found, .. }) if is_final => {
+                    let Head { height, hash: ours, .. } = self.head;
+                    return Ok(Err(FollowError::Fork { height, ours, theirs: found }));
+                }
                 Err(error @ BlockError::UnknownProtocol { .. }) => {
                     return Ok(Err(FollowError::UnknownProtocol(error.to_string())));
                 }

@@ -6,10 +6,13 @@ use super::{Output, RequestId, Settled, SubmitError};
 use crate::{
     db::{DbError, LedgerDb, OutboxEntry},
     encoding,
-    hash::{NetworkId, sha256},
+    hash::sha256,
     limits::OUTBOX_ENTRIES_MAX,
     transaction::{Action, SignedTransaction},
 };
+
+/// A transaction that was sent is sent again after this long, if it is not in a block by then.
+const RESEND_AFTER_MS: u64 = 3_000;
 
 /// Waiting transactions by sequence, each with the requests that wait for it. Equal actions share one transaction.
 #[derive(Debug, Default)]
@@ -24,6 +27,8 @@ pub(super) struct Pending {
     pub(super) id: i64,
     pub(super) signed: SignedTransaction,
     requests: Vec<RequestId>,
+    /// When it was last brought to where blocks are made.
+    sent_ms: Option<u64>,
 }
 
 impl Pending {
@@ -40,13 +45,11 @@ fn action_key(action: &Action) -> [u8; 32] {
 }
 
 impl Outbox {
-    /// Reads the table. Entries of another network (the folder was used for one before) do not belong here.
-    pub(super) fn load(db: &LedgerDb, network: NetworkId) -> Result<Self, DbError> {
+    /// Reads the table.
+    pub(super) fn load(db: &LedgerDb) -> Result<Self, DbError> {
         let mut outbox = Self::default();
         for OutboxEntry { id, signed } in db.outbox()? {
-            if signed.transaction.network == network {
-                outbox.push(id, signed, None);
-            }
+            outbox.push(id, signed, None);
         }
         Ok(outbox)
     }
@@ -70,7 +73,8 @@ impl Outbox {
     pub(super) fn push(&mut self, id: i64, signed: SignedTransaction, request: Option<RequestId>) {
         let sequence = signed.transaction.sequence;
         self.by_action.insert(action_key(&signed.transaction.action), sequence);
-        self.entries.insert(sequence, Pending { id, signed, requests: request.into_iter().collect() });
+        self.entries
+            .insert(sequence, Pending { id, signed, requests: request.into_iter().collect(), sent_ms: None });
     }
 
     /// Takes the transaction with this action out.
@@ -83,6 +87,7 @@ impl Outbox {
     pub(super) fn replace(&mut self, sequence: u64, signed: SignedTransaction) -> Option<OutboxEntry> {
         let mut entry = self.entries.remove(&sequence)?;
         entry.signed = signed.clone();
+        entry.sent_ms = None;
         let id = entry.id;
         self.by_action.insert(action_key(&signed.transaction.action), signed.transaction.sequence);
         self.entries.insert(signed.transaction.sequence, entry);
@@ -102,8 +107,15 @@ impl Outbox {
         self.entries.last_key_value().map_or(0, |(sequence, _)| *sequence)
     }
 
-    /// All that wait, in order.
-    pub(super) fn transactions(&self) -> Vec<SignedTransaction> {
-        self.entries.values().map(|entry| entry.signed.clone()).collect()
+    /// All that wait and were not sent lately, in order. They count as sent now.
+    pub(super) fn unsent(&mut self, now_ms: u64) -> Vec<SignedTransaction> {
+        let mut unsent = Vec::new();
+        for entry in self.entries.values_mut() {
+            if entry.sent_ms.is_none_or(|sent_ms| now_ms.abs_diff(sent_ms) >= RESEND_AFTER_MS) {
+                entry.sent_ms = Some(now_ms);
+                unsent.push(entry.signed.clone());
+            }
+        }
+        unsent
     }
 }

@@ -26,8 +26,7 @@ impl Replica {
             Verdict::Open => {
                 let signed = SignedTransaction::sign(&self.key, transaction);
                 let id = self.db.enqueue(&signed)?;
-                self.outbox.push(id, signed.clone(), Some(request));
-                self.send_own(signed);
+                self.outbox.push(id, signed, Some(request));
                 return Ok(());
             }
             Verdict::Done(outcome) => outcome,
@@ -43,9 +42,8 @@ impl Replica {
         on_behalf_of: Option<Label>,
     ) -> Result<Transaction, Fatal> {
         let author = self.key.id();
-        let on_ledger = self.db.state().author(&author)?.last_sequence;
-        let sequence = on_ledger.max(self.outbox.last_sequence()) + 1;
-        let valid_until_ms = self.head.next_time_ms(now_ms) + TRANSACTION_VALIDITY_MS;
+        let sequence = self.last_sequence()?.max(self.outbox.last_sequence()) + 1;
+        let valid_until_ms = self.valid_until_ms(now_ms);
         Ok(Transaction { network: self.network, author, sequence, valid_until_ms, on_behalf_of, action })
     }
 
@@ -82,7 +80,7 @@ impl Replica {
     }
 
     /// Brings an own transaction to where blocks are made: here, or to a validator elsewhere.
-    pub(super) fn send_own(&mut self, signed: SignedTransaction) {
+    fn send_own(&mut self, signed: SignedTransaction) {
         if self.decides() {
             self.pool(signed);
         } else {
@@ -90,7 +88,7 @@ impl Replica {
         }
     }
 
-    pub(super) fn relay(&mut self, transactions: Vec<SignedTransaction>) {
+    fn relay(&mut self, transactions: Vec<SignedTransaction>) {
         if self.decides() || transactions.is_empty() {
             return;
         }
@@ -100,23 +98,26 @@ impl Replica {
         }
     }
 
-    pub(super) fn pool_own(&mut self) {
+    pub(super) fn pool_foreign(&mut self, transactions: Vec<SignedTransaction>) -> Result<(), Fatal> {
         if self.decides() {
-            for signed in self.outbox.transactions() {
-                self.pool(signed);
+            for signed in transactions {
+                let body = &signed.transaction;
+                // The cheap questions first: a signature costs far more to check than to make up.
+                let is_member = self.db.state().member(&body.author)?.is_some();
+                let last = self.db.state().author(&body.author)?.last_sequence;
+                if is_member && body.sequence > last {
+                    self.pool(signed);
+                }
             }
         }
+        Ok(())
     }
 
-    pub(super) fn pool_foreign(&mut self, transactions: Vec<SignedTransaction>) {
-        if self.decides() {
-            transactions.into_iter().for_each(|signed| self.pool(signed));
-        }
-    }
-
-    /// What is unsound, does not fit, or would leave a set that cannot decide is dropped here: its author's node keeps it and asks its own ledger why.
-    pub(super) fn pool(&mut self, signed: SignedTransaction) {
-        if self.judge_set(&signed.transaction).is_err() {
+    /// What is unsound, does not fit, or would leave a set that cannot decide is dropped here: its author's node keeps
+    /// it and asks its own ledger why.
+    fn pool(&mut self, signed: SignedTransaction) {
+        let body = &signed.transaction;
+        if self.mempool.contains(&body.author, body.sequence) || self.judge_set(body).is_err() {
             return;
         }
         if let Ok(checked) = signed.check(&self.network) {
@@ -126,42 +127,63 @@ impl Replica {
         }
     }
 
-    /// Looks whether own transactions that wait can still get into a block, and signs anew those that only lost their
-    /// sequence or their time.
+    /// Looks whether own transactions that wait can still get into a block, and signs anew those that cannot as they
+    /// are.
     pub(super) fn review_outbox(&mut self, now_ms: u64, scope: ReviewScope) -> Result<(), Fatal> {
-        let last = self.db.state().author(&self.key.id())?.last_sequence;
+        let last = self.last_sequence()?;
         let block_time = self.head.next_time_ms(now_ms);
         for sequence in self.outbox.sequences() {
             let Some(entry) = self.outbox.by_sequence(sequence) else { continue };
-            let lapsed = sequence <= last || block_time > entry.signed.transaction.valid_until_ms;
-            if lapsed || scope == ReviewScope::All {
-                self.review_own(now_ms, sequence, lapsed)?;
+            let is_lapsed = block_time > entry.signed.transaction.valid_until_ms;
+            if sequence <= last || is_lapsed || scope == ReviewScope::All {
+                self.review_own(now_ms, sequence)?;
             }
         }
         Ok(())
     }
 
-    pub(super) fn review_own(&mut self, now_ms: u64, sequence: u64, sign_anew: bool) -> Result<(), Fatal> {
+    /// Settles one own transaction if the ledger has decided; else sees to it that a block can still take it.
+    ///
+    /// One that was overtaken is certainly in no block: it gets a new sequence. One whose time has passed may be in a
+    /// block that has not come here yet, so it keeps its sequence: whichever copy is first makes the other void.
+    pub(super) fn review_own(&mut self, now_ms: u64, sequence: u64) -> Result<(), Fatal> {
         let Some(entry) = self.outbox.by_sequence(sequence) else { return Ok(()) };
-        let transaction = entry.signed.transaction.clone();
-        match self.judge_own(now_ms, &transaction)? {
-            Verdict::Done(outcome) => {
-                if let Some(entry) = self.outbox.take(&transaction.action) {
-                    self.db.dequeue(entry.id)?;
-                    entry.settle(&mut self.outputs, &outcome);
-                }
+        let mut transaction = entry.signed.transaction.clone();
+        if let Verdict::Done(outcome) = self.judge_own(now_ms, &transaction)? {
+            if let Some(entry) = self.outbox.take(&transaction.action) {
+                self.db.dequeue(entry.id)?;
+                entry.settle(&mut self.outputs, &outcome);
             }
-            Verdict::Open if sign_anew => {
-                let fresh = self.next_transaction(now_ms, transaction.action, transaction.on_behalf_of)?;
-                let signed = SignedTransaction::sign(&self.key, fresh);
-                if let Some(entry) = self.outbox.replace(sequence, signed.clone()) {
-                    self.db.requeue(&entry)?;
-                    self.send_own(signed);
-                }
-            }
-            Verdict::Open => {}
+            return Ok(());
+        }
+        let is_lapsed = self.head.next_time_ms(now_ms) > transaction.valid_until_ms;
+        if sequence <= self.last_sequence()? {
+            transaction = self.next_transaction(now_ms, transaction.action, transaction.on_behalf_of)?;
+        } else if is_lapsed {
+            transaction.valid_until_ms = self.valid_until_ms(now_ms);
+        } else {
+            return Ok(());
+        }
+        let signed = SignedTransaction::sign(&self.key, transaction);
+        if let Some(entry) = self.outbox.replace(sequence, signed) {
+            self.db.requeue(&entry)?;
         }
         Ok(())
+    }
+
+    /// Brings own transactions that wait to where blocks are made, unless that was done a moment ago.
+    pub(super) fn send_waiting(&mut self, now_ms: u64) {
+        for signed in self.outbox.unsent(now_ms) {
+            self.send_own(signed);
+        }
+    }
+
+    fn last_sequence(&self) -> Result<u64, Fatal> {
+        Ok(self.db.state().author(&self.key.id())?.last_sequence)
+    }
+
+    fn valid_until_ms(&self, now_ms: u64) -> u64 {
+        self.head.next_time_ms(now_ms).saturating_add(TRANSACTION_VALIDITY_MS)
     }
 }
 

@@ -233,16 +233,3 @@ pub enum AlreadyTrue {
     #[error("this upgrade is scheduled")]
     UpgradeScheduled,
 }
-
-impl Rejection {
-    /// Whether a later block, or the transaction signed anew, may still take what is asked for.
-    pub fn is_passing(&self) -> bool {
-        matches!(
-            self,
-            Self::SequenceUsed { .. }
-                | Self::SequenceTooFar { .. }
-                | Self::Expired { .. }
-                | Self::BlockShareUsed { .. }
-        )
-    }
-}
