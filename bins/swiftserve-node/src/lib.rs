@@ -7,11 +7,13 @@
 //! use swiftserve_node::{Node, NodeOptions};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut node = Node::start(NodeOptions::new("data", "127.0.0.1", 8000)?).await?;
+//! let node = Node::start(NodeOptions::new("data", "127.0.0.1", 8000)?).await?;
 //! println!("{} serves network {}", node.id(), node.network());
 //! node.stop(std::time::Duration::from_secs(10)).await;
 //! # Ok(()) }
 //! ```
+//!
+//! `examples/embed.rs` is a whole program around one.
 
 mod config;
 mod data_dir;

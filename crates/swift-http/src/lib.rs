@@ -6,6 +6,36 @@
 //! Requests without these are taken as those of a local client.
 //!
 //! `docs/http-api.md` describes every route.
+//!
+//! # Mount it in a server of your own
+//!
+//! `swiftserve-node` makes the parts that [`Services`] holds and serves them with
+//! [`Listener`](swift_p2p::transport::Listener), which knows nodes by their keys. Any other hyper server does as well:
+//!
+//! ```no_run
+//! use axum::{Router, routing::get};
+//! use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+//! use hyper_util::rt::TokioIo;
+//! use swift_p2p::transport::{Caller, RemoteAddress};
+//! use tower::ServiceExt;
+//!
+//! async fn serve(services: swift_http::Services) -> std::io::Result<()> {
+//!     // The routes of the node, and beside them those of the program.
+//!     let app = swift_http::router(services).merge(Router::new().route("/about", get(async || "my program\n")));
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//!     loop {
+//!         let (tcp, from) = listener.accept().await?;
+//!         let app = app.clone();
+//!         let service = service_fn(move |mut request: Request<Incoming>| {
+//!             // Who is calling: here a client, in the clear. Without this every caller would count as a local one.
+//!             request.extensions_mut().insert(Caller::Client { tls: false });
+//!             request.extensions_mut().insert(RemoteAddress(from));
+//!             app.clone().oneshot(request)
+//!         });
+//!         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(tcp), service));
+//!     }
+//! }
+//! ```
 
 mod access;
 mod content;
