@@ -78,6 +78,7 @@ fn outcome() -> impl Strategy<Value = FetchOutcome> {
         1 => Just(FetchOutcome::Failed(FetchFailure::NotThere)),
         1 => Just(FetchOutcome::Failed(FetchFailure::Refused)),
         1 => Just(FetchOutcome::Failed(FetchFailure::Storage)),
+        1 => Just(FetchOutcome::Failed(FetchFailure::OtherManifest)),
     ]
 }
 

@@ -188,6 +188,14 @@ impl LedgerReader {
         record.map(|record| decode("file", &record)).transpose()
     }
 
+    /// Up to `limit` live files with this content. Anybody may name the same bytes under a manifest of their own, so
+    /// whoever trusts one says which.
+    pub fn files_by_id(&self, file_id: &Hash, limit: usize) -> Result<Vec<FileRecord>, DbError> {
+        let mut statement = self.connection.prepare_cached("SELECT record FROM files WHERE file_id = ?1")?;
+        let rows = statement.query_map([file_id.as_bytes()], |row| row.get::<_, Vec<u8>>(0))?;
+        rows.take(limit).map(|record| decode("file", &record?)).collect()
+    }
+
     /// A page of live files in the order of their keys.
     pub fn files(&self, filter: &FileFilter) -> Result<Vec<FileRecord>, DbError> {
         let prefix = filter.prefix.as_deref().unwrap_or_default();

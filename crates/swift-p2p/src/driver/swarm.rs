@@ -10,12 +10,14 @@ mod fetch;
 mod files;
 mod handle;
 mod incoming;
+mod known;
 mod lanes;
 mod library;
 mod manifest;
 mod outputs;
 mod owner;
 mod post;
+mod reports;
 mod sends;
 mod survey;
 

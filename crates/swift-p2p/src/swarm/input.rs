@@ -52,6 +52,9 @@ pub enum FetchFailure {
     Refused,
     /// This node could not write: disk full or failing. No fault of the source.
     Storage,
+    /// The source holds the file under another manifest than the one this node has been told of, so it has no use for
+    /// what the source sends. No fault of the source: somebody may have published the same bytes under a false one.
+    OtherManifest,
 }
 
 /// Something that happened.

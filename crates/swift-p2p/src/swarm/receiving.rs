@@ -220,7 +220,7 @@ impl Swarm {
 
     fn on_fetch_failed(&mut self, from: NodeId, file: FileId, unit: Unit, failure: FetchFailure) {
         match failure {
-            FetchFailure::Storage => {
+            FetchFailure::Storage | FetchFailure::OtherManifest => {
                 if let Some(state) = self.files.get_mut(&file) {
                     state.storage_until = Some(self.now + self.config.storage_wait);
                     self.receiving.unwritable.insert(file);

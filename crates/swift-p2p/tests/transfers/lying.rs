@@ -100,6 +100,21 @@ async fn a_false_manifest_stops_the_file_and_is_blamed_on_its_publisher() {
     assert!(!network.peers[1].file("false.bin").exists());
 }
 
+/// Anybody may publish bytes that others published, under a manifest that nobody has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_manifest_for_the_same_bytes_does_not_get_in_the_way_of_the_true_one() {
+    let network = Network::of(2).await;
+    let bytes = content(2 * C, 11);
+    for (name, invented) in [("before.bin", [0; 32]), ("between.bin", [255; 32])] {
+        network.publish_forged(name, &bytes, ManifestHash::from_bytes(invented)).await;
+    }
+    network.meet(0, 1);
+    let file = network.publish("true.bin", &bytes).await;
+    network.copied(file, 1, 0).await;
+    assert!(fs::read(network.peers[1].file("true.bin")).unwrap() == bytes);
+    assert!(!network.peers[1].file("before.bin").exists());
+}
+
 fn sha256(bytes: &[u8]) -> [u8; 32] {
     use sha2::Digest as _;
     sha2::Sha256::digest(bytes).into()

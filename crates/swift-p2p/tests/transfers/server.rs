@@ -13,7 +13,7 @@ use axum::{
 use futures_util::stream;
 use serde::Deserialize;
 use swift_chain::NodeId;
-use swift_chunks::{FileId, Store};
+use swift_chunks::{FileId, ManifestHash, Store};
 use swift_p2p::{
     driver::SwarmHandle,
     swarm::message::{Confirm, Holdings, Interest, Message, Offer, WhoHas},
@@ -75,13 +75,18 @@ async fn announce(State(served): State<Served>, Extension(caller): Extension<Cal
 #[derive(Deserialize)]
 struct Which {
     id: FileId,
+    manifest: Option<ManifestHash>,
 }
 
 async fn manifest(State(served): State<Served>, Query(which): Query<Which>) -> Result<Vec<u8>, StatusCode> {
     let mut encoded = Vec::new();
     let forged = served.manners.manifest.lock().unwrap().clone();
     if forged.is_none() {
-        let reader = served.store.reader(which.id).and_then(|reader| reader.manifest_reader());
+        let reader = served.store.reader(which.id).map_err(|_| StatusCode::NOT_FOUND)?;
+        if Some(reader.content().manifest_hash) != which.manifest {
+            return Err(StatusCode::NOT_FOUND);
+        }
+        let reader = reader.manifest_reader();
         std::io::Read::read_to_end(&mut reader.map_err(|_| StatusCode::NOT_FOUND)?, &mut encoded).unwrap();
     }
     served.manners.saw(|seen| seen.manifests += 1);

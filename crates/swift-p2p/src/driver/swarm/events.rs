@@ -112,6 +112,12 @@ pub(super) enum Event {
         height: u64,
         found: Vec<Found>,
     },
+    /// A file is published under another manifest too, which may be the true one.
+    Other {
+        found: Found,
+    },
+    /// It is not.
+    NoOther,
     /// More wanted files from the store, and whether there were still more.
     Refilled {
         found: Vec<Found>,

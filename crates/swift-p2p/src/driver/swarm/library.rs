@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use swift_chain::{Action, DbError, Hash, LedgerReader, NodeId};
+use swift_chain::{Action, DbError, FileRecord, Hash, LedgerReader, NodeId};
 use swift_chunks::{
     ChunkLayout, ChunkSet, ContentRef, FileId, ManifestHash, ObjectState, Store, StoreError, Wanted,
 };
@@ -14,6 +14,8 @@ use crate::driver::ledger::LedgerReads;
 
 /// Blocks that are looked at in one go.
 const BLOCKS_MAX: u64 = 128;
+/// Names of one content that are looked through for its manifest.
+const SAME_CONTENT_MAX: usize = 1024;
 /// Rows of the store's list that are read in one go.
 const PAGE_LEN: usize = 256;
 
@@ -90,7 +92,7 @@ impl Library {
         });
     }
 
-    /// Up to `room` wanted files that are not known yet.
+    /// Up to `room` wanted files that are not `known` as such.
     pub(super) fn refill(
         &self,
         known: HashSet<FileId>,
@@ -105,8 +107,10 @@ impl Library {
                 let Some(&last) = page.last() else { return Ok(Event::Refilled { found, more: false }) };
                 after = Some(last);
                 let new = page.iter().filter(|wanted| !known.contains(&wanted.file_id));
-                let files: Vec<FileId> = new.map(|wanted| wanted.file_id).collect();
-                found.extend(library.ledger.with(|reader| Ok(library.look(reader, &files)))??);
+                let looked = library.ledger.with(|reader| {
+                    Ok(new.map(|wanted| library.look_wanted(reader, wanted)).collect::<Result<Vec<_>, _>>())
+                })??;
+                found.extend(looked.into_iter().flatten());
                 if found.len() >= room {
                     return Ok(Event::Refilled { found, more: true });
                 }
@@ -133,26 +137,79 @@ impl Library {
         files.iter().map(|&file| Ok(Found { file, live: self.look_one(reader, file)? })).collect()
     }
 
+    /// What the store wants. It knows which manifests are proven false; the ledger may name the same bytes under several.
+    fn look_wanted(&self, reader: &LedgerReader, wanted: &Wanted) -> Result<Option<Found>, LookError> {
+        let (file, manifest_hash) = (wanted.file_id, wanted.manifest_hash);
+        let records = reader.files_by_id(&Hash::from_bytes(*file.as_bytes()), SAME_CONTENT_MAX)?;
+        let mut of_manifest =
+            records.iter().filter(|record| content_of(record).manifest_hash == manifest_hash);
+        let Some(record) = of_manifest.next() else { return Ok(None) };
+        let content = ContentRef { file_id: file, manifest_hash, len: wanted.len };
+        let opened = if wanted.held_chunks > 0 { Some(self.store.reader(file)?) } else { None };
+        let held = match opened.filter(|reader| reader.content() == content) {
+            Some(reader) => reader.held(),
+            None => ChunkSet::empty(ChunkLayout::new(content.len).map_err(StoreError::from)?),
+        };
+        let live = Live { publisher: record.publisher, content, held, is_complete: false };
+        Ok(Some(Found { file, live: Some(live) }))
+    }
+
     fn look_one(&self, reader: &LedgerReader, file: FileId) -> Result<Option<Live>, LookError> {
         let Some(record) = reader.file_by_id(&Hash::from_bytes(*file.as_bytes()))? else { return Ok(None) };
-        let content = ContentRef {
-            file_id: file,
-            manifest_hash: ManifestHash::from_bytes(*record.entry.manifest_hash.as_bytes()),
-            len: record.entry.size,
-        };
+        let content = content_of(&record);
         let nothing = ChunkSet::empty(ChunkLayout::new(content.len).map_err(StoreError::from)?);
-        let live = |held, is_complete| Some(Live { publisher: record.publisher, content, held, is_complete });
-        let Some(object) = self.store.object(file)? else { return Ok(live(nothing, false)) };
+        let live = |content, held, is_complete| {
+            Some(Live { publisher: record.publisher, content, held, is_complete })
+        };
+        let Some(object) = self.store.object(file)? else { return Ok(live(content, nothing, false)) };
         let is_same = object.manifest_hash == content.manifest_hash && object.len == content.len;
         Ok(match object.state {
-            ObjectState::Complete if object.len == content.len => live(self.store.reader(file)?.held(), true),
-            ObjectState::Partial if is_same && object.held_chunks > 0 => {
-                live(self.store.reader(file)?.held(), false)
+            // It is the file, whatever others say of it.
+            ObjectState::Complete => {
+                let content =
+                    ContentRef { file_id: file, manifest_hash: object.manifest_hash, len: object.len };
+                live(content, self.store.reader(file)?.held(), true)
             }
-            ObjectState::Partial => live(nothing, false),
+            ObjectState::Partial if is_same && object.held_chunks > 0 => {
+                live(content, self.store.reader(file)?.held(), false)
+            }
+            ObjectState::Partial => live(content, nothing, false),
             // What was changed from outside counts for nothing until it is verified; a false manifest never does.
-            ObjectState::Complete | ObjectState::Suspect | ObjectState::ManifestFalse => None,
+            ObjectState::Suspect | ObjectState::ManifestFalse => None,
         })
+    }
+
+    /// The same file under the next manifest that somebody published for it, if there is another.
+    pub(super) fn find_other(
+        &self,
+        content: ContentRef,
+        work: &TaskTracker,
+        events: &mpsc::UnboundedSender<Event>,
+    ) {
+        self.work(work, events, move |library| {
+            let hash = Hash::from_bytes(*content.file_id.as_bytes());
+            let records = library.ledger.with(|reader| reader.files_by_id(&hash, SAME_CONTENT_MAX))?;
+            let named = |record: &FileRecord| (content_of(record).manifest_hash, record.entry.size);
+            let ours = (content.manifest_hash, content.len);
+            let next =
+                records.iter().filter(|record| named(record) > ours).min_by_key(|record| named(record));
+            let next = next.or_else(|| records.iter().min_by_key(|record| named(record)));
+            let Some(record) = next.filter(|record| named(record) != ours) else {
+                return Ok(Event::NoOther);
+            };
+            let content = content_of(record);
+            let held = ChunkSet::empty(ChunkLayout::new(content.len).map_err(StoreError::from)?);
+            let live = Live { publisher: record.publisher, content, held, is_complete: false };
+            Ok(Event::Other { found: Found { file: content.file_id, live: Some(live) } })
+        });
+    }
+}
+
+fn content_of(record: &FileRecord) -> ContentRef {
+    ContentRef {
+        file_id: FileId::from_bytes(*record.entry.file_id.as_bytes()),
+        manifest_hash: ManifestHash::from_bytes(*record.entry.manifest_hash.as_bytes()),
+        len: record.entry.size,
     }
 }
 

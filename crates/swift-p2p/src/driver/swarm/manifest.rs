@@ -33,6 +33,10 @@ pub(super) async fn fetch(
     let mut response = source.get(&path).send().await.map_err(|error| unreachable(&error))?;
     match response.status() {
         StatusCode::OK => {}
+        StatusCode::NOT_FOUND => {
+            let detail = "nobody has been found who holds the file under the manifest that the ledger names";
+            return Err(FetchEnd::failed(FetchFailure::OtherManifest, detail));
+        }
         status => return Err(refused(status)),
     }
     let (pieces, inbox) = mpsc::channel(PIECES_MAX);

@@ -74,6 +74,8 @@ impl Owner {
                     receiving.incoming.close();
                 }
                 self.show_problem();
+                // The same bytes may be live under a true manifest as well.
+                self.look_for_others();
             }
             Output::Offence { peer, file, kind } => match kind {
                 OffenceKind::WrongBytes { unit } => {

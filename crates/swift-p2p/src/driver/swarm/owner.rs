@@ -1,41 +1,42 @@
 //! The owner of the machine: takes what happens, one thing after the other.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    sync::Arc,
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use swift_chain::NodeId;
-use swift_chunks::{CHUNK_LEN, ChunkSet, FileId};
+use swift_chunks::{CHUNK_LEN, FileId};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task,
-    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::{
     events::{Command, Event, FetchEnd},
-    files::{Entry, Files, Receiving, Stage, WANTED_MAX, Waiting},
-    handle::{Status, TransferStage, TransferState},
-    incoming::{Arrived, Incoming},
+    files::{Files, Waiting},
+    handle::Status,
+    incoming::Arrived,
     lanes::Lanes,
-    library::{Found, Library, Live},
+    library::Library,
     post::Post,
     sends::Sends,
-    survey::{PATIENCE, Surveyed, Surveys},
+    survey::Surveys,
 };
 use crate::swarm::{
-    ExchangeId, FetchFailure, FetchOutcome, Input, Swarm, Time, Unit, Want,
-    message::{Answer, Holdings, Interest},
+    ExchangeId, FetchFailure, FetchOutcome, Input, Swarm, Time, Unit,
+    message::{Answer, Holdings},
 };
 
 /// How often progress is told to the machine, and how long a verified chunk waits for its commit at most.
 const TICK: Duration = Duration::from_secs(1);
-/// Rows of transfers that are shown.
-const TRANSFERS_SHOWN_MAX: usize = 1000;
+/// How often the store is asked what it wants beside what blocks brought: chunks that rotted, a manifest that replaces a
+/// false one.
+const CHECK_EVERY: Duration = Duration::from_secs(30);
 
 /// One request to a peer that runs in a lane.
 pub(super) struct Running {
@@ -61,15 +62,17 @@ pub(super) struct Owner {
     pub(super) offers: HashMap<ExchangeId, oneshot::Sender<Answer>>,
     pub(super) questions: HashMap<ExchangeId, oneshot::Sender<Holdings>>,
     next_exchange: u64,
-    surveys: Surveys,
-    online: BTreeSet<NodeId>,
-    status: watch::Sender<Status>,
+    pub(super) surveys: Surveys,
+    pub(super) online: BTreeSet<NodeId>,
+    pub(super) status: watch::Sender<Status>,
     /// Blocks up to this height were looked at.
-    followed: u64,
-    target: u64,
-    is_looking: bool,
+    pub(super) followed: u64,
+    pub(super) target: u64,
+    pub(super) is_looking: bool,
     /// Whether the store may want more files than the machine was told of.
-    is_more_wanted: bool,
+    pub(super) is_more_wanted: bool,
+    /// When it was last asked without a reason.
+    checked: Instant,
 }
 
 impl Owner {
@@ -105,6 +108,7 @@ impl Owner {
             target: followed,
             is_looking: false,
             is_more_wanted: true,
+            checked: Instant::now(),
         };
         (owner, watched)
     }
@@ -272,6 +276,12 @@ impl Owner {
                 self.take_all(found);
                 self.look_further();
             }
+            Event::Other { found } => {
+                if let Some(live) = found.live.filter(|_| self.has_only_doubt(&found.file)) {
+                    self.take(found.file, live);
+                }
+            }
+            Event::NoOther => {}
             Event::Refilled { found, more } => {
                 self.is_looking = false;
                 self.is_more_wanted = more;
@@ -303,6 +313,12 @@ impl Owner {
         match end.outcome {
             FetchOutcome::Verified => self.note_verified(file, unit),
             FetchOutcome::Failed(FetchFailure::Storage) => self.block(file, end.detail),
+            FetchOutcome::Failed(FetchFailure::OtherManifest) => {
+                self.block(file, end.detail);
+                if let Some(entry) = self.files.get(&file) {
+                    self.library.find_other(entry.content, &self.work, &self.events);
+                }
+            }
             FetchOutcome::WrongBytes => {
                 warn!(%from, %file, chunk = unit.number(), reason = end.detail, "a member sent wrong bytes");
             }
@@ -319,7 +335,7 @@ impl Owner {
     fn on_tick(&mut self) {
         let mut progressed = Vec::new();
         for (&(from, file, unit), running) in &mut self.fetches {
-            let bytes = running.arrived.load(std::sync::atomic::Ordering::Relaxed);
+            let bytes = running.arrived.load(Ordering::Relaxed);
             if std::mem::replace(&mut running.seen, bytes) != bytes {
                 progressed.push(Input::FetchProgress { from, file, unit, bytes });
             }
@@ -333,206 +349,11 @@ impl Owner {
             .filter(|(_, entry)| entry.receiving().is_some_and(|receiving| !receiving.pending.is_empty()));
         let pending: Vec<FileId> = pending.map(|(&file, _)| file).collect();
         pending.into_iter().for_each(|file| self.drive_disk(file));
+        if self.checked.elapsed() >= CHECK_EVERY {
+            self.checked = Instant::now();
+            self.is_more_wanted = true;
+        }
         self.look_further();
-    }
-
-    /// Looks at the next blocks, or at more of what the store wants, one look at a time.
-    pub(super) fn look_further(&mut self) {
-        if self.is_looking {
-            return;
-        }
-        if self.is_more_wanted {
-            let receiving = self.files.receiving_len();
-            if receiving <= WANTED_MAX / 2 {
-                let known: HashSet<FileId> = self.files.iter().map(|(&file, _)| file).collect();
-                self.is_looking = true;
-                let room = WANTED_MAX - receiving;
-                return self.library.refill(known, room, &self.work, &self.events);
-            }
-        }
-        if self.target > self.followed {
-            self.is_looking = true;
-            self.library.follow(self.followed + 1, self.target, &self.work, &self.events);
-        }
-    }
-
-    fn take_all(&mut self, found: Vec<Found>) {
-        let mut receiving = self.files.receiving_len();
-        for Found { file, live } in found {
-            match live {
-                None => self.forget(file),
-                Some(live) if live.is_complete || receiving < WANTED_MAX => {
-                    receiving += usize::from(!live.is_complete);
-                    self.take(file, live);
-                }
-                Some(_) => self.is_more_wanted = true,
-            }
-        }
-    }
-
-    /// A file that a live name means, as it was a moment ago.
-    fn take(&mut self, file: FileId, live: Live) {
-        let Live { publisher, content, held, is_complete } = live;
-        let known = self.files.get(&file).map(|entry| (entry.content == content, &entry.stage));
-        match known {
-            Some((true, Stage::Receiving(_))) if !is_complete => return,
-            Some((true, Stage::Stored)) if is_complete => return,
-            Some((true, Stage::Abandoned)) => return,
-            Some((true, Stage::Stored)) => return self.lose(file, &held),
-            // Published here under another name meanwhile.
-            Some((true, Stage::Receiving(_))) => return self.note_stored(file),
-            // The same bytes under another manifest.
-            Some((false, _)) => self.forget(file),
-            None => {}
-        }
-        let (layout, holders) = (held.layout(), BTreeSet::new());
-        if is_complete {
-            self.files.insert(file, Entry { publisher, content, layout, stage: Stage::Stored, holders });
-            self.tell(Input::FileAdded { file, publisher, held, want: Want::Wanted });
-            return self.evict(file);
-        }
-        let incoming = Incoming::new(self.library.store.clone(), content);
-        let mut receiving = Box::new(Receiving::new(incoming));
-        receiving.is_finish_due = held.is_full();
-        self.files
-            .insert(file, Entry { publisher, content, layout, stage: Stage::Receiving(receiving), holders });
-        if held.is_full() {
-            // Nothing to fetch: it is empty, or a stop came between its last chunk and its name.
-            self.drive_disk(file);
-        } else {
-            self.tell(Input::FileAdded { file, publisher, held, want: Want::Wanted });
-        }
-    }
-
-    /// Chunks of a complete file turned out to be damaged.
-    fn lose(&mut self, file: FileId, held: &ChunkSet) {
-        let Some(entry) = self.files.get_mut(&file) else { return };
-        let incoming = Incoming::new(self.library.store.clone(), entry.content);
-        entry.stage = Stage::Receiving(Box::new(Receiving::new(incoming)));
-        let units = held.missing().map(Unit::of_chunk).collect();
-        self.tell(Input::Lost { file, units });
-    }
-
-    /// Drops everything about a file.
-    pub(super) fn forget(&mut self, file: FileId) {
-        if self.files.get(&file).is_some() {
-            self.tell(Input::FileRemoved { file });
-            self.files.remove(&file);
-            self.show_problem();
-        }
-    }
-
-    /// Keeps the number of complete files that are known within its bound.
-    pub(super) fn evict(&mut self, stored: FileId) {
-        if let Some(oldest) = self.files.note_stored(stored) {
-            self.forget(oldest);
-        }
-    }
-
-    /// Notes why nothing of a file can be stored. Said once, until something can be again.
-    pub(super) fn block(&mut self, file: FileId, detail: String) {
-        let Some(receiving) = self.files.receiving_mut(&file) else { return };
-        if receiving.blocked.is_none() {
-            warn!(%file, reason = detail, "a file cannot be stored; trying again until it can");
-        }
-        receiving.blocked = Some(detail);
-        self.show_problem();
-    }
-
-    pub(super) fn unblock(&mut self, file: FileId) {
-        let Some(receiving) = self.files.receiving_mut(&file) else { return };
-        if receiving.blocked.take().is_some() {
-            info!(%file, "the file can be stored again");
-            self.show_problem();
-        }
-    }
-
-    pub(super) fn show_problem(&self) {
-        let receiving = self.files.iter().filter_map(|(_, entry)| entry.receiving());
-        let problem = receiving.filter_map(|receiving| receiving.blocked.clone()).min();
-        self.status.send_if_modified(|status| {
-            let is_new = status.problem != problem;
-            status.problem = problem;
-            is_new
-        });
-    }
-
-    fn show_online(&self) {
-        self.status.send_modify(|status| status.online = self.online.iter().copied().collect());
-    }
-
-    fn survey(&mut self, file: FileId, reply: oneshot::Sender<Vec<NodeId>>) {
-        let Some(id) = self.surveys.join(file, &self.online, reply) else { return };
-        if self.online.is_empty() || self.swarm.progress(&file).is_none() {
-            let over = self.surveys.close(id);
-            return self.report(over);
-        }
-        self.tell(Input::Survey { file });
-        let events = self.events.clone();
-        task::spawn(async move {
-            sleep(PATIENCE).await;
-            let _ = events.send(Event::SurveyOver { id });
-        });
-    }
-
-    /// Answers those who asked for copies.
-    fn report(&self, over: impl IntoIterator<Item = Surveyed>) {
-        for Surveyed { file, replies } in over {
-            let entry = self.files.get(&file);
-            let mine = entry.is_some_and(|entry| matches!(entry.stage, Stage::Stored)).then_some(self.me);
-            let others = entry.into_iter().flat_map(|entry| entry.holders.intersection(&self.online));
-            let complete: BTreeSet<NodeId> = others.copied().chain(mine).collect();
-            for reply in replies {
-                // Who asked may be gone.
-                let _ = reply.send(complete.iter().copied().collect());
-            }
-        }
-    }
-
-    /// A member that says it has no whole copy is no holder, whatever it said before.
-    fn forget_holder(&mut self, peer: NodeId, holdings: &Holdings) {
-        for holding in &holdings.holdings {
-            let is_holder = holding.map.as_ref().is_some_and(|map| map.interest == Interest::Complete);
-            if let Some(entry) = self.files.get_mut(&holding.file).filter(|_| !is_holder) {
-                entry.holders.remove(&peer);
-            }
-        }
-    }
-
-    fn transfers(&self) -> Vec<TransferState> {
-        let unfinished = self.files.iter().filter(|(_, entry)| !matches!(entry.stage, Stage::Stored));
-        let mut rows: Vec<TransferState> =
-            unfinished.take(TRANSFERS_SHOWN_MAX).map(|(&file, entry)| self.transfer(file, entry)).collect();
-        rows.sort_unstable_by_key(|row| row.file);
-        rows
-    }
-
-    fn transfer(&self, file: FileId, entry: &Entry) -> TransferState {
-        let total_bytes = entry.content.len;
-        let running = self.fetches.iter().filter(|((_, of, _), _)| *of == file);
-        let (mut peers, mut arriving) = (BTreeSet::new(), 0);
-        for ((from, ..), running) in running {
-            peers.insert(*from);
-            arriving += running.arrived.load(std::sync::atomic::Ordering::Relaxed).min(CHUNK_LEN);
-        }
-        let progress = self.swarm.progress(&file);
-        let held = progress.map_or(total_bytes, |progress| u64::from(progress.held) * CHUNK_LEN);
-        let receiving = entry.receiving();
-        let is_moving = !peers.is_empty()
-            || progress.is_some_and(|progress| progress.coming > 0)
-            || receiving.is_some_and(|receiving| receiving.is_finish_due);
-        let (stage, detail) = match (&entry.stage, receiving.and_then(|receiving| receiving.blocked.clone()))
-        {
-            (Stage::Abandoned, _) => {
-                let detail = format!("its manifest is false: node {} published a lie", entry.publisher);
-                (TransferStage::Blocked, Some(detail))
-            }
-            (_, Some(detail)) => (TransferStage::Blocked, Some(detail)),
-            _ if is_moving => (TransferStage::Receiving, None),
-            _ => (TransferStage::Waiting, None),
-        };
-        let done_bytes = (held + arriving).min(total_bytes);
-        TransferState { file, done_bytes, total_bytes, peers: peers.into_iter().collect(), stage, detail }
     }
 
     fn next_exchange(&mut self) -> ExchangeId {
