@@ -144,20 +144,7 @@ impl Config {
         let port =
             layers.text("port", args.port.as_deref(), &["SWIFTSERVE_PORT", "PORT"], port_in_file.as_deref());
         let port = port.map_or(Ok(DEFAULT_PORT), |(text, from)| parse_port(&text, from))?;
-        let auto_detect = args.auto_detect_ip
-            || layers.switch(&["SWIFTSERVE_AUTO_DETECT_IP", "AUTO_DETECT_IP"])?
-            || settings.and_then(|settings| settings.auto_detect_ip).unwrap_or(false);
-        let machine_ip = layers.text(
-            "machine-ip",
-            args.machine_ip.as_deref(),
-            &["SWIFTSERVE_MACHINE_IP", "MACHINE_IP"],
-            in_file(|file| file.machine_ip.as_deref()),
-        );
-        let (host, host_from) = match machine_ip {
-            Some(given) => given,
-            None if auto_detect => (detect_ip()?.to_string(), ConfigSource::Default),
-            None => (DEFAULT_MACHINE_IP.to_owned(), ConfigSource::Default),
-        };
+        let (host, host_from) = host(args, &layers, settings)?;
         let address = Address::new(&host, port).map_err(bad(host_from))?;
         let bind = layers.parsed::<IpAddr>(
             "bind",
@@ -190,9 +177,12 @@ impl Config {
             &["SWIFTSERVE_LOG"],
             in_file(|file| file.log.as_deref()),
         )?;
-        let allow_plain_http = args.allow_plain_http
-            || layers.switch(&["SWIFTSERVE_ALLOW_PLAIN_HTTP"])?
-            || settings.and_then(|settings| settings.allow_plain_http).unwrap_or(false);
+        let allow_plain_http = match (args.allow_plain_http, layers.switch(&["SWIFTSERVE_ALLOW_PLAIN_HTTP"])?)
+        {
+            (true, _) => true,
+            (false, Some(chosen)) => chosen,
+            (false, None) => settings.and_then(|settings| settings.allow_plain_http).unwrap_or(false),
+        };
         Ok(Self {
             data_dir,
             address,
@@ -204,6 +194,35 @@ impl Config {
             log: log.unwrap_or(tracing::level_filters::LevelFilter::INFO),
         })
     }
+}
+
+/// Where others reach this machine: the first place that says so, as an address or as the wish to find it.
+fn host(
+    args: &Args,
+    layers: &Layers<'_>,
+    settings: Option<&FileSettings>,
+) -> Result<(String, ConfigSource), ConfigError> {
+    let variables = ["SWIFTSERVE_MACHINE_IP", "MACHINE_IP"];
+    if let Some(ip) = &args.machine_ip {
+        return Ok((ip.clone(), ConfigSource::Flag("machine-ip")));
+    }
+    if args.auto_detect_ip {
+        return detect_ip();
+    }
+    if let Some(found) = layers.text("machine-ip", None, &variables, None) {
+        return Ok(found);
+    }
+    let in_file = settings.and_then(|settings| settings.machine_ip.as_deref());
+    match layers.switch(&["SWIFTSERVE_AUTO_DETECT_IP", "AUTO_DETECT_IP"])? {
+        Some(true) => return detect_ip(),
+        Some(false) => {}
+        None if in_file.is_none() && settings.and_then(|settings| settings.auto_detect_ip) == Some(true) => {
+            return detect_ip();
+        }
+        None => {}
+    }
+    let found = layers.text("machine_ip", None, &[], in_file);
+    Ok(found.unwrap_or_else(|| (DEFAULT_MACHINE_IP.to_owned(), ConfigSource::Default)))
 }
 
 fn parse_port(text: &str, from: ConfigSource) -> Result<u16, ConfigError> {
@@ -224,10 +243,11 @@ fn default_bind(address: &Address) -> IpAddr {
 
 /// The address from which this machine would send to others. Connecting a UDP socket sends nothing; the target is an
 /// address reserved for documentation (RFC 5737).
-fn detect_ip() -> Result<IpAddr, ConfigError> {
+fn detect_ip() -> Result<(String, ConfigSource), ConfigError> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(ConfigError::NoAddress)?;
     socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).map_err(ConfigError::NoAddress)?;
-    Ok(socket.local_addr().map_err(ConfigError::NoAddress)?.ip())
+    let found = socket.local_addr().map_err(ConfigError::NoAddress)?.ip();
+    Ok((found.to_string(), ConfigSource::Default))
 }
 
 fn read_file(
@@ -300,6 +320,18 @@ mod tests {
         assert_eq!(config.quota_bytes, Some(3 << 30));
         assert_eq!(load(&["--config", file], &[]).unwrap().address.port(), 1);
         assert_eq!(load(&[], &[("PORT", "2")]).unwrap().address.port(), 2);
+    }
+
+    #[test]
+    fn a_switch_in_the_environment_wins_over_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("settings.toml");
+        std::fs::write(&file, "allow_plain_http = true\n").unwrap();
+        let file = file.to_str().unwrap();
+        assert!(load(&["--config", file], &[]).unwrap().allow_plain_http);
+        let off = [("SWIFTSERVE_ALLOW_PLAIN_HTTP", "0")];
+        assert!(!load(&["--config", file], &off).unwrap().allow_plain_http);
+        assert!(load(&["--config", file, "--allow-plain-http"], &off).unwrap().allow_plain_http);
     }
 
     #[test]

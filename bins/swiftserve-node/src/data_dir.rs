@@ -6,6 +6,7 @@
 //! admin-token    the first token, mode 0600
 //! node.json      where the running node can be reached
 //! ledger.db      the ledger (SQLite)
+//! network        id of the network that the content is from
 //! ledger.joining a ledger that is still being fetched
 //! tokens.db      hashes of tokens (SQLite)
 //! swiftserve.toml settings, if there are any

@@ -9,7 +9,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use serde::Serialize;
 use swift_chain::{Address, AddressError, NetworkId, NetworkParams, NodeId, Poisoned};
 use swift_p2p::{
-    driver::{CatalogError, GossipTask, LedgerHandle, Members, ask_to_join, fetch_chain},
+    driver::{CatalogError, GossipTask, LedgerHandle, Members, UpkeepTask, ask_to_join, fetch_chain},
     transport::{Dialer, Listener, ListenerConfig, Sessions},
 };
 use tokio::{
@@ -55,6 +55,7 @@ pub struct Node {
     local_addr: SocketAddr,
     ledger: LedgerHandle,
     gossip: GossipTask,
+    upkeep: UpkeepTask,
     ledger_ended: oneshot::Receiver<Result<(), Poisoned>>,
     catalog_ended: oneshot::Receiver<Result<(), CatalogError>>,
     swarm_ended: oneshot::Receiver<()>,
@@ -108,6 +109,7 @@ impl Node {
             local_addr,
             ledger: running.ledger,
             gossip: running.gossip,
+            upkeep: running.upkeep,
             ledger_ended: running.ledger_ended,
             catalog_ended: running.catalog_ended,
             swarm_ended: running.swarm_ended,
@@ -168,6 +170,7 @@ impl Node {
         let Self {
             ledger,
             gossip,
+            upkeep,
             ledger_ended,
             catalog_ended,
             swarm_ended,
@@ -186,7 +189,7 @@ impl Node {
         }
         // The last handle ends the ledger's thread, and that the catalog. Writes still running are in their queue.
         routes.clear();
-        drop((gossip, ledger));
+        drop((gossip, upkeep, ledger));
         let ended = async { (swarm_ended.await, ledger_ended.await, catalog_ended.await) };
         if tokio::time::timeout(LAST_STEP, ended).await.is_err() {
             warn!("writes were still waiting for their block; they go on at the next start");

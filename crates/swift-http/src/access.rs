@@ -1,10 +1,13 @@
 //! Who is calling, and what that allows.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    marker::PhantomData,
+    net::{IpAddr, SocketAddr},
+};
 
 use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, Method, header},
+    extract::{FromRequestParts, Request, State},
+    http::{HeaderMap, Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -74,6 +77,59 @@ impl Access {
             Self::Member { node, .. } => Some(*node),
             _ => None,
         }
+    }
+}
+
+/// What a route allows, checked before anything of a body is read: an extractor to stand before the one of the body.
+pub(crate) struct Allowed<R>(PhantomData<R>);
+
+/// Who may call a route.
+pub(crate) trait Rule {
+    fn check(access: &Access) -> Result<(), Problem>;
+}
+
+/// Members only.
+pub(crate) struct MembersOnly;
+
+impl Rule for MembersOnly {
+    fn check(access: &Access) -> Result<(), Problem> {
+        access.require_member().map(|_| ())
+    }
+}
+
+/// Members, and tokens that may read.
+pub(crate) struct MembersOrRead;
+
+impl Rule for MembersOrRead {
+    fn check(access: &Access) -> Result<(), Problem> {
+        access.require_member_or(Scope::Read)
+    }
+}
+
+/// Members, and tokens that may do everything.
+pub(crate) struct MembersOrAdmin;
+
+impl Rule for MembersOrAdmin {
+    fn check(access: &Access) -> Result<(), Problem> {
+        access.require_member_or(Scope::Admin)
+    }
+}
+
+/// Tokens that may do everything.
+pub(crate) struct AdminOnly;
+
+impl Rule for AdminOnly {
+    fn check(access: &Access) -> Result<(), Problem> {
+        access.require(Scope::Admin).map(|_| ())
+    }
+}
+
+impl<R: Rule, S: Sync> FromRequestParts<S> for Allowed<R> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        R::check(parts.extensions.get().unwrap_or(&Access::Anonymous))?;
+        Ok(Self(PhantomData))
     }
 }
 

@@ -1,14 +1,18 @@
 //! Taking a file in: from a request's body to staged content, in one pass, without ever holding more than a few pieces.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use swift_chain::{Action, FileName, FileRecord, Hash, Label, Rejection, Role};
 use swift_chunks::Staged;
 use swift_p2p::driver::Published;
-use tokio::{sync::mpsc, task};
+use tokio::{sync::mpsc, task, time::timeout};
 
 use crate::{access::owns, problem::Problem, services::Services, tokens::TokenRecord};
 
+/// A body that brings nothing for this long has broken off; what was set aside for it is free again.
+const PIECE_PATIENCE: Duration = Duration::from_secs(60);
 /// Pieces of a body between the network and the disk.
 const PIECES_MAX: usize = 8;
 
@@ -127,7 +131,15 @@ async fn stage<E: std::fmt::Display>(
     });
     let mut body = std::pin::pin!(body);
     let mut broken = None;
-    while let Some(piece) = body.next().await {
+    loop {
+        let piece = match timeout(PIECE_PATIENCE, body.next()).await {
+            Ok(Some(piece)) => piece,
+            Ok(None) => break,
+            Err(_) => {
+                broken = Some(format!("nothing came for {} s", PIECE_PATIENCE.as_secs()));
+                break;
+            }
+        };
         match piece {
             Ok(bytes) => {
                 // The writer has given up; it says why below.

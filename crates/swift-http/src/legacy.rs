@@ -20,7 +20,13 @@ use crate::{
     services::Services,
 };
 
-/// A chain stream that is posted in one piece.
+/// A question about blocks: a number.
+const QUESTION_LEN_MAX: usize = 64;
+
+/// Blocks that are posted in one piece: one, or a few that a member lacks.
+const BLOCKS_BODY_LEN_MAX: usize = 8 * 1024 * 1024;
+
+/// A whole chain that is posted in one piece.
 const CHAIN_BODY_LEN_MAX: usize = 64 * 1024 * 1024;
 
 /// The form of a confirmation; its name is the longest part.
@@ -32,8 +38,8 @@ pub(crate) fn router(services: &Services) -> Router<Services> {
         .route("/getHash", get(chain::hash))
         .route("/topBlockNumber", get(chain::top_block_number))
         .route("/totalBlocks", get(chain::total_blocks))
-        .route("/addBlock", post(chain::add_block).layer(DefaultBodyLimit::max(CHAIN_BODY_LEN_MAX)))
-        .route("/getBlockDatas", post(chain::blocks))
+        .route("/addBlock", post(chain::add_block).layer(DefaultBodyLimit::max(BLOCKS_BODY_LEN_MAX)))
+        .route("/getBlockDatas", post(chain::blocks).layer(DefaultBodyLimit::max(QUESTION_LEN_MAX)))
         .route(
             "/overwriteBlockchain",
             post(chain::overwrite).layer(DefaultBodyLimit::max(CHAIN_BODY_LEN_MAX)),

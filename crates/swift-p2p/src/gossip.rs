@@ -11,7 +11,7 @@
 mod message;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -33,7 +33,7 @@ const NEIGHBOURS: usize = 32;
 const TOLD_AT_ONCE: usize = 16;
 /// Answers in a row with an old head, after which a member is brought the blocks.
 const PUSH_AFTER: u32 = 3;
-/// How long blocks may take before another member is asked.
+/// How long a fetch may bring nothing before another member is asked.
 const FETCH_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The last block of a ledger.
@@ -51,7 +51,7 @@ pub enum Input {
     /// Who is a member now, this node left out.
     Members {
         /// All others.
-        others: Vec<NodeId>,
+        others: BTreeSet<NodeId>,
     },
     /// This node's ledger has a new head.
     Head {
@@ -84,6 +84,11 @@ pub enum Input {
         /// How it ended.
         outcome: FetchOutcome,
     },
+    /// Bringing blocks to a member ended, one way or another; its next answer tells what came of it.
+    Pushed {
+        /// Whom.
+        to: NodeId,
+    },
     /// The moment that [`Gossip::poll_timeout`] named has come.
     Timeout,
 }
@@ -112,8 +117,13 @@ pub enum Output {
         /// From whom.
         from: NodeId,
     },
+    /// Break a fetch off: nothing has come of it for too long. Nothing needs to be reported.
+    GiveUp {
+        /// From whom.
+        from: NodeId,
+    },
     /// Bring a member the blocks behind its head: it knows that it lacks them and does not fetch them, so it probably
-    /// cannot reach this node. Nothing is reported back; its next answer tells.
+    /// cannot reach this node. Report [`Input::Pushed`].
     Push {
         /// Whom.
         to: NodeId,
@@ -151,6 +161,7 @@ struct Peer {
     is_greeting: bool,
     /// Answers in a row that told of an older head than it had been told of before.
     lagging: u32,
+    is_pushing: bool,
     failures: u32,
     /// Not asked for blocks before; it sent bad ones or broke off.
     shunned_until: Time,
@@ -215,6 +226,11 @@ impl Gossip {
             }
             Input::NotReached { to } => self.on_not_reached(to),
             Input::Fetched { from, outcome } => self.on_fetched(from, outcome),
+            Input::Pushed { to } => {
+                if let Some(peer) = self.peers.get_mut(&to) {
+                    peer.is_pushing = false;
+                }
+            }
             Input::Timeout => {}
         }
         self.find_absent();
@@ -247,16 +263,21 @@ impl Gossip {
         self.head
     }
 
-    fn on_members(&mut self, others: &[NodeId]) {
+    fn on_members(&mut self, others: &BTreeSet<NodeId>) {
         let gone: Vec<_> = self.peers.keys().filter(|node| !others.contains(node)).copied().collect();
         for node in gone {
             if self.peers.remove(&node).is_some_and(|peer| peer.heard.is_some()) {
                 self.outputs.push_back(Output::Offline { peer: node });
             }
-            self.fetching = self.fetching.filter(|(from, _)| *from != node);
+            if self.fetching.is_some_and(|(from, _)| from == node) {
+                self.fetching = None;
+                self.outputs.push_back(Output::GiveUp { from: node });
+            }
         }
+        // A few are greeted at once; many in the course of a pause, so that a start is no burst.
+        let spread = if others.len() > NEIGHBOURS { self.pause() } else { Duration::ZERO };
         for node in others {
-            let greet_at = self.now;
+            let greet_at = self.now + spread.mul_f64(f64::from(self.random.below(1000)) / 1000.0);
             self.peers.entry(*node).or_insert_with(|| Peer {
                 head: None,
                 told: None,
@@ -264,6 +285,7 @@ impl Gossip {
                 greet_at,
                 is_greeting: false,
                 lagging: 0,
+                is_pushing: false,
                 failures: 0,
                 shunned_until: Time::ZERO,
                 differs_at: None,
@@ -273,6 +295,10 @@ impl Gossip {
 
     fn on_head(&mut self, head: HeadNote) {
         self.head = head;
+        if let Some((_, until)) = &mut self.fetching {
+            // Something comes of it.
+            *until = self.now + FETCH_PATIENCE;
+        }
         // Those who told this node of the head know it; some of the others are told now, and tell the rest.
         let behind = self.peers.iter().filter(|(_, peer)| peer.heard.is_some() && peer.is_behind(&head));
         let behind: Vec<_> = behind.map(|(node, _)| *node).collect();
@@ -306,8 +332,9 @@ impl Gossip {
         let ours = self.head.height;
         let Some(peer) = self.peers.get_mut(&to) else { return };
         peer.lagging = if theirs.height < ours { peer.lagging + 1 } else { 0 };
-        if peer.lagging >= PUSH_AFTER {
+        if peer.lagging >= PUSH_AFTER && !peer.is_pushing {
             peer.lagging = 0;
+            peer.is_pushing = true;
             self.outputs.push_back(Output::Push { to, behind: theirs.height });
         }
     }
@@ -349,8 +376,12 @@ impl Gossip {
                 self.outputs.push_back(Output::Offline { peer: *node });
             }
         }
-        if self.fetching.is_some_and(|(_, until)| now >= until) {
+        if let Some((from, _)) = self.fetching.filter(|(_, until)| now >= *until) {
             self.fetching = None;
+            self.outputs.push_back(Output::GiveUp { from });
+            if let Some(peer) = self.peers.get_mut(&from) {
+                peer.shunned_until = now + GREET_AWAY_MAX;
+            }
         }
     }
 

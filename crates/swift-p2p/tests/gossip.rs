@@ -114,10 +114,12 @@ impl Lab {
                         self.input(id, Input::Fetched { from, outcome: FetchOutcome::Failed });
                     }
                     Output::Fetch { from } => self.send(Event::Blocks { from, to: id }),
+                    Output::GiveUp { .. } => {}
                     Output::Push { to, behind } => {
                         assert_eq!(behind, self.height(to));
                         let head = self.nodes[&id].head();
                         self.input(to, Input::Head { head });
+                        self.input(id, Input::Pushed { to });
                     }
                     Output::Online { peer } => assert!(self.online.insert((id, peer)), "told twice"),
                     Output::Offline { peer } => assert!(self.online.remove(&(id, peer)), "told twice"),
@@ -250,7 +252,7 @@ fn two_heads_at_one_height_are_told_once() {
 fn a_removed_member_is_forgotten() {
     let mut lab = Lab::of(3);
     lab.run(Duration::from_secs(5));
-    lab.input(node(1), Input::Members { others: vec![node(2)] });
+    lab.input(node(1), Input::Members { others: [node(2)].into() });
     lab.run(Duration::from_secs(1));
     assert!(!lab.online.contains(&(node(1), node(3))));
     assert!(lab.nodes[&node(1)].online().eq([node(2)]));

@@ -42,11 +42,11 @@ impl Layers<'_> {
         found.map(|(text, from)| text.parse().map_err(bad(from))).transpose()
     }
 
-    pub(super) fn switch(&self, variables: &[&'static str]) -> Result<bool, ConfigError> {
-        let Some((text, from)) = self.text("", None, variables, None) else { return Ok(false) };
+    pub(super) fn switch(&self, variables: &[&'static str]) -> Result<Option<bool>, ConfigError> {
+        let Some((text, from)) = self.text("", None, variables, None) else { return Ok(None) };
         match text.to_ascii_lowercase().as_str() {
-            "1" | "true" | "yes" | "on" => Ok(true),
-            "0" | "false" | "no" | "off" => Ok(false),
+            "1" | "true" | "yes" | "on" => Ok(Some(true)),
+            "0" | "false" | "no" | "off" => Ok(Some(false)),
             _ => Err(bad(from)(format!("{text:?} is neither 1 nor 0"))),
         }
     }

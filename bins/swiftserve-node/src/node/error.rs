@@ -61,6 +61,16 @@ pub enum StartError {
         /// The ticket's.
         theirs: NetworkId,
     },
+    /// The folder's content came from another network.
+    #[error(
+        "the files in this data folder came from network {theirs}, its ledger is that of {ours}: use another --data-dir"
+    )]
+    ForeignContent {
+        /// The ledger's.
+        ours: NetworkId,
+        /// What the folder says.
+        theirs: String,
+    },
     /// The system has no random numbers.
     #[error("no random numbers from the system: {0}")]
     Random(getrandom::Error),

@@ -105,12 +105,27 @@ impl Stored {
         if let Some(bytes) = config.free_floor_bytes {
             options.free_floor_bytes = bytes;
         }
+        claim(data_dir, replica.reader().network())?;
         let store = Store::open(options)?;
         // Files that somebody changed or took away while no node ran.
         store.retry_visible(wall_clock_ms())?;
         let tokens = Tokens::open(&data_dir.file("tokens.db"))?;
         ensure_admin_token(data_dir, &tokens)?;
         Ok(Self { replica, store, tokens })
+    }
+}
+
+/// Notes whose the content in this folder is: the store knows heights, and those of another network mean nothing here.
+fn claim(data_dir: &DataDir, network: NetworkId) -> Result<(), StartError> {
+    match std::fs::read_to_string(data_dir.file("network")) {
+        Ok(text) => match text.trim().parse::<NetworkId>() {
+            Ok(theirs) if theirs == network => Ok(()),
+            _ => Err(StartError::ForeignContent {
+                ours: network,
+                theirs: text.trim().chars().take(80).collect(),
+            }),
+        },
+        Err(_) => Ok(data_dir.write("network", format!("{network}\n").as_bytes())?),
     }
 }
 

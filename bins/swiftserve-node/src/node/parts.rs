@@ -7,7 +7,7 @@ use swift_http::{AccessPolicy, Services};
 use swift_p2p::{
     driver::{
         CatalogError, CatalogTask, GossipSetup, GossipTask, JoinDesk, LedgerHandle, LedgerTask, Members,
-        PeerEvent, Publisher, SwarmSetup, SwarmTask,
+        PeerEvent, Publisher, SwarmSetup, SwarmTask, UpkeepTask,
     },
     swarm,
     transport::{Dialer, PeerClients, Sessions},
@@ -36,6 +36,7 @@ pub(super) struct Running {
     pub(super) services: Services,
     pub(super) ledger: LedgerHandle,
     pub(super) gossip: GossipTask,
+    pub(super) upkeep: UpkeepTask,
     pub(super) ledger_ended: oneshot::Receiver<Result<(), Poisoned>>,
     pub(super) catalog_ended: oneshot::Receiver<Result<(), CatalogError>>,
     pub(super) swarm_ended: oneshot::Receiver<()>,
@@ -60,6 +61,15 @@ impl Parts {
             seed: u64::from_le_bytes(random()?),
             config: swarm::Config::default(),
         })?;
+        let verified = swarm.handle.clone();
+        let upkeep = UpkeepTask::spawn(
+            store.clone(),
+            Box::new(move |file| {
+                let swarm = verified.clone();
+                // What the node misses is asked for; when it is stopping nobody is.
+                task::spawn(async move { swarm.hint(file).await });
+            }),
+        );
         let told = swarm.handle.clone();
         let gossip = GossipTask::spawn(GossipSetup {
             me: id,
@@ -95,6 +105,7 @@ impl Parts {
             services,
             ledger,
             gossip,
+            upkeep,
             ledger_ended,
             catalog_ended: catalog.ended,
             swarm_ended: swarm.ended,

@@ -12,7 +12,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use swift_chain::{ChainFrame, FollowError, FrameDecoder, SealedBlock};
 
-use crate::{access::Access, problem::Problem, services::Services, tokens::Scope};
+use crate::{
+    access::{Access, Allowed, MembersOrAdmin, MembersOrRead},
+    problem::Problem,
+    services::Services,
+    tokens::Scope,
+};
 
 /// Bytes of blocks read from the ledger at a time.
 const FRAMES_LEN: usize = 1024 * 1024;
@@ -55,11 +60,10 @@ pub(super) async fn total_blocks(
 
 /// A chain stream from block `num` on, as long as it is; read from the ledger as the caller takes it.
 pub(super) async fn blocks(
+    _: Allowed<MembersOrRead>,
     State(services): State<Services>,
-    Extension(access): Extension<Access>,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    access.require_member_or(Scope::Read)?;
     let from = first_block(&body)?;
     let end = services.ledger.head().height + 1;
     let pieces = stream::try_unfold(from, move |next| {
@@ -84,11 +88,10 @@ fn first_block(body: &[u8]) -> Result<u64, Problem> {
 }
 
 pub(super) async fn add_block(
+    _: Allowed<MembersOrAdmin>,
     State(services): State<Services>,
-    Extension(access): Extension<Access>,
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
-    access.require_member_or(Scope::Admin)?;
     let blocks = decode(&body, |frame| match frame {
         ChainFrame::Block(sealed) => Ok(Some(*sealed)),
         ChainFrame::Genesis(_) => Err(Problem::bad_request("a genesis block is not added to a chain")),
@@ -97,11 +100,10 @@ pub(super) async fn add_block(
 }
 
 pub(super) async fn overwrite(
+    _: Allowed<MembersOrAdmin>,
     State(services): State<Services>,
-    Extension(access): Extension<Access>,
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
-    access.require_member_or(Scope::Admin)?;
     if services.ledger.head().height > 0 {
         let detail = "this chain has blocks already; a chain is never overwritten, only continued";
         return Err(Problem::conflict("conflict", detail));

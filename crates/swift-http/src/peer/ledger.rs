@@ -18,10 +18,14 @@ use swift_p2p::{
     transport::{Caller, RemoteAddress, Standing},
 };
 
-use crate::{access::Access, problem::Problem, services::Services};
+use crate::{
+    access::{Access, Allowed, MembersOnly},
+    problem::Problem,
+    services::Services,
+};
 
 /// Bytes of transactions that one request may bring.
-const TRANSACTIONS_LEN_MAX: usize = 4 * 1024 * 1024;
+const TRANSACTIONS_LEN_MAX: usize = 512 * 1024;
 
 pub(super) fn router() -> Router<Services> {
     Router::new()
@@ -56,11 +60,10 @@ async fn removal(services: &Services, node: swift_chain::NodeId) -> Result<Respo
 }
 
 async fn transactions(
+    _: Allowed<MembersOnly>,
     State(services): State<Services>,
-    Extension(access): Extension<Access>,
     body: Bytes,
 ) -> Result<StatusCode, Problem> {
-    access.require_member()?;
     let transactions: Vec<SignedTransaction> =
         postcard::from_bytes(&body).map_err(|error| Problem::bad_request(error.to_string()))?;
     services.ledger.receive(transactions).await?;
@@ -86,6 +89,7 @@ async fn join(
     let settled = services.desk.admit(id, from, offer).await.map_err(|refusal| match refusal {
         JoinRefusal::Ledger(error) => error.into(),
         JoinRefusal::Busy => Problem::unavailable(refusal.to_string()),
+        JoinRefusal::TooOften => Problem::conflict("conflict", refusal.to_string()),
         JoinRefusal::OtherKey(_) | JoinRefusal::Loopback(_) | JoinRefusal::NotThere { .. } => {
             Problem::bad_request(refusal.to_string())
         }

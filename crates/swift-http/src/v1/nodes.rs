@@ -9,7 +9,13 @@ use serde_json::{Value, json};
 use swift_chain::{Action, Address, Checkpoint, Invitation, InvitationTerms, NodeId, Role, Ticket};
 use swift_p2p::driver::wall_clock_ms;
 
-use crate::{access::Access, ingest::random, problem::Problem, services::Services, tokens::Scope};
+use crate::{
+    access::{Access, AdminOnly, Allowed},
+    ingest::random,
+    problem::Problem,
+    services::Services,
+    tokens::Scope,
+};
 
 const INVITE_EXPIRES_S: u64 = 24 * 60 * 60;
 const INVITE_EXPIRES_S_MAX: u64 = 366 * 24 * 60 * 60;
@@ -67,11 +73,10 @@ pub(super) struct Invite {
 }
 
 pub(super) async fn invite(
+    _: Allowed<AdminOnly>,
     State(services): State<Services>,
-    Extension(access): Extension<Access>,
     body: axum::body::Bytes,
 ) -> Result<Json<Value>, Problem> {
-    access.require(Scope::Admin)?;
     let invite: Invite = if body.is_empty() {
         Invite::default()
     } else {
@@ -91,7 +96,7 @@ pub(super) async fn invite(
     }
     let head = services.ledger.head();
     // Block time can be ahead of this clock, and the invitation is judged by it.
-    let not_after_ms = head.next_time_ms(wall_clock_ms()) + expires_s * 1000;
+    let not_after_ms = head.next_time_ms(wall_clock_ms()).saturating_add(expires_s * 1000);
     let role = invite.role.unwrap_or(Role::Publisher);
     let terms = InvitationTerms { inviter, role, nonce: random()?, not_after_ms };
     let network = services.ledger.network();

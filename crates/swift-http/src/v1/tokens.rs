@@ -13,7 +13,7 @@ use swift_chain::Label;
 use swift_p2p::driver::wall_clock_ms;
 
 use crate::{
-    access::Access,
+    access::{Access, AdminOnly, Allowed},
     ingest::random,
     problem::Problem,
     services::Services,
@@ -37,17 +37,18 @@ pub(super) struct NewToken {
 }
 
 pub(super) async fn create(
+    _: Allowed<AdminOnly>,
     State(services): State<Services>,
-    Extension(access): Extension<Access>,
     body: Result<Json<NewToken>, axum::extract::rejection::JsonRejection>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    access.require(Scope::Admin)?;
     let Json(new) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
     if new.scopes.is_empty() {
         return Err(Problem::bad_request("a token needs at least one scope"));
     }
     let created_ms = wall_clock_ms();
+    // Beyond what the database holds it is never.
     let expires_ms = new.expires_s.map(|seconds| created_ms.saturating_add(seconds.saturating_mul(1000)));
+    let expires_ms = expires_ms.filter(|expires_ms| i64::try_from(*expires_ms).is_ok());
     let record = TokenRecord { label: new.label, scopes: new.scopes, created_ms, expires_ms };
     let (tokens, stored, secret) = (services.tokens.clone(), record.clone(), random()?);
     let made = tokio::task::spawn_blocking(move || tokens.create(stored, secret)).await;

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use swift_chain::{Action, DbError, LedgerReader};
-use swift_chunks::{FileId, ManifestHash, NameChange, Store, StoreError, VisibleChanges};
+use swift_chunks::{FileId, ManifestHash, NameChange, Store, VisibleChanges};
 use tokio::{
     sync::{oneshot, watch},
     task,
@@ -114,7 +114,10 @@ impl Catalog {
         };
         while next <= target {
             let last = target.min(next + BLOCKS_PER_COMMIT - 1);
-            let changes = self.ledger.with(|reader| Ok(name_changes(reader, next, last)))??;
+            let changes = match self.ledger.with(|reader| Ok(name_changes(reader, next, last))) {
+                Ok(changes) => changes?,
+                Err(error) => return Ok(refused(&error)),
+            };
             match self.store.apply(last, &changes, wall_clock_ms()) {
                 Ok(visible) => report(&visible),
                 Err(error) => return Ok(refused(&error)),
@@ -133,7 +136,7 @@ enum Advance {
     Refused,
 }
 
-fn refused(error: &StoreError) -> Advance {
+fn refused(error: &dyn std::fmt::Display) -> Advance {
     warn!(%error, "the store cannot follow the ledger; trying again");
     Advance::Refused
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use swift_chain::{NodeId, SignedTransaction};
 use tokio::{
     sync::{mpsc, oneshot},
-    task::JoinSet,
+    task::{AbortHandle, JoinSet},
     time::{Instant, sleep_until},
 };
 use tracing::{error, info};
@@ -110,6 +110,7 @@ impl GossipTask {
             sessions: setup.sessions,
             on_peer: setup.on_peer,
             work: JoinSet::new(),
+            fetch: None,
         };
         tasks.spawn(async move {
             // Nobody may be left to hear how it ended.
@@ -141,6 +142,8 @@ struct Driver {
     sessions: Sessions,
     on_peer: Box<dyn Fn(PeerEvent) + Send>,
     work: JoinSet<Result<Input, GossipError>>,
+    /// The one fetch that runs.
+    fetch: Option<AbortHandle>,
 }
 
 impl Driver {
@@ -165,7 +168,7 @@ impl Driver {
                 Some(done) = self.work.join_next() => match done {
                     Ok(Ok(input)) => input,
                     Ok(Err(fatal)) => return fatal,
-                    // A greeting or fetch that panicked was reported; the machine's own timeouts go on.
+                    // Given up, or it panicked, which was reported; the machine's own timeouts go on.
                     Err(_) => Input::Timeout,
                 },
                 () = sleep_until(due.unwrap_or(self.start)), if due.is_some() => Input::Timeout,
@@ -198,16 +201,23 @@ impl Driver {
             }
             Output::Fetch { from } => {
                 let (clients, ledger) = (self.clients.clone(), self.ledger.clone());
-                self.work.spawn(async move {
+                let fetch = self.work.spawn(async move {
                     let outcome = fetch(&clients, &ledger, from).await?;
                     Ok(Input::Fetched { from, outcome })
                 });
+                self.fetch = Some(fetch);
+            }
+            Output::GiveUp { from } => {
+                info!(peer = %from, "a member told of blocks and sends none");
+                if let Some(fetch) = self.fetch.take() {
+                    fetch.abort();
+                }
             }
             Output::Push { to, behind } => {
                 let (clients, ledger) = (self.clients.clone(), self.ledger.clone());
                 self.work.spawn(async move {
                     push(&clients, &ledger, to, behind).await;
-                    Ok(Input::Timeout)
+                    Ok(Input::Pushed { to })
                 });
             }
             Output::Online { peer } => {

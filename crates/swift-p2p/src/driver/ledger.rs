@@ -16,7 +16,10 @@ use swift_chain::{
     RequestId, SealedBlock, Settled, SignedTransaction, SubmitError,
 };
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{
+        mpsc::{self, error::TryRecvError},
+        oneshot, watch,
+    },
     task,
 };
 
@@ -47,7 +50,7 @@ pub enum LedgerError {
 
 enum Command {
     Submit { action: Action, label: Option<Label>, reply: oneshot::Sender<Result<Settled, SubmitError>> },
-    Transactions(Vec<SignedTransaction>),
+    Transactions { transactions: Vec<SignedTransaction>, reply: oneshot::Sender<()> },
     Follow { blocks: Vec<SealedBlock>, reply: oneshot::Sender<Result<u64, FollowError>> },
     Tick,
 }
@@ -125,6 +128,8 @@ struct Waiting {
     next: u64,
     submits: HashMap<RequestId, oneshot::Sender<Result<Settled, SubmitError>>>,
     follows: HashMap<RequestId, oneshot::Sender<Result<u64, FollowError>>>,
+    /// Whose transactions the running step takes.
+    received: Vec<oneshot::Sender<()>>,
 }
 
 impl Waiting {
@@ -140,7 +145,10 @@ impl Waiting {
                 self.submits.insert(request, reply);
                 Input::Submit { request, action, on_behalf_of: label }
             }
-            Command::Transactions(transactions) => Input::Transactions(transactions),
+            Command::Transactions { transactions, reply } => {
+                self.received.push(reply);
+                Input::Transactions(transactions)
+            }
             Command::Follow { blocks, reply } => {
                 let request = self.next_request();
                 self.follows.insert(request, reply);
@@ -165,10 +173,22 @@ impl Owner {
             if !self.replica.has_work() && inbox.blocking_recv_many(&mut commands, STEP_COMMANDS_MAX) == 0 {
                 return Ok(());
             }
+            // With work at hand, what came meanwhile is taken along and nothing is waited for.
+            while commands.len() < STEP_COMMANDS_MAX {
+                match inbox.try_recv() {
+                    Ok(command) => commands.push(command),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) if commands.is_empty() => return Ok(()),
+                    Err(TryRecvError::Disconnected) => break,
+                }
+            }
             let inputs = commands.drain(..).map(|command| self.waiting.input(command)).collect();
             let outputs = self.replica.step(wall_clock_ms(), inputs)?;
             for output in outputs {
                 self.carry_out(output, members);
+            }
+            for reply in self.waiting.received.drain(..) {
+                let _ = reply.send(());
             }
         }
     }
@@ -207,9 +227,11 @@ impl LedgerHandle {
         Ok(answer.await.map_err(|_| LedgerError::Stopped)??)
     }
 
-    /// Hands over transactions of other members.
+    /// Hands over transactions of other members and waits until they were looked at: who sends many waits for it.
     pub async fn receive(&self, transactions: Vec<SignedTransaction>) -> Result<(), LedgerError> {
-        self.send(Command::Transactions(transactions)).await
+        let (reply, done) = oneshot::channel();
+        self.send(Command::Transactions { transactions, reply }).await?;
+        done.await.map_err(|_| LedgerError::Stopped)
     }
 
     /// Hands over blocks of other members and waits until they are checked and durable.

@@ -4,12 +4,12 @@
 //! published; only then does the ledger hear of it; only when the write is decided is the hold released. At every
 //! moment either nothing is promised, or the store knows what to finish after a restart.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use swift_chain::{Action, FileEntry, FileName, FileRecord, Hash, Label, Settled};
 use swift_chunks::{FileId, Hold, Staged, Store, StoreError};
-use tokio::task;
+use tokio::{task, time::timeout};
 use tracing::{info, warn};
 
 use super::{
@@ -18,6 +18,8 @@ use super::{
     wall_clock_ms,
 };
 
+/// How long a caller waits for the files folder once its block is final.
+const FOLDER_PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes that name a hold.
 const HOLD_KEY_LEN: usize = 16;
 
@@ -90,7 +92,6 @@ impl Publisher {
         let work = task::spawn(async move {
             let hold = inner.adopt(staged, hold_key, &intent).await?;
             let settled = inner.settle(hold, intent).await?;
-            inner.catalog.reached(settled.height).await;
             Ok(Published { file, settled })
         });
         work.await.map_err(|_| PublishError::Stopping)?
@@ -100,7 +101,9 @@ impl Publisher {
     pub async fn withdraw(&self, record: &FileRecord, label: Option<Label>) -> Result<Settled, LedgerError> {
         let (name, file_id) = (record.entry.name.clone(), record.entry.file_id);
         let settled = self.inner.ledger.submit(Action::RemoveFile { name, file_id }, label).await?;
-        self.inner.catalog.reached(settled.height).await;
+        if timeout(FOLDER_PATIENCE, self.inner.catalog.reached(settled.height)).await.is_err() {
+            warn!(height = settled.height, "the store has not followed a final block yet");
+        }
         Ok(settled)
     }
 
@@ -149,12 +152,19 @@ impl Inner {
             return Err(PublishError::Stopping);
         }
         if let Ok(settled) = &outcome {
-            // The name must hold the content before the hold lets go of it.
-            self.catalog.reached(settled.height).await;
+            // The name must hold the content before the hold lets go of it. A store that cannot follow now keeps the
+            // hold, and the caller hears that the block is final.
+            if timeout(FOLDER_PATIENCE, self.catalog.reached(settled.height)).await.is_err() {
+                warn!(height = settled.height, "the store has not followed a final block yet");
+                return Ok(*settled);
+            }
         }
         let inner = self.clone();
         let released = task::spawn_blocking(move || inner.store.release_hold(&hold.key, wall_clock_ms()));
-        released.await.map_err(|_| PublishError::Stopping)??;
+        if let Ok(Err(error)) = released.await {
+            // The ledger has decided all the same; the next start releases it.
+            warn!(%error, "content stays held although its upload is decided");
+        }
         Ok(outcome?)
     }
 

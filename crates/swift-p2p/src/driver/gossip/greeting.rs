@@ -28,8 +28,9 @@ pub(super) async fn greet(
     match timeout(GREET_TIMEOUT, exchange(clients, to, note(ledger).into())).await {
         Ok(Ok(Answer::Hello(hello))) => Ok(Input::Answered { by: to, head: hello.into() }),
         Ok(Ok(Answer::Gone(frame))) => {
-            let validators = ledger.read(LedgerReader::validators).await;
-            let validators = validators.map_err(|_| GossipError::Ledger)?;
+            let Ok(validators) = ledger.read(LedgerReader::validators).await else {
+                return Ok(Input::NotReached { to });
+            };
             match removal::proved_by(&frame, me, &ledger.network(), &validators) {
                 Some(height) => Err(GossipError::Removed { height }),
                 None => Ok(Input::NotReached { to }),

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use swift_chain::{LedgerReader, NodeId, SignedTransaction};
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::{
-    driver::LedgerHandle,
+    driver::{LedgerError, LedgerHandle},
     transport::{DialError, PeerClients},
 };
 
@@ -15,7 +15,7 @@ use crate::{
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Bytes of transactions in one request: far below what a validator takes.
-const BATCH_LEN: usize = 1024 * 1024;
+const BATCH_LEN: usize = 256 * 1024;
 
 /// Brings this node's transactions to every validator. What does not arrive is sent again: the ledger keeps them in its
 /// queue and gives them out at every tick.
@@ -26,7 +26,14 @@ pub(super) async fn relay(
     mut waiting: mpsc::Receiver<Vec<SignedTransaction>>,
 ) {
     while let Some(transactions) = waiting.recv().await {
-        let Ok(validators) = ledger.read(LedgerReader::validators).await else { return };
+        let validators = match ledger.read(LedgerReader::validators).await {
+            Ok(validators) => validators,
+            Err(LedgerError::Stopped) => return,
+            Err(error) => {
+                warn!(%error, "transactions are not sent now");
+                continue;
+            }
+        };
         let batches: Arc<[Vec<u8>]> = batches(&transactions).into();
         let mut sends = JoinSet::new();
         for validator in validators.iter().map(|validator| validator.node).filter(|node| *node != me) {

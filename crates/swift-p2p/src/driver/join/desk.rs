@@ -1,9 +1,15 @@
 //! The member's side: who may come in.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use swift_chain::{BlockContext, JudgeError, NodeId, Rejection, Settled, Transaction, judge_action};
 use tokio::{sync::Semaphore, time::timeout};
+use tracing::info;
 
 use super::JoinOffer;
 use crate::{
@@ -13,6 +19,10 @@ use crate::{
 
 /// Requests looked at at once. Strangers send these, so they may cost little.
 const DESK_PLACES: usize = 8;
+/// Dial-backs that one invitation may cause.
+const DIAL_BACKS_PER_INVITATION: u32 = 16;
+/// Invitations that are counted; with more, counting begins anew.
+const INVITATIONS_COUNTED_MAX: usize = 4096;
 /// How long the joiner has to answer when it is dialled back.
 const DIAL_BACK_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -23,6 +33,8 @@ pub struct JoinDesk {
     ledger: LedgerHandle,
     dialer: Dialer,
     places: Arc<Semaphore>,
+    /// Dial-backs by invitation.
+    attempts: Arc<Mutex<BTreeMap<[u8; 16], u32>>>,
 }
 
 /// Why a node was not taken in. The ledger is unchanged.
@@ -39,14 +51,15 @@ pub enum JoinRefusal {
     Loopback(swift_chain::Address),
     /// Nobody, or somebody else, answers at the address.
     #[error(
-        "{address} does not lead to the node that wants to join: {error}; check --machine-ip, --port and the firewall"
+        "{address} does not lead to the node that wants to join; check --machine-ip, --port and the firewall"
     )]
     NotThere {
-        /// The address in the request.
+        /// The address in the request. What happened there is in the log of the member only.
         address: swift_chain::Address,
-        /// What happened.
-        error: DialError,
     },
+    /// The invitation was tried too often without success.
+    #[error("this ticket was tried {DIAL_BACKS_PER_INVITATION} times without success; ask for a new one")]
+    TooOften,
     /// The ledger said no.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -58,7 +71,7 @@ pub enum JoinRefusal {
 impl JoinDesk {
     /// The desk of one node.
     pub fn new(me: NodeId, ledger: LedgerHandle, dialer: Dialer) -> Self {
-        Self { me, ledger, dialer, places: Arc::new(Semaphore::new(DESK_PLACES)) }
+        Self { me, ledger, dialer, places: Arc::new(Semaphore::new(DESK_PLACES)), attempts: Arc::default() }
     }
 
     /// Takes a node in and waits until its membership is final. `caller` proved its key and calls from `from`.
@@ -77,8 +90,13 @@ impl JoinDesk {
         if address.is_loopback() && !from.to_canonical().is_loopback() {
             return Err(JoinRefusal::Loopback(address));
         }
+        if let Some(member) = self.ledger.members().member(&node) {
+            // It was taken in and lost the answer; where it is now it tells the ledger itself.
+            return Ok(Settled { height: member.joined_height, transaction: None });
+        }
         // Before anything is dialled: without a valid invitation nobody makes this node dial anybody.
         self.judge(&offer).await?;
+        self.count_attempt(offer.request.nonce)?;
         self.dial_back(node, address).await?;
         Ok(self.ledger.submit(offer.action(), None).await?)
     }
@@ -105,6 +123,17 @@ impl JoinDesk {
         }
     }
 
+    /// One invitation makes this node dial only so often: it is no means to scan somebody's ports.
+    fn count_attempt(&self, nonce: [u8; 16]) -> Result<(), JoinRefusal> {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        if attempts.len() >= INVITATIONS_COUNTED_MAX {
+            attempts.clear();
+        }
+        let count = attempts.entry(nonce).or_insert(0);
+        *count += 1;
+        if *count > DIAL_BACKS_PER_INVITATION { Err(JoinRefusal::TooOften) } else { Ok(()) }
+    }
+
     /// Any answer will do: the handshake has proved the key before it comes.
     async fn dial_back(&self, node: NodeId, address: swift_chain::Address) -> Result<(), JoinRefusal> {
         let dialled = async {
@@ -113,8 +142,11 @@ impl JoinDesk {
         };
         match timeout(DIAL_BACK_TIMEOUT, dialled).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(JoinRefusal::NotThere { address, error }),
-            Err(_) => Err(JoinRefusal::NotThere { address, error: DialError::TimedOut }),
+            Ok(Err(error)) => {
+                info!(%node, %address, %error, "a node that wants to join is not there");
+                Err(JoinRefusal::NotThere { address })
+            }
+            Err(_) => Err(JoinRefusal::NotThere { address }),
         }
     }
 }
