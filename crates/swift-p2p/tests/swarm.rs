@@ -85,17 +85,6 @@ fn fifteen_receivers_with_slow_uplinks_and_long_ways_complete_near_the_optimum()
 }
 
 #[test]
-#[ignore = "a table to look at"]
-fn shares_of_the_optimum() {
-    for (receivers, units) in [(8, 16), (8, 64), (15, 64), (31, 64)] {
-        one_to(receivers, units, 40.0, 40.0, 5, 1);
-        one_to(receivers, units, 20.0, 40.0, 20, 1);
-    }
-    one_to(8, 256, 1000.0, 1000.0, 1, 1);
-    one_to(1, 256, 10_000.0, 10_000.0, 1, 1);
-}
-
-#[test]
 fn a_swarm_completes_though_one_message_in_ten_is_lost() {
     let mut lab = lab_of(5, 40.0, 40.0, 5, 17);
     lab.lost_per_mille = 100;
