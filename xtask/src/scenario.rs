@@ -1,6 +1,6 @@
 //! `cargo xtask scenario`: stories played by real node processes.
 //!
-//! A story is a function over a [`World`](world::World), in a file of its own under `scenario/cases`, and one row of
+//! A story is a function over a [`World`], in a file of its own under `scenario/cases`, and one row of
 //! the table there. What goes wrong leaves the world's folder behind, with every node's log and the output of every
 //! command.
 
