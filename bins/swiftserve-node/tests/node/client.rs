@@ -14,6 +14,7 @@ pub(crate) async fn soon<T>(event: impl Future<Output = T>) -> T {
 pub(crate) async fn until<F: Future<Output = bool>>(mut is_so: impl FnMut() -> F) {
     soon(async {
         while !is_so().await {
+            // tidy: sleep-ok because another process can only be looked at
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })

@@ -76,6 +76,7 @@ impl Program {
         soon(async {
             while status.is_none() {
                 status = self.child.try_wait().unwrap();
+                // tidy: sleep-ok because the end of a process is polled for
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         })
