@@ -17,7 +17,8 @@ fn main() -> ExitCode {
     match run(&args) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("swiftserve-node: {error:#}");
+            // Each error is a whole sentence with its cause in it.
+            eprintln!("swiftserve-node: {error}");
             ExitCode::FAILURE
         }
     }

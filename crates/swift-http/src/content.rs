@@ -49,7 +49,8 @@ pub(crate) async fn send(
     let reader = reader.map_err(|error| Problem::internal(&error))??;
     // Not what the ledger says: the same bytes may be published under a false length and manifest as well.
     let len = reader.layout().file_len();
-    let wanted = range::wanted(headers, len, &etag);
+    // Ranges are defined for GET only (RFC 9110, section 14.2).
+    let wanted = if *method == Method::GET { range::wanted(headers, len, &etag) } else { Wanted::Whole };
     let guard = match (member, wanted.only_part(len)) {
         (Some(member), Some(part)) if *method == Method::GET => {
             services.swarm.send_guard(member, file_id, part).await?

@@ -12,9 +12,10 @@ use tokio_rustls::server::TlsStream;
 
 /// Silence after which the system asks whether the other side is still there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
-/// How long, and how many bytes, a caller may go on sending after the last response.
+/// How long, and how many bytes, a caller may go on sending after the last response. Generous in bytes: a client that
+/// sends as fast as this side takes looks for an answer only when sending pauses or ends.
 const LINGER_DEADLINE: Duration = Duration::from_secs(2);
-const LINGER_BYTES_MAX: u64 = 4 << 20;
+const LINGER_BYTES_MAX: u64 = 256 << 20;
 
 /// Bytes to and from a TCP connection, encrypted or not.
 pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
