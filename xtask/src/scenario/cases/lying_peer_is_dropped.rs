@@ -17,22 +17,25 @@ const CHUNK: u64 = 4 << 20;
 pub(super) fn play(world: &mut World) -> Result<()> {
     let mut a = world.found()?;
     let mut liar = world.join(&a)?;
+    let mut c = world.join(&a)?;
+    // Away while the others get the file, so that the only copy it then meets is the spoilt one.
+    c.stop()?;
     let file = world.file("big.iso", SIZE, 1)?;
-    a.ctl(&[&"upload", &file, &"--wait", &"all"])?.ok()?;
+    a.ctl(&[&"upload", &file])?.ok()?;
     arrives(world, &mut liar, &file)?;
     spoil_every_chunk(&liar.data_dir().join("content/objects"))?;
+    a.stop()?;
+    c.restart()?;
 
-    let mut c = world.join(&a)?;
-    arrives(world, &mut c, &file)?;
     let id = liar.ctl_json(&[&"status"])?["node_id"].as_str().unwrap_or_default().to_owned();
-    let log = world.patience().until("the receiver to have met the liar", ARRIVAL, || {
-        let log = c.log()?;
-        Ok(log.contains("wrong bytes").then_some(log))
+    let names_the_liar = |line: &str| line.contains("wrong bytes") && line.contains(&id);
+    world.patience().until("the receiver to name the liar", ARRIVAL, || {
+        Ok(c.log()?.lines().any(names_the_liar).then_some(()))
     })?;
-    ensure!(
-        log.lines().any(|line| line.contains("wrong bytes") && line.contains(&id)),
-        "the log does not name {id}"
-    );
+    ensure!(!c.files_dir().join("big.iso").exists(), "wrong bytes became a file");
+
+    a.restart()?;
+    arrives(world, &mut c, &file)?;
     a.stop()?;
     c.stop()
 }
