@@ -43,13 +43,15 @@ pub(super) fn next_commands(name: &str, nodes: &[Node], binaries: &Binaries) -> 
         ));
     }
     let ctl = binaries.ctl.display();
-    if let Some(last) = nodes.last() {
-        let folder = last.data_dir().display();
+    if let (Some(first), Some(last)) = (nodes.first(), nodes.last()) {
+        let (founder, folder) = (first.data_dir().display(), last.data_dir().display());
         text.push_str("\nTry, in another terminal:\n");
-        for command in ["ls", "nodes", "inspect-chain --verify", "invite", "upload Cargo.lock --wait all"] {
+        for command in ["ls", "nodes", "inspect-chain --verify", "upload Cargo.lock --wait all"] {
             text.push_str(&format!("  {ctl} --data-dir {folder} {command}\n"));
         }
         text.push_str(&format!("  {ctl} --data-dir {folder} download {name} -o copy-of-{name}\n"));
+        // Those who joined are publishers; inviting takes an admin.
+        text.push_str(&format!("  {ctl} --data-dir {founder} invite\n"));
     }
     text
 }
