@@ -3,7 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
-use swift_chain::NetworkParams;
+use swift_chain::{NetworkParams, Role};
 use swiftserve_node::{Args, Config, Node, NodeOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
@@ -76,7 +76,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-/// What the operator needs to know, and the next things to do.
+/// What the operator needs to know, and the next things this node's role allows.
 fn greet(node: &Node, address: &str, data_dir: &str) {
     println!("SwiftServe {}", env!("CARGO_PKG_VERSION"));
     println!("  node     {}", node.id());
@@ -85,7 +85,13 @@ fn greet(node: &Node, address: &str, data_dir: &str) {
     println!("  data     {data_dir}");
     println!();
     println!("Next:");
-    println!("  swiftctl --data-dir {data_dir} upload FILE      put a file on every node");
-    println!("  swiftctl --data-dir {data_dir} invite           let another machine join");
+    let role = node.ledger().members().member(&node.id()).map(|member| member.role);
+    if role >= Some(Role::Publisher) {
+        println!("  swiftctl --data-dir {data_dir} upload FILE      put a file on every node");
+    }
+    if role == Some(Role::Admin) {
+        println!("  swiftctl --data-dir {data_dir} invite           let another machine join");
+    }
+    println!("  swiftctl --data-dir {data_dir} ls               see which files there are");
     println!("  swiftctl --data-dir {data_dir} status           see how it is doing");
 }
