@@ -246,3 +246,20 @@ async fn who_is_refused_before_his_body_came_is_told_that_the_connection_ends() 
         assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
     }
 }
+
+/// Bodies were read before their sender was known: with a few connections anybody could fill the node's memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_without_the_right_is_refused_before_its_body_is_read() {
+    let site = Site::found().await;
+    for path in ["/addBlock", "/overwriteBlockchain", "/peer/transactions", "/v1/invites", "/v1/tokens"] {
+        let mut wire = Wire::connect(site.home.address()).await;
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 300000\r\n\r\n"
+        );
+        // Of the body nothing is ever sent.
+        wire.send(head.as_bytes()).await;
+        let answer = wire.answer().await;
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{path}: {answer:?}");
+    }
+    site.stop().await;
+}

@@ -12,7 +12,7 @@ use swift_p2p::{
 use swiftserve_node::{NodeFailure, StartError};
 
 use crate::{
-    client::soon,
+    client::{soon, until},
     port::Port,
     site::{Home, Site, content},
 };
@@ -360,4 +360,39 @@ async fn a_removed_node_is_refused_and_stops() {
         home.try_start(|config| config.join = Some(ticket)).await.err().expect("it came back");
     assert!(error.to_string().contains("removed"), "{error}");
     nothing_was_left(&home);
+}
+
+/// It was taken in, lost the answer or its ledger, and is reached elsewhere by now: its key is a member all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_lost_its_ledger_comes_back_by_its_used_ticket_also_under_another_address() {
+    let founder = Site::found().await;
+    let ticket = founder.invite().await;
+    let home = Site::join(&ticket).await.stop().await;
+    forget_ledger(&home);
+    let elsewhere = swift_chain::Address::new("localhost", home.port()).unwrap();
+    let parsed = ticket.parse().unwrap();
+    let back = home.try_start(|config| {
+        config.join = Some(parsed);
+        config.address = elsewhere.clone();
+    });
+    let back = back.await.map_err(|(error, _)| error).unwrap();
+    let id = back.node.id();
+    until(|| async { founder.node.ledger().members().address(&id) == Some(elsewhere.clone()) }).await;
+    back.stop().await;
+    founder.stop().await;
+}
+
+/// The store counts in blocks; with those of another network it took files for there that were not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_with_the_files_of_one_network_does_not_serve_another() {
+    let home = Site::found().await.stop().await;
+    forget_ledger(&home);
+    let Err((error, _)) = home.try_start(|_| {}).await else { panic!("a second network was founded") };
+    assert!(matches!(error, StartError::ForeignContent { .. }), "{error}");
+}
+
+fn forget_ledger(home: &Home) {
+    for file in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
+        let _ = std::fs::remove_file(home.path(file));
+    }
 }
