@@ -1,5 +1,5 @@
-//! Every size the ledger allows, in one place. All of them are rules of protocol version 1: changing one changes
-//! which blocks are valid.
+//! Every size the ledger allows, in one place. All but those of mempool and outbox, which are each node's own, are
+//! rules of protocol version 1: changing one changes which blocks are valid.
 
 /// The protocol this crate speaks; the only version of the rules it knows.
 pub const PROTOCOL_VERSION: u16 = 1;
