@@ -1,6 +1,6 @@
 //! What a node has on disk, opened. All of it blocks.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, io};
 
 use swift_chain::{Genesis, GenesisBody, LedgerDb, NetworkId, NodeKey, PROTOCOL_VERSION, Replica, Ticket};
 use swift_chunks::{Store, StoreOptions};
@@ -9,10 +9,15 @@ use swift_p2p::driver::wall_clock_ms;
 use tracing::info;
 
 use super::{NodeOptions, StartError};
-use crate::{config::Config, data_dir::DataDir};
+use crate::{
+    config::Config,
+    data_dir::{DataDir, DataDirError},
+};
 
 /// The label of the token made at the first start.
 const ADMIN_LABEL: &str = "admin";
+/// Names the network that the folder's content is from.
+const NETWORK_FILE: &str = "network";
 
 /// The folder and whose it is.
 pub(super) struct Opened {
@@ -46,6 +51,8 @@ impl Opened {
             (None, Some(ticket)) => LedgerOrTicket::Ticket(Box::new(ticket.clone())),
             (None, None) => LedgerOrTicket::Ledger(Box::new(found(&data_dir, &key, options)?)),
         };
+        // Before anybody is asked to let this node in: a ticket works once.
+        check_content(&data_dir, ledger.network())?;
         Ok(Self { data_dir, key, ledger })
     }
 }
@@ -74,6 +81,7 @@ fn found(data_dir: &DataDir, key: &NodeKey, options: &NodeOptions) -> Result<Led
         params: options.params,
     };
     let genesis = Genesis::sign(key, body);
+    check_content(data_dir, genesis.id())?;
     info!(network = %genesis.id(), "founding a network");
     Ok(LedgerDb::create(&data_dir.file("ledger.db"), &genesis)?)
 }
@@ -105,7 +113,8 @@ impl Stored {
         if let Some(bytes) = config.free_floor_bytes {
             options.free_floor_bytes = bytes;
         }
-        claim(data_dir, replica.reader().network())?;
+        let network = replica.reader().network();
+        data_dir.write(NETWORK_FILE, format!("{network}\n").as_bytes())?;
         let store = Store::open(options)?;
         // Files that somebody changed or took away while no node ran.
         store.retry_visible(wall_clock_ms())?;
@@ -115,17 +124,20 @@ impl Stored {
     }
 }
 
-/// Notes whose the content in this folder is: the store knows heights, and those of another network mean nothing here.
-fn claim(data_dir: &DataDir, network: NetworkId) -> Result<(), StartError> {
-    match std::fs::read_to_string(data_dir.file("network")) {
-        Ok(text) => match text.trim().parse::<NetworkId>() {
-            Ok(theirs) if theirs == network => Ok(()),
-            _ => Err(StartError::ForeignContent {
-                ours: network,
-                theirs: text.trim().chars().take(80).collect(),
-            }),
-        },
-        Err(_) => Ok(data_dir.write("network", format!("{network}\n").as_bytes())?),
+/// Whether the content in this folder is of this network, or of none yet: the store knows heights, and those of another
+/// network mean nothing here.
+fn check_content(data_dir: &DataDir, network: NetworkId) -> Result<(), StartError> {
+    match std::fs::read_to_string(data_dir.file(NETWORK_FILE)) {
+        Ok(text) if text.trim().parse() == Ok(network) => Ok(()),
+        Ok(text) => {
+            let theirs = text.trim().chars().take(80).collect();
+            Err(StartError::ForeignContent { ours: network, theirs })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => {
+            let path = data_dir.file(NETWORK_FILE);
+            Err(DataDirError::Io { doing: "read", path, source }.into())
+        }
     }
 }
 

@@ -387,8 +387,26 @@ async fn a_member_that_lost_its_ledger_comes_back_by_its_used_ticket_also_under_
 async fn a_folder_with_the_files_of_one_network_does_not_serve_another() {
     let home = Site::found().await.stop().await;
     forget_ledger(&home);
-    let Err((error, _)) = home.try_start(|_| {}).await else { panic!("a second network was founded") };
+    let Err((error, home)) = home.try_start(|_| {}).await else { panic!("a second network was founded") };
+    nothing_was_left(&home);
     assert!(matches!(error, StartError::ForeignContent { .. }), "{error}");
+}
+
+/// The refusal came after the join: the ticket was used up, and the key was a member nobody could reach.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_with_the_files_of_another_network_uses_up_no_ticket() {
+    let home = Site::found().await.stop().await;
+    forget_ledger(&home);
+    let founder = Site::found().await;
+    let ticket = founder.invite().await;
+    let parsed = ticket.parse().unwrap();
+    let refused = home.try_start(|config| config.join = Some(parsed)).await;
+    let Err((error, home)) = refused else { panic!("the files of two networks are in one folder") };
+    assert!(matches!(error, StartError::ForeignContent { .. }), "{error}");
+    nothing_was_left(&home);
+    assert_eq!(founder.client.height().await, 0);
+    Site::join(&ticket).await.stop().await;
+    founder.stop().await;
 }
 
 fn forget_ledger(home: &Home) {
