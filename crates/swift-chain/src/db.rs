@@ -1,4 +1,5 @@
-//! The ledger on disk: blocks, the state they add up to, and the node's own transactions that wait.
+//! The ledger on disk: blocks, the state they add up to, what this node signed and has not decided, evidence, and the
+//! node's own transactions that wait.
 //!
 //! One SQLite file with write-ahead log and `synchronous=FULL`: what is committed survives a power cut. One writer, any
 //! number of readers beside it.
@@ -17,7 +18,7 @@ use crate::{encoding::DecodeError, genesis::GenesisError};
 /// Tells SQLite files of ours from others: "SwLg".
 const APPLICATION_ID: i32 = 0x5377_4c67;
 /// Version of the tables.
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
 
 const SCHEMA: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT;
@@ -33,6 +34,16 @@ CREATE TABLE files (
 CREATE INDEX files_by_id ON files (file_id);
 CREATE TABLE invitations (nonce BLOB PRIMARY KEY) WITHOUT ROWID, STRICT;
 CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, signed BLOB NOT NULL) STRICT;
+";
+
+/// What version 2 added: validator sets by the first height they certify, the write-ahead log of the height that is
+/// being decided, and evidence against validators.
+const SCHEMA_2: &str = "
+CREATE TABLE validator_sets (height INTEGER PRIMARY KEY, validators BLOB NOT NULL) STRICT;
+CREATE TABLE wal (id INTEGER PRIMARY KEY, entry BLOB NOT NULL) STRICT;
+CREATE TABLE evidence (
+    id BLOB PRIMARY KEY, height INTEGER NOT NULL, found_ms INTEGER NOT NULL, proof BLOB NOT NULL
+) WITHOUT ROWID, STRICT;
 ";
 
 /// The ledger's file cannot be used. A node whose ledger says so must stop: it cannot know what it stored.

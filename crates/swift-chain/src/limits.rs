@@ -11,7 +11,7 @@ pub const TRANSACTION_LEN_MAX: usize = 4 * 1024;
 pub const BLOCK_LEN_MAX: usize = 1024 * 1024;
 
 /// Transactions in one block.
-pub const BLOCK_TRANSACTIONS_MAX: usize = 4096;
+pub const BLOCK_TRANSACTIONS_MAX: usize = 1000;
 
 /// Validators of a network. Each one signs every block.
 pub const VALIDATORS_MAX: usize = 128;

@@ -96,6 +96,28 @@ impl LedgerReader {
         read_meta(&self.connection, "validators")
     }
 
+    /// Who certifies the block at a height, which may be the next one at most.
+    pub fn validators_at(&self, height: u64) -> Result<ValidatorSet, DbError> {
+        let height = i64::try_from(height).unwrap_or(i64::MAX);
+        let sql = "SELECT validators FROM validator_sets WHERE height <= ?1 ORDER BY height DESC LIMIT 1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let set: Option<Vec<u8>> = statement.query_row([height], |row| row.get(0)).optional()?;
+        decode("validators", &set.ok_or(DbError::Missing("validators"))?)
+    }
+
+    /// Every validator set up to a height and the first height that it certifies, in order. The block before that
+    /// height made the change; the first set is the founder alone, from block 1 on.
+    pub fn validator_sets(&self, up_to: u64) -> Result<Vec<(u64, ValidatorSet)>, DbError> {
+        let up_to = i64::try_from(up_to).unwrap_or(i64::MAX);
+        let sql = "SELECT height, validators FROM validator_sets WHERE height <= ?1 ORDER BY height";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([up_to], |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+        rows.map(|row| {
+            row.map_err(DbError::from).and_then(|(height, set)| Ok((height, decode("validators", &set)?)))
+        })
+        .collect()
+    }
+
     /// Totals.
     pub fn counts(&self) -> Result<LedgerCounts, DbError> {
         let counts: Counts = read_meta(&self.connection, "counts")?;
@@ -210,8 +232,8 @@ impl LedgerReader {
     }
 }
 
-/// Whether the file holds tables this crate knows.
-pub(super) fn check_tables(connection: &Connection, path: &Path) -> Result<(), DbError> {
+/// Whether the file holds tables this crate knows, and of which version.
+pub(super) fn check_tables(connection: &Connection, path: &Path) -> Result<i32, DbError> {
     let id: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let found: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if id != APPLICATION_ID || found == 0 {
@@ -220,5 +242,5 @@ pub(super) fn check_tables(connection: &Connection, path: &Path) -> Result<(), D
     if found > SCHEMA_VERSION {
         return Err(DbError::Newer { path: path.to_owned(), found });
     }
-    Ok(())
+    Ok(found)
 }

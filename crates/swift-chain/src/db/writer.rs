@@ -5,15 +5,17 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 
 use super::{
-    APPLICATION_ID, DbError, SCHEMA, SCHEMA_VERSION,
+    APPLICATION_ID, DbError, SCHEMA, SCHEMA_2, SCHEMA_VERSION,
     reader::{LedgerReader, check_tables},
-    state::{Counts, SqlState, write_meta},
+    state::{Counts, SqlState, read_meta, write_meta},
 };
 use crate::{
+    encoding,
     execution::{CertifiedBlock, Head},
     genesis::Genesis,
     state::{Change, StateView},
     transaction::SignedTransaction,
+    validators::ValidatorSet,
 };
 
 /// The ledger's only writer.
@@ -38,6 +40,7 @@ impl LedgerDb {
         let connection = connect(path)?;
         connection.execute_batch("BEGIN IMMEDIATE")?;
         connection.execute_batch(SCHEMA)?;
+        connection.execute_batch(SCHEMA_2)?;
         connection.execute(
             "INSERT INTO blocks VALUES (0, ?1, ?2)",
             params![genesis.id().as_bytes(), genesis.to_bytes()],
@@ -45,6 +48,7 @@ impl LedgerDb {
         write_meta(&connection, "counts", &Counts::default())?;
         SqlState(&connection).apply(&Change::of_genesis(genesis))?;
         write_meta(&connection, "head", &Head::of_genesis(genesis))?;
+        write_validators(&connection, 1, &ValidatorSet::sole(genesis.body().founder))?;
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
         connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         connection.execute_batch("COMMIT")?;
@@ -62,7 +66,9 @@ impl LedgerDb {
         if version == 0 && tables == 0 {
             return Ok(None);
         }
-        check_tables(&connection, path)?;
+        if check_tables(&connection, path)? < SCHEMA_VERSION {
+            upgrade(&connection)?;
+        }
         Ok(Some(Self { reader: LedgerReader::over(connection)? }))
     }
 
@@ -90,6 +96,10 @@ impl LedgerDb {
     pub fn append(&self, block: &CertifiedBlock) -> Result<(), DbError> {
         let connection = self.reader.connection();
         let head = block.as_head();
+        let next = &block.effect().next_validators;
+        if self.reader.validators()? != *next {
+            write_validators(connection, head.height + 1, next)?;
+        }
         let sql = "INSERT INTO blocks VALUES (?1, ?2, ?3)";
         let body = block.sealed().to_bytes();
         connection.prepare_cached(sql)?.execute(params![head.height, head.hash.as_bytes(), body])?;
@@ -135,6 +145,22 @@ impl LedgerDb {
     }
 }
 
+/// Brings the tables of version 1 up to date. Its networks never had other validators than the founder.
+fn upgrade(connection: &Connection) -> Result<(), DbError> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    connection.execute_batch(SCHEMA_2)?;
+    write_validators(connection, 1, &read_meta(connection, "validators")?)?;
+    connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    Ok(connection.execute_batch("COMMIT")?)
+}
+
+/// Notes who certifies blocks from a height on.
+fn write_validators(connection: &Connection, from: u64, set: &ValidatorSet) -> Result<(), DbError> {
+    let sql = "INSERT INTO validator_sets VALUES (?1, ?2)";
+    connection.prepare_cached(sql)?.execute(params![from, encoding::encode(set)])?;
+    Ok(())
+}
+
 fn connect(path: &Path) -> Result<Connection, DbError> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
@@ -142,4 +168,34 @@ fn connect(path: &Path) -> Result<Connection, DbError> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{genesis::GenesisBody, identity::NodeKey, limits::PROTOCOL_VERSION};
+
+    #[test]
+    fn a_ledger_of_the_first_version_is_brought_up_to_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db");
+        let key = NodeKey::from_seed([1; 32]);
+        let body = GenesisBody {
+            protocol_version: PROTOCOL_VERSION,
+            nonce: [1; 16],
+            time_ms: 1,
+            founder: key.id(),
+            address: "10.0.0.1:1".parse().unwrap(),
+            params: Default::default(),
+        };
+        drop(LedgerDb::create(&path, &Genesis::sign(&key, body)).unwrap());
+        let old = connect(&path).unwrap();
+        old.execute_batch("DROP TABLE validator_sets; DROP TABLE wal; DROP TABLE evidence").unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        drop(old);
+        let ledger = LedgerDb::open(&path).unwrap().unwrap();
+        let sole = ValidatorSet::sole(key.id());
+        assert_eq!(ledger.reader().validators_at(1).unwrap(), sole);
+        assert_eq!(ledger.reader().validator_sets(9).unwrap(), [(1, sole)]);
+    }
 }
