@@ -1,16 +1,27 @@
-//! Agreement on the next block: an engine without input or output of its own.
+//! Agreement on the next block: Tendermint, without input or output of its own.
 //!
-//! The values it agrees on are block hashes; blocks travel beside it. Whoever drives it starts a height when there is a
-//! valid transaction, answers [`Output::Propose`] with a block's hash, and commits what [`Output::Decide`] certifies.
-//! Votes are signed over the bytes of [`Vote`](crate::Vote), which do not depend on the number of validators.
+//! The values it agrees on are block hashes; blocks travel beside it. Whoever drives it starts a height when there is
+//! something to decide, judges the blocks that are proposed, answers [`Output::Propose`] with a block's hash, and commits
+//! what [`Output::Decide`] certifies. The algorithm itself is Malachite's core; this module gives it this crate's types
+//! and names, and nothing else of the crate knows it.
 //!
-//! This version of the engine decides with one validator, at once. [`supports`] says which sets it can decide with,
-//! and a node does not ask its ledger for a set that it cannot.
+//! What keeps a validator honest across a crash is the order in which outputs are carried out: everything that came by
+//! [`Output::Log`] must be durable before anything that came by [`Output::Announce`] after it is sent.
 
-use std::collections::VecDeque;
+mod malachite;
+mod message;
+
+use std::{collections::VecDeque, time::Duration};
+
+use malachite::Core;
+pub use message::{
+    ConsensusMessage, PolkaCertificate, Proposal, RoundCertificate, RoundEnd, SignedProposal, SignedVote,
+    Step, WalEntry,
+};
 
 use crate::{
     certificate::Certificate,
+    evidence::Evidence,
     hash::{BlockHash, NetworkId},
     identity::NodeKey,
     validators::ValidatorSet,
@@ -19,15 +30,25 @@ use crate::{
 /// What happens to the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// There is something to decide at this height.
+    /// There is something to decide at this height. Ignored while a height is being decided, and when this node is none
+    /// of the validators.
     Start {
         /// The height after the head.
         height: u64,
         /// Who decides it.
         validators: ValidatorSet,
     },
+    /// This height was being decided when the program ended.
+    Recover {
+        /// The height after the head.
+        height: u64,
+        /// Who decides it.
+        validators: ValidatorSet,
+        /// All that was logged of it, in order.
+        entries: Vec<WalEntry>,
+    },
     /// The block asked for by [`Output::Propose`].
-    Proposal {
+    Value {
         /// For which height.
         height: u64,
         /// In which round.
@@ -35,11 +56,32 @@ pub enum Input {
         /// The block.
         block: BlockHash,
     },
+    /// A proposal came, and its block was judged.
+    Proposal {
+        /// As it came.
+        signed: SignedProposal,
+        /// Whether the block follows the head by all rules.
+        is_valid: bool,
+    },
+    /// A vote came.
+    Vote(SignedVote),
+    /// A quorum's prevotes came.
+    Polka(PolkaCertificate),
+    /// A reason to enter a later round came.
+    Round(RoundCertificate),
+    /// The height was decided elsewhere: its block came with a certificate. The engine rests.
+    Stop,
+    /// The moment that [`Engine::poll_timeout`] named has come.
+    Timeout,
 }
 
 /// What the engine wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
+    /// Remember this until the height is decided.
+    Log(WalEntry),
+    /// Tell all other validators.
+    Announce(Announcement),
     /// This node is to propose a block.
     Propose {
         /// At which height.
@@ -47,98 +89,143 @@ pub enum Output {
         /// In which round.
         round: u32,
     },
-    /// A block is final.
+    /// A block is final. The engine rests.
     Decide {
         /// A quorum's signatures for it.
         certificate: Certificate,
     },
+    /// A validator was caught.
+    Evidence(Evidence),
 }
 
-/// A validator set the engine cannot decide with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this version of SwiftServe decides with one validator, the change would make {0}")]
-pub struct UnsupportedSet(pub usize);
-
-/// Whether the engine can decide with this set.
-pub fn supports(validators: &ValidatorSet) -> Result<(), UnsupportedSet> {
-    if validators.len() == 1 { Ok(()) } else { Err(UnsupportedSet(validators.len())) }
+/// What a validator tells the others; a proposal's block is for the driver to add.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Announcement {
+    /// A proposal.
+    Proposal(SignedProposal),
+    /// A vote.
+    Vote(SignedVote),
+    /// A quorum's prevotes.
+    Polka(PolkaCertificate),
+    /// A reason to enter a later round.
+    Round(RoundCertificate),
 }
 
-/// One validator's part in consensus.
+/// The engine contradicts itself; nothing it says counts any more, and the validator must stop.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("consensus cannot go on: {0}")]
+pub struct EngineError(String);
+
+/// One validator's part in consensus. Time is any clock that only goes forward, from any beginning.
 #[derive(Debug)]
 pub struct Engine {
     key: NodeKey,
     network: NetworkId,
-    /// The height and round for which a proposal was asked.
-    open: Option<(u64, u32)>,
+    /// The height that is being decided.
+    core: Option<Core>,
     outputs: VecDeque<Output>,
 }
 
 impl Engine {
     /// An engine at rest.
     pub fn new(key: NodeKey, network: NetworkId) -> Self {
-        Self { key, network, open: None, outputs: VecDeque::new() }
+        Self { key, network, core: None, outputs: VecDeque::new() }
     }
 
-    /// Takes one input. Drain [`Self::poll_output`] before the next.
-    pub fn handle(&mut self, input: Input) {
+    /// Takes one input. Drain [`Self::poll_output`] before the next. After an error the engine is not to be used.
+    pub fn handle(&mut self, now: Duration, input: Input) -> Result<(), EngineError> {
         match input {
-            Input::Start { height, validators } => {
-                let alone = supports(&validators).is_ok() && validators.weight(&self.key.id()) > 0;
-                if alone && self.open.is_none() {
-                    self.open = Some((height, 0));
-                    self.outputs.push_back(Output::Propose { height, round: 0 });
-                }
+            Input::Start { height, validators } => self.start(now, height, validators, None)?,
+            Input::Recover { height, validators, entries } => {
+                self.start(now, height, validators, Some(entries))?;
             }
-            Input::Proposal { height, round, block } => {
-                if self.open == Some((height, round)) {
-                    self.open = None;
-                    let certificate = Certificate::sign_alone(&self.key, &self.network, height, block);
-                    self.outputs.push_back(Output::Decide { certificate });
-                }
+            Input::Stop => {
+                self.collect_evidence();
+                self.core = None;
+            }
+            input => {
+                let Some(core) = &mut self.core else { return Ok(()) };
+                pass_on(core, now, input, &mut self.outputs)?;
+                self.collect_evidence();
             }
         }
+        if self.core.as_ref().is_some_and(Core::is_decided) {
+            self.core = None;
+        }
+        Ok(())
     }
 
     /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
+
+    /// When [`Input::Timeout`] is due, if nothing happens before.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.core.as_ref().and_then(Core::next_timeout)
+    }
+
+    /// Whether a height is being decided.
+    pub fn is_running(&self) -> bool {
+        self.core.is_some()
+    }
+
+    /// The round of the height that is being decided.
+    pub fn round(&self) -> Option<u32> {
+        self.core.as_ref().and_then(Core::round)
+    }
+
+    /// Whether the answer to an earlier [`Output::Propose`] would still be of use.
+    pub fn wants_proposal(&self, height: u64, round: u32) -> bool {
+        self.core.as_ref().is_some_and(|core| core.height() == height && core.wants_proposal(round))
+    }
+
+    fn start(
+        &mut self,
+        now: Duration,
+        height: u64,
+        validators: ValidatorSet,
+        entries: Option<Vec<WalEntry>>,
+    ) -> Result<(), EngineError> {
+        if self.core.is_some() || validators.weight(&self.key.id()) == 0 {
+            return Ok(());
+        }
+        let (key, network, outputs) = (self.key.clone(), self.network, &mut self.outputs);
+        self.core = Some(match entries {
+            None => Core::start(key, network, height, validators, now, outputs)?,
+            Some(entries) => Core::recover(key, network, height, validators, entries, now, outputs)?,
+        });
+        Ok(())
+    }
+
+    fn collect_evidence(&mut self) {
+        let found = self.core.as_mut().map(Core::take_evidence).unwrap_or_default();
+        self.outputs.extend(found.into_iter().map(Output::Evidence));
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sole_validator_decides_its_own_proposal() {
-        let (key, network) = (NodeKey::from_seed([1; 32]), NetworkId::default());
-        let validators = ValidatorSet::sole(key.id());
-        let mut engine = Engine::new(key, network);
-        engine.handle(Input::Start { height: 4, validators: validators.clone() });
-        assert_eq!(engine.poll_output(), Some(Output::Propose { height: 4, round: 0 }));
-        let block = BlockHash::from_bytes([7; 32]);
-        engine.handle(Input::Proposal { height: 4, round: 0, block });
-        let Some(Output::Decide { certificate }) = engine.poll_output() else { panic!("nothing decided") };
-        assert_eq!(certificate.check(&network, &validators, 4, block), Ok(()));
-    }
-
-    #[test]
-    fn others_neither_propose_nor_decide() {
-        let (key, other) = (NodeKey::from_seed([1; 32]), NodeKey::from_seed([2; 32]));
-        let mut engine = Engine::new(key.clone(), NetworkId::default());
-        engine.handle(Input::Start { height: 1, validators: ValidatorSet::sole(other.id()) });
-        assert_eq!(engine.poll_output(), None);
-        let two = ValidatorSet::sole(key.id()).with_weight(other.id(), 1).unwrap();
-        assert_eq!(supports(&two), Err(UnsupportedSet(2)));
-        engine.handle(Input::Start { height: 1, validators: two });
-        assert_eq!(engine.poll_output(), None);
-    }
-
-    #[test]
-    fn a_proposal_nobody_asked_for_is_not_decided() {
-        let mut engine = Engine::new(NodeKey::from_seed([1; 32]), NetworkId::default());
-        engine.handle(Input::Proposal { height: 1, round: 0, block: BlockHash::default() });
-        assert_eq!(engine.poll_output(), None);
+fn pass_on(
+    core: &mut Core,
+    now: Duration,
+    input: Input,
+    outputs: &mut VecDeque<Output>,
+) -> Result<(), EngineError> {
+    match input {
+        Input::Value { height, round, block } if core.height() == height => {
+            core.propose(round, block, now, outputs)
+        }
+        Input::Proposal { signed, is_valid } if core.height() == signed.proposal.height => {
+            core.on_proposal(signed, is_valid, now, outputs)
+        }
+        Input::Vote(signed) if core.height() == signed.vote.height => core.on_vote(&signed, now, outputs),
+        Input::Polka(certificate) if core.height() == certificate.height => {
+            core.on_polka(certificate, now, outputs)
+        }
+        Input::Round(certificate) if core.height() == certificate.height => {
+            core.on_round_certificate(certificate, now, outputs)
+        }
+        Input::Timeout => core.on_timeouts(now, outputs),
+        // Of another height, or not for an engine that is at work.
+        _ => Ok(()),
     }
 }

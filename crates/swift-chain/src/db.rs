@@ -11,7 +11,8 @@ mod writer;
 use std::path::PathBuf;
 
 pub use reader::{FileFilter, LedgerCounts, LedgerReader};
-pub use writer::{LedgerDb, OutboxEntry};
+pub use state::SqlState;
+pub use writer::LedgerDb;
 
 use crate::{encoding::DecodeError, genesis::GenesisError};
 

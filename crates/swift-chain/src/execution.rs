@@ -91,13 +91,49 @@ impl<'a> Execution<'a> {
     }
 }
 
+/// A block that follows the head by all rules; whether it is final is not known. Minted only by [`draft_block`] and
+/// [`check_block`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidBlock {
+    block: Block,
+    hash: BlockHash,
+    effect: BlockEffect,
+}
+
+impl ValidBlock {
+    /// The block.
+    pub fn block(&self) -> &Block {
+        &self.block
+    }
+
+    /// The block's hash.
+    pub fn hash(&self) -> BlockHash {
+        self.hash
+    }
+
+    /// What it changes.
+    pub fn effect(&self) -> &BlockEffect {
+        &self.effect
+    }
+
+    /// Joins it with the certificate that makes it final. `validators` are those of its height.
+    pub fn certify(
+        self,
+        network: &NetworkId,
+        validators: &ValidatorSet,
+        certificate: Certificate,
+    ) -> Result<CertifiedBlock, CertificateError> {
+        certificate.check(network, validators, self.block.header.height, self.hash)?;
+        let Self { block, hash, effect } = self;
+        Ok(CertifiedBlock { sealed: SealedBlock { block, certificate }, hash, effect })
+    }
+}
+
 /// A block that was put together, and what was left out for good.
 #[derive(Clone, Debug)]
 pub struct Draft {
     /// The block, signed by its creator.
-    pub block: Block,
-    /// What it changes.
-    pub effect: BlockEffect,
+    pub block: ValidBlock,
     /// Transactions that the rules refuse on this state.
     pub refused: Vec<CheckedTransaction>,
 }
@@ -139,7 +175,38 @@ pub fn draft_block<'c>(
         next_validators: effect.next_validators.hash(),
         state_hash: effect.state_hash,
     };
-    Ok(Draft { block: Block::sign(key, network, header, transactions), effect, refused })
+    let hash = header.hash();
+    let block = Block::sign(key, network, header, transactions);
+    Ok(Draft { block: ValidBlock { block, hash, effect }, refused })
+}
+
+/// What came of looking for a transaction that a block on `head` could take.
+#[derive(Clone, Debug)]
+pub(crate) struct Search {
+    /// Whether there is one.
+    pub(crate) is_found: bool,
+    /// What the rules refused on the way to it.
+    pub(crate) refused: Vec<CheckedTransaction>,
+}
+
+/// Looks for the first of `candidates` that a block on `head` could take: is there anything to decide?
+pub(crate) fn find_valid<'c>(
+    state: &dyn StateView,
+    head: &Head,
+    clock_ms: u64,
+    candidates: impl IntoIterator<Item = &'c CheckedTransaction>,
+) -> Result<Search, StateError> {
+    let context = BlockContext { height: head.height + 1, time_ms: head.next_time_ms(clock_ms) };
+    let mut execution = Execution::new(state, context)?;
+    let mut refused = Vec::new();
+    for candidate in candidates {
+        match execution.apply(candidate) {
+            Ok(()) => return Ok(Search { is_found: true, refused }),
+            Err(JudgeError::State(error)) => return Err(error),
+            Err(JudgeError::Rejected(_)) => refused.push(candidate.clone()),
+        }
+    }
+    Ok(Search { is_found: false, refused })
 }
 
 /// Why a block cannot follow the head.
@@ -234,7 +301,8 @@ pub enum BlockError {
     State(#[from] StateError),
 }
 
-/// A block that follows the head by all rules and is final. Minted only by [`verify_block`] and [`seal_draft`].
+/// A block that follows the head by all rules and is final. Minted only by [`verify_block`] and
+/// [`ValidBlock::certify`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertifiedBlock {
     sealed: SealedBlock,
@@ -296,17 +364,17 @@ pub fn verify_block(
     Ok(CertifiedBlock { sealed, hash, effect })
 }
 
-/// Joins a draft of this node's own with the certificate that consensus decided for it.
-pub fn seal_draft(
+/// Checks a block that is proposed: every rule but that it is final.
+pub fn check_block(
     network: &NetworkId,
-    validators: &ValidatorSet,
+    state: &dyn StateView,
+    head: &Head,
     block: Block,
-    effect: BlockEffect,
-    certificate: Certificate,
-) -> Result<CertifiedBlock, CertificateError> {
+) -> Result<ValidBlock, BlockError> {
+    check_header(network, state, &state.validators()?, head, &block)?;
     let hash = block.header.hash();
-    certificate.check(network, validators, block.header.height, hash)?;
-    Ok(CertifiedBlock { sealed: SealedBlock { block, certificate }, hash, effect })
+    let effect = execute_block(network, state, head, &block)?;
+    Ok(ValidBlock { block, hash, effect })
 }
 
 fn check_header(

@@ -103,7 +103,7 @@ impl<'de> Deserialize<'de> for NodeId {
 }
 
 /// An Ed25519 signature, 64 bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Signature([u8; 64]);
 
 impl Signature {

@@ -37,7 +37,7 @@
 //! };
 //! let action = Action::AddFile { file, replaces: None };
 //! let submit = Input::Submit { request: RequestId(1), action, on_behalf_of: None };
-//! replica.step(1_700_000_000_500, vec![submit])?;
+//! replica.step(Now::at_ms(1_700_000_000_500), vec![submit])?;
 //! assert_eq!(replica.head().height, 1);
 //!
 //! // Anyone with the bytes and the network's id can check all of it.
@@ -55,6 +55,7 @@ mod certificate;
 pub mod consensus;
 mod db;
 mod encoding;
+mod evidence;
 mod execution;
 mod genesis;
 mod hash;
@@ -66,6 +67,7 @@ mod name;
 mod replica;
 mod rules;
 mod state;
+mod store;
 mod stream;
 mod ticket;
 mod transaction;
@@ -75,10 +77,11 @@ pub use address::{Address, AddressError};
 pub use audit::{Audit, AuditError};
 pub use block::{Block, Header, SealedBlock};
 pub use certificate::{Certificate, CertificateError, Vote, VoteKind};
-pub use db::{DbError, FileFilter, LedgerCounts, LedgerDb, LedgerReader, OutboxEntry};
+pub use db::{DbError, FileFilter, LedgerCounts, LedgerDb, LedgerReader, SqlState};
 pub use encoding::DecodeError;
+pub use evidence::{Evidence, EvidenceError, Fork};
 pub use execution::{
-    BlockEffect, BlockError, CertifiedBlock, Draft, Head, draft_block, seal_draft, verify_block,
+    BlockEffect, BlockError, CertifiedBlock, Draft, Head, ValidBlock, check_block, draft_block, verify_block,
 };
 pub use genesis::{Genesis, GenesisBody, GenesisError, NetworkParams};
 pub use hash::{BlockHash, Hash, HashParseError, NetworkId, TransactionId};
@@ -88,12 +91,14 @@ pub use mempool::{Mempool, MempoolError};
 pub use merkle::MerklePath;
 pub use name::{FileName, NameError, NameKey};
 pub use replica::{
-    FollowError, Input, Output, Poisoned, Replica, RequestId, Settled, SubmitError, TRANSACTION_VALIDITY_MS,
+    FollowError, Input, Now, Output, Poisoned, Replica, RequestId, Settled, SubmitError,
+    TRANSACTION_VALIDITY_MS,
 };
 pub use rules::{AlreadyTrue, BlockContext, JudgeError, Rejection, judge, judge_action};
 pub use state::{
     AuthorRecord, Change, FileRecord, Member, MemoryState, Overlay, ProtocolSchedule, StateError, StateView,
 };
+pub use store::{LedgerStore, MemoryLedger, OutboxEntry};
 pub use stream::{ChainFrame, FrameDecoder, StreamError, block_frame, genesis_frame};
 pub use ticket::{Checkpoint, TICKET_ADDRESSES_MAX, Ticket, TicketError};
 pub use transaction::{

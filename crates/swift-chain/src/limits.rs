@@ -22,6 +22,9 @@ pub const VALIDATOR_WEIGHT_MAX: u32 = 1_000_000;
 /// Bytes of one encoded certificate: a signature and a key for each of [`VALIDATORS_MAX`], and the header.
 pub const CERTIFICATE_LEN_MAX: usize = 256 + VALIDATORS_MAX * 128;
 
+/// Bytes of one encoded piece of evidence: at most two headers, two certificates and a validator set.
+pub const EVIDENCE_LEN_MAX: usize = 2048 + 2 * CERTIFICATE_LEN_MAX + VALIDATORS_MAX * 64;
+
 /// Bytes of one encoded genesis block.
 pub const GENESIS_LEN_MAX: usize = 4 * 1024;
 

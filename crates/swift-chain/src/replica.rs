@@ -1,29 +1,38 @@
 //! One node's ledger as a state machine: it takes what clients and peers bring, decides or follows blocks, and says
 //! what became of it.
 //!
-//! [`Replica::step`] is the only way in. A step is one SQLite transaction; its outputs are returned only once that is
-//! durable, so whoever acts on them acts on what a crash cannot take back. The replica has no clock and no thread of
-//! its own. When its storage fails it is poisoned and takes no further step: it no longer knows what is stored.
+//! [`Replica::step`] is the only way in. A step is one transaction of the storage; its outputs are returned only once
+//! that is durable, so whoever acts on them acts on what a crash cannot take back. Above all a vote is sent only when
+//! everything that led to it is on disk: what a validator signed before a crash it remembers after it. The replica has
+//! no clock and no thread of its own. When its storage or the consensus engine fails it is poisoned and takes no further
+//! step: it no longer knows what is stored, or what it may sign.
 
+mod agreeing;
 mod deciding;
+mod early;
+mod following;
 mod outbox;
 mod writing;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use agreeing::OpenHeight;
+use early::EarlyMessages;
 use outbox::Outbox;
 use writing::ReviewScope;
 
 use crate::{
     block::SealedBlock,
-    consensus::{self, Engine, UnsupportedSet},
+    consensus::{ConsensusMessage, Engine, EngineError, WalEntry},
     db::{DbError, LedgerDb, LedgerReader},
+    evidence::Evidence,
     execution::{CertifiedBlock, Head},
     hash::{BlockHash, NetworkId, TransactionId},
     identity::{NodeId, NodeKey},
     mempool::Mempool,
     rules::Rejection,
     state::StateError,
+    store::LedgerStore,
     transaction::{Action, Label, SignedTransaction},
     validators::ValidatorSet,
 };
@@ -37,6 +46,22 @@ pub const TRANSACTION_VALIDITY_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 /// Chosen by the caller to recognise the answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
+
+/// The moment of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// The wall clock, in milliseconds since 1970: for the times in blocks and transactions.
+    pub wall_ms: u64,
+    /// A clock that only goes forward, from any beginning: for waiting.
+    pub steady: Duration,
+}
+
+impl Now {
+    /// Both clocks show this many milliseconds: for simulations and tests.
+    pub fn at_ms(ms: u64) -> Self {
+        Self { wall_ms: ms, steady: Duration::from_millis(ms) }
+    }
+}
 
 /// What happens to a replica.
 #[derive(Clone, Debug)]
@@ -59,6 +84,13 @@ pub enum Input {
         /// From any height on; those below the head are skipped.
         blocks: Vec<SealedBlock>,
     },
+    /// What another validator says about the block that is being decided.
+    Consensus {
+        /// The member that brought it, authenticated.
+        from: NodeId,
+        /// What it brought, which need not be its own.
+        message: ConsensusMessage,
+    },
     /// Time has passed: look whether waiting transactions are still right, and send them again.
     Tick,
 }
@@ -75,8 +107,12 @@ pub enum Output {
     },
     /// A block is final and durable here.
     Committed(Arc<CertifiedBlock>),
-    /// This node's transactions are waiting for a validator elsewhere: bring them there.
+    /// Transactions that wait for a block: bring them to all other validators.
     Relay(Vec<SignedTransaction>),
+    /// This validator's part in deciding a block: bring it to all other validators.
+    Broadcast(Arc<ConsensusMessage>),
+    /// A validator was caught, or the network has forked. The proof is stored.
+    Caught(Arc<Evidence>),
     /// A peer's blocks were taken up to a height.
     Followed {
         /// Which request.
@@ -104,9 +140,6 @@ pub enum SubmitError {
     /// Too many of this node's writes are waiting.
     #[error("too many writes of this node are waiting for a block; try again later")]
     QueueFull,
-    /// The engine could not go on after it.
-    #[error(transparent)]
-    Unsupported(#[from] UnsupportedSet),
 }
 
 /// Why a block of a peer was not taken.
@@ -152,7 +185,9 @@ enum Fatal {
     Db(#[from] DbError),
     #[error(transparent)]
     State(#[from] StateError),
-    #[error("consensus decided a block that is not the one proposed")]
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("consensus decided a block that is not there or not certified")]
     Consensus,
     #[error("the time of this machine is beyond what a block can carry")]
     Clock,
@@ -162,39 +197,51 @@ enum Fatal {
 
 /// See the module's text.
 #[derive(Debug)]
-pub struct Replica {
+pub struct Replica<S = LedgerDb> {
     key: NodeKey,
     network: NetworkId,
-    db: LedgerDb,
+    store: S,
     head: Head,
     validators: ValidatorSet,
     mempool: Mempool,
     outbox: Outbox,
     engine: Engine,
+    /// What is known of the height that is being decided.
+    open: OpenHeight,
+    early: EarlyMessages,
+    /// Stored when the program ended, for the first step.
+    recovered: Vec<WalEntry>,
     outputs: Vec<Output>,
     /// What waits gave no block at the last attempt, and nothing has happened since.
     is_stuck: bool,
+    /// The head at the last tick, to notice that nothing was decided since.
+    ticked_height: u64,
     poisoned: Option<Poisoned>,
 }
 
-impl Replica {
-    /// Takes a ledger up where it was left, with the transactions that were waiting.
-    pub fn new(key: NodeKey, db: LedgerDb) -> Result<Self, DbError> {
-        let network = db.reader().network();
-        let (head, validators) = (db.reader().head()?, db.reader().validators()?);
-        let outbox = Outbox::load(&db)?;
+impl<S: LedgerStore> Replica<S> {
+    /// Takes a ledger up where it was left, with the transactions that were waiting and the height that was being
+    /// decided.
+    pub fn new(key: NodeKey, store: S) -> Result<Self, DbError> {
+        let network = store.network();
+        let (head, validators) = (store.head()?, store.validators()?);
+        let (outbox, recovered) = (Outbox::load(&store)?, store.wal()?);
         let engine = Engine::new(key.clone(), network);
         Ok(Self {
             key,
             network,
-            db,
+            store,
             head,
             validators,
             mempool: Mempool::default(),
             outbox,
             engine,
+            open: OpenHeight::default(),
+            early: EarlyMessages::default(),
+            recovered,
             outputs: Vec::new(),
             is_stuck: false,
+            ticked_height: head.height,
             poisoned: None,
         })
     }
@@ -214,28 +261,40 @@ impl Replica {
         &self.validators
     }
 
-    /// Everything that can be read.
-    pub fn reader(&self) -> &LedgerReader {
-        self.db.reader()
+    /// Its storage, for reading.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// Gives the storage back.
+    pub fn into_store(self) -> S {
+        self.store
+    }
+
+    /// The round of the height that is being decided, when one is.
+    pub fn round(&self) -> Option<u32> {
+        self.engine.round()
     }
 
     /// Whether another step would find work without any input: at most one block is decided per step.
     pub fn has_work(&self) -> bool {
         self.poisoned.is_none()
-            && !self.is_stuck
-            && self.decides()
-            && consensus::supports(&self.validators).is_ok()
-            && !self.mempool.is_empty()
+            && (!self.recovered.is_empty()
+                || self.early.is_due(self.head.height)
+                || self.decides() && !self.engine.is_running() && !self.is_stuck && !self.mempool.is_empty())
+    }
+
+    /// When a step is due even if nothing happens before, on the steady clock.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.engine.poll_timeout()
     }
 
     /// Takes inputs, decides at most one block, makes all of it durable, and returns what it led to.
-    ///
-    /// `now_ms` is the wall clock, in milliseconds since 1970.
-    pub fn step(&mut self, now_ms: u64, inputs: Vec<Input>) -> Result<Vec<Output>, Poisoned> {
+    pub fn step(&mut self, now: Now, inputs: Vec<Input>) -> Result<Vec<Output>, Poisoned> {
         if let Some(poisoned) = &self.poisoned {
             return Err(poisoned.clone());
         }
-        match self.try_step(now_ms, inputs) {
+        match self.try_step(now, inputs) {
             Ok(()) => Ok(std::mem::take(&mut self.outputs)),
             Err(fatal) => {
                 let poisoned = Poisoned(fatal.to_string());
@@ -245,32 +304,47 @@ impl Replica {
         }
     }
 
-    fn try_step(&mut self, now_ms: u64, inputs: Vec<Input>) -> Result<(), Fatal> {
-        self.db.begin()?;
+    fn try_step(&mut self, now: Now, inputs: Vec<Input>) -> Result<(), Fatal> {
+        self.store.begin()?;
         self.is_stuck &= inputs.is_empty();
+        self.recover(now)?;
+        self.elapse(now)?;
+        for message in self.early.take_due(self.head.height) {
+            self.hear(now, message)?;
+        }
         for input in inputs {
             match input {
                 Input::Submit { request, action, on_behalf_of } => {
-                    self.submit(now_ms, request, action, on_behalf_of)?;
+                    self.submit(now.wall_ms, request, action, on_behalf_of)?;
                 }
                 Input::Transactions(transactions) => self.pool_foreign(transactions)?,
                 Input::Blocks { request, blocks } => {
-                    let outcome = self.follow(now_ms, blocks)?;
+                    let outcome = self.follow(now, blocks)?;
                     self.outputs.push(Output::Followed { request, outcome });
                 }
+                Input::Consensus { from, message } => self.receive(now, from, message)?,
                 Input::Tick => {
-                    self.review_outbox(now_ms, ReviewScope::All)?;
+                    self.review_outbox(now.wall_ms, ReviewScope::All)?;
+                    self.relay_overdue();
                 }
             }
         }
-        self.send_waiting(now_ms);
-        self.decide(now_ms)?;
-        self.db.commit()?;
+        self.send_waiting(now.wall_ms);
+        self.decide(now)?;
+        self.write_log()?;
+        self.store.commit()?;
         Ok(())
     }
 
     /// Whether this node makes blocks.
     fn decides(&self) -> bool {
         self.validators.weight(&self.key.id()) > 0
+    }
+}
+
+impl Replica {
+    /// Everything that can be read.
+    pub fn reader(&self) -> &LedgerReader {
+        self.store.reader()
     }
 }

@@ -58,6 +58,21 @@ impl ValidatorSet {
         self.0.is_empty()
     }
 
+    /// A node's entry.
+    pub fn get(&self, node: &NodeId) -> Option<&Validator> {
+        self.position(node).map(|at| &self.0[at])
+    }
+
+    /// Who proposes in a round of a height: they take turns.
+    ///
+    /// # Panics
+    /// On the empty set, which no network has.
+    pub(crate) fn proposer(&self, height: u64, round: u32) -> &Validator {
+        let turn = height.wrapping_add(u64::from(round)) % self.0.len() as u64;
+        // Below the length, so it fits.
+        &self.0[usize::try_from(turn).unwrap_or(0)]
+    }
+
     /// A node's weight, 0 when it is no validator.
     pub fn weight(&self, node: &NodeId) -> u32 {
         self.position(node).map_or(0, |at| self.0[at].weight)

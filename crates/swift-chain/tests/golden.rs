@@ -58,8 +58,8 @@ fn a_block_with_its_certificate_has_these_bytes() {
     let checked = SignedTransaction::sign(&key(1), transaction).check(&network).unwrap();
     let head = founder.replica.head();
     let draft = draft_block(&key(1), &network, &reader.state(), head, START_MS + 5, [&checked]).unwrap();
-    let certificate = Certificate::sign_alone(&key(1), &network, 1, draft.block.header.hash());
-    let sealed = SealedBlock { block: draft.block, certificate };
+    let certificate = Certificate::sign_alone(&key(1), &network, 1, draft.block.hash());
+    let sealed = SealedBlock { block: draft.block.block().clone(), certificate };
     assert_eq!(
         hex(&sealed.to_bytes()),
         "014b1798e872bbdecc9cd83b23847a3d6e49f8781393660e6e06e6c1bec091c5a485d095ffbc318a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c2495962357d2a42eb002ae664229671d9862c00bfc35440f7d3f48cf36a5dfe6bd90b4eba877f2f8ff2e62041e1458bec7fb958a082f7ae5f98bcd769c4fc17da460a19246a04f9ee2f8a2e2e30c14c4d19b1d67300f60168a0805ecbb3510db014b1798e872bbdecc9cd83b23847a3d6e49f8781393660e6e06e6c1bec091c5a48a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c01c0d4d2ffbc3100030161e8070101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010100a3b8fee6bc96cc22f45e1e4bda79d7a5f8ef13fc0234f93cde804379e19f7622bc5f0b4cea019fb5c05d30179ca508a2ee50477a276a2f1e899521b115e5e20814ce34f1bd07c2c44229ca39e24b3ea3b05e3ca7c9f3e1099fb49080b997c77175bd0032d1b0d2f64a876f290a6b17c78060c88e25f207919d7eb0d30b1b3f0a0100aa775b3fe35ec9fcc9a1c7411e2d3622c732836034724f87e1c05313a9d92faf018a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c8d8bd5a33ebdadb8762cdc7d02ca91356ce5adef02728f440f991e7270387bc0f32b5f1ec032699535e110810a105a7fa5c0bfdc1471e959a3623b2f124e5308"

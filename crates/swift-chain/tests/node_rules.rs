@@ -150,34 +150,6 @@ fn a_member_may_leave() {
 }
 
 #[test]
-fn a_set_that_the_engine_cannot_decide_with_is_not_asked_for() {
-    let mut founder = Peer::founder();
-    founder.admit(2, Role::Publisher);
-    let outcome = founder.submit(update(2, NodeChange::ValidatorWeight(1)));
-    assert!(matches!(outcome, Err(SubmitError::Unsupported(_))), "{outcome:?}");
-}
-
-/// Another admin's node may not ask its own engine; the validator must not take what would stop it for good.
-#[test]
-fn a_set_that_the_engine_cannot_decide_with_is_not_taken_from_others() {
-    let mut founder = Peer::founder();
-    let alice = founder.admit(2, Role::Admin);
-    let transaction = Transaction {
-        network: founder.replica.reader().network(),
-        author: key(2).id(),
-        sequence: 1,
-        valid_until_ms: u64::MAX,
-        on_behalf_of: None,
-        action: update(2, NodeChange::ValidatorWeight(1)),
-    };
-    let head = *founder.replica.head();
-    founder.step(vec![Input::Transactions(vec![SignedTransaction::sign(&alice.key, transaction)])]);
-    assert_eq!(*founder.replica.head(), head);
-    assert!(!founder.replica.has_work());
-    founder.submit(add("a", 1)).unwrap();
-}
-
-#[test]
 fn rules_of_a_version_this_program_does_not_know_stop_it_at_their_height() {
     let mut founder = Peer::founder();
     let follower = founder.admit(2, Role::Reader);

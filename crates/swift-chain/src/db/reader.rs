@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     block::SealedBlock,
+    evidence::Evidence,
     execution::Head,
     genesis::Genesis,
     hash::{BlockHash, Hash, NetworkId},
@@ -163,6 +164,26 @@ impl LedgerReader {
             }
         }
         Ok((frames, next))
+    }
+
+    /// Evidence against validators, the latest first, at most `limit`, and when this node found it (milliseconds since
+    /// 1970).
+    pub fn evidence(&self, limit: u32) -> Result<Vec<(u64, Evidence)>, DbError> {
+        let sql = "SELECT found_ms, proof FROM evidence ORDER BY height DESC, id LIMIT ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([limit], |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+        rows.map(|row| {
+            let (found_ms, proof) = row?;
+            let evidence = Evidence::from_bytes(&proof);
+            Ok((found_ms, evidence.map_err(|error| DbError::Damaged { what: "evidence", error })?))
+        })
+        .collect()
+    }
+
+    /// Number of pieces of evidence.
+    pub fn evidence_count(&self) -> Result<u64, DbError> {
+        let mut statement = self.connection.prepare_cached("SELECT count(*) FROM evidence")?;
+        Ok(statement.query_row([], |row| row.get(0))?)
     }
 
     /// A member's record.

@@ -18,7 +18,8 @@ use crate::{
 const RECORD_LEN_MAX: usize = 64 * 1024;
 
 /// The tables of one connection as a state. Inside a transaction it sees what that has written.
-pub(super) struct SqlState<'c>(pub(super) &'c Connection);
+#[derive(Debug)]
+pub struct SqlState<'c>(pub(super) &'c Connection);
 
 pub(super) fn read_meta<T: Serialize + DeserializeOwned>(
     connection: &Connection,

@@ -10,10 +10,15 @@ use super::{
     state::{Counts, SqlState, read_meta, write_meta},
 };
 use crate::{
+    block::SealedBlock,
+    consensus::WalEntry,
     encoding,
+    evidence::Evidence,
     execution::{CertifiedBlock, Head},
     genesis::Genesis,
-    state::{Change, StateView},
+    hash::NetworkId,
+    state::Change,
+    store::{LedgerStore, OutboxEntry},
     transaction::SignedTransaction,
     validators::ValidatorSet,
 };
@@ -22,15 +27,6 @@ use crate::{
 #[derive(Debug)]
 pub struct LedgerDb {
     reader: LedgerReader,
-}
-
-/// A transaction of this node that waits for its block.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutboxEntry {
-    /// Given by the queue, rising.
-    pub id: i64,
-    /// As it was last signed.
-    pub signed: SignedTransaction,
 }
 
 impl LedgerDb {
@@ -76,24 +72,44 @@ impl LedgerDb {
     pub fn reader(&self) -> &LedgerReader {
         &self.reader
     }
+}
 
-    /// The state, including what the open step has written.
-    pub fn state(&self) -> impl StateView + '_ {
+impl LedgerStore for LedgerDb {
+    type State<'a> = SqlState<'a>;
+
+    fn network(&self) -> NetworkId {
+        self.reader.network()
+    }
+
+    fn head(&self) -> Result<Head, DbError> {
+        self.reader.head()
+    }
+
+    fn validators(&self) -> Result<ValidatorSet, DbError> {
+        self.reader.validators()
+    }
+
+    fn validators_at(&self, height: u64) -> Result<ValidatorSet, DbError> {
+        self.reader.validators_at(height)
+    }
+
+    fn block(&self, height: u64) -> Result<Option<SealedBlock>, DbError> {
+        self.reader.block(height)
+    }
+
+    fn state(&self) -> SqlState<'_> {
         SqlState(self.reader.connection())
     }
 
-    /// Begins a step. Nothing of it is stored before [`Self::commit`].
-    pub fn begin(&self) -> Result<(), DbError> {
+    fn begin(&mut self) -> Result<(), DbError> {
         Ok(self.reader.connection().execute_batch("BEGIN IMMEDIATE")?)
     }
 
-    /// Ends a step: everything it wrote is durable, together.
-    pub fn commit(&self) -> Result<(), DbError> {
+    fn commit(&mut self) -> Result<(), DbError> {
         Ok(self.reader.connection().execute_batch("COMMIT")?)
     }
 
-    /// Appends a final block and applies its changes.
-    pub fn append(&self, block: &CertifiedBlock) -> Result<(), DbError> {
+    fn append(&mut self, block: &CertifiedBlock) -> Result<(), DbError> {
         let connection = self.reader.connection();
         let head = block.as_head();
         let next = &block.effect().next_validators;
@@ -104,34 +120,31 @@ impl LedgerDb {
         let body = block.sealed().to_bytes();
         connection.prepare_cached(sql)?.execute(params![head.height, head.hash.as_bytes(), body])?;
         SqlState(connection).apply(&block.effect().changes)?;
+        connection.prepare_cached("DELETE FROM wal")?.execute([])?;
         write_meta(connection, "head", &head)
     }
 
-    /// Puts a transaction of this node into its queue.
-    pub fn enqueue(&self, signed: &SignedTransaction) -> Result<i64, DbError> {
+    fn enqueue(&mut self, signed: &SignedTransaction) -> Result<i64, DbError> {
         let connection = self.reader.connection();
         let sql = "INSERT INTO outbox (signed) VALUES (?1)";
         connection.prepare_cached(sql)?.execute([signed.to_bytes()])?;
         Ok(connection.last_insert_rowid())
     }
 
-    /// Replaces a queued transaction that was signed anew.
-    pub fn requeue(&self, entry: &OutboxEntry) -> Result<(), DbError> {
+    fn requeue(&mut self, entry: &OutboxEntry) -> Result<(), DbError> {
         let sql = "UPDATE outbox SET signed = ?2 WHERE id = ?1";
         let mut statement = self.reader.connection().prepare_cached(sql)?;
         statement.execute(params![entry.id, entry.signed.to_bytes()])?;
         Ok(())
     }
 
-    /// Takes a transaction out of the queue: it is final, or never will be.
-    pub fn dequeue(&self, id: i64) -> Result<(), DbError> {
+    fn dequeue(&mut self, id: i64) -> Result<(), DbError> {
         let mut statement = self.reader.connection().prepare_cached("DELETE FROM outbox WHERE id = ?1")?;
         statement.execute([id])?;
         Ok(())
     }
 
-    /// The whole queue, oldest first.
-    pub fn outbox(&self) -> Result<Vec<OutboxEntry>, DbError> {
+    fn outbox(&self) -> Result<Vec<OutboxEntry>, DbError> {
         let mut statement = self.reader.connection().prepare("SELECT id, signed FROM outbox ORDER BY id")?;
         let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
         let mut entries = Vec::new();
@@ -142,6 +155,29 @@ impl LedgerDb {
             entries.push(OutboxEntry { id, signed });
         }
         Ok(entries)
+    }
+
+    fn log(&mut self, entry: &WalEntry) -> Result<(), DbError> {
+        let mut statement = self.reader.connection().prepare_cached("INSERT INTO wal (entry) VALUES (?1)")?;
+        statement.execute([encoding::encode(entry)])?;
+        Ok(())
+    }
+
+    fn wal(&self) -> Result<Vec<WalEntry>, DbError> {
+        let mut statement = self.reader.connection().prepare("SELECT entry FROM wal ORDER BY id")?;
+        let rows = statement.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
+        rows.map(|row| {
+            encoding::decode("entry of the write-ahead log", &row?, WalEntry::LEN_MAX)
+                .map_err(|error| DbError::Damaged { what: "write-ahead log", error })
+        })
+        .collect()
+    }
+
+    fn keep_evidence(&mut self, evidence: &Evidence, found_ms: u64) -> Result<bool, DbError> {
+        let sql = "INSERT OR IGNORE INTO evidence VALUES (?1, ?2, ?3, ?4)";
+        let mut statement = self.reader.connection().prepare_cached(sql)?;
+        let (id, proof) = (evidence.id(), evidence.to_bytes());
+        Ok(statement.execute(params![id.as_bytes(), evidence.height(), found_ms, proof])? > 0)
     }
 }
 

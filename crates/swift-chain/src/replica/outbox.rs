@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{Output, RequestId, Settled, SubmitError};
 use crate::{
-    db::{DbError, LedgerDb, OutboxEntry},
+    db::DbError,
     encoding,
     hash::sha256,
     limits::OUTBOX_ENTRIES_MAX,
+    store::{LedgerStore, OutboxEntry},
     transaction::{Action, SignedTransaction},
 };
 
@@ -46,9 +47,9 @@ fn action_key(action: &Action) -> [u8; 32] {
 
 impl Outbox {
     /// Reads the table.
-    pub(super) fn load(db: &LedgerDb) -> Result<Self, DbError> {
+    pub(super) fn load(store: &impl LedgerStore) -> Result<Self, DbError> {
         let mut outbox = Self::default();
-        for OutboxEntry { id, signed } in db.outbox()? {
+        for OutboxEntry { id, signed } in store.outbox()? {
             outbox.push(id, signed, None);
         }
         Ok(outbox)

@@ -2,14 +2,17 @@
 
 use super::{Fatal, Output, Replica, RequestId, Settled, SubmitError, TRANSACTION_VALIDITY_MS};
 use crate::{
-    consensus::{self, UnsupportedSet},
     mempool::MempoolError,
     rules::{AlreadyTrue, BlockContext, JudgeError, Rejection, judge_action},
     state::StateView,
-    transaction::{Action, Label, NodeChange, SignedTransaction, Transaction},
+    store::LedgerStore,
+    transaction::{Action, Label, SignedTransaction, Transaction},
 };
 
-impl Replica {
+/// Bytes of waiting transactions brought to the other validators at one tick.
+const OVERDUE_LEN_MAX: usize = 256 * 1024;
+
+impl<S: LedgerStore> Replica<S> {
     pub(super) fn submit(
         &mut self,
         now_ms: u64,
@@ -25,7 +28,7 @@ impl Replica {
             Verdict::Open if self.outbox.is_full() => Err(SubmitError::QueueFull),
             Verdict::Open => {
                 let signed = SignedTransaction::sign(&self.key, transaction);
-                let id = self.db.enqueue(&signed)?;
+                let id = self.store.enqueue(&signed)?;
                 self.outbox.push(id, signed, Some(request));
                 return Ok(());
             }
@@ -50,11 +53,8 @@ impl Replica {
     /// What the ledger as it is now says to a transaction of this node.
     fn judge_own(&self, now_ms: u64, transaction: &Transaction) -> Result<Verdict, Fatal> {
         let context = BlockContext { height: self.head.height + 1, time_ms: self.head.next_time_ms(now_ms) };
-        match judge_action(&self.db.state(), context, transaction) {
-            Ok(()) => Ok(match self.judge_set(transaction) {
-                Ok(()) => Verdict::Open,
-                Err(unsupported) => Verdict::Done(Err(unsupported.into())),
-            }),
+        match judge_action(&self.store.state(), context, transaction) {
+            Ok(()) => Ok(Verdict::Open),
             Err(JudgeError::State(error)) => Err(error.into()),
             Err(JudgeError::Rejected(Rejection::AlreadyTrue(already))) => {
                 let height = match already {
@@ -69,27 +69,32 @@ impl Replica {
         }
     }
 
-    /// Whether the engine could go on after a change of the validators.
-    fn judge_set(&self, transaction: &Transaction) -> Result<(), UnsupportedSet> {
-        let Action::UpdateNode { node, change: NodeChange::ValidatorWeight(weight) } = &transaction.action
-        else {
-            return Ok(());
-        };
-        let changed = self.validators.with_weight(*node, *weight);
-        changed.map_or(Ok(()), |changed| consensus::supports(&changed))
-    }
-
-    /// Brings an own transaction to where blocks are made: here, or to a validator elsewhere.
+    /// Brings an own transaction to where blocks are made: here, and to the validators elsewhere.
     fn send_own(&mut self, signed: SignedTransaction) {
         if self.decides() {
-            self.pool(signed);
-        } else {
-            self.relay(vec![signed]);
+            self.pool(signed.clone());
         }
+        self.relay(vec![signed]);
+    }
+
+    /// Brings what waits here to the other validators when nothing was decided since the last tick: it may be that none
+    /// of those whose turn it is has heard of it, for its author may reach this node only.
+    pub(super) fn relay_overdue(&mut self) {
+        let is_overdue = std::mem::replace(&mut self.ticked_height, self.head.height) == self.head.height;
+        if !is_overdue || !self.decides() {
+            return;
+        }
+        let mut len = 0;
+        let overdue = self.mempool.candidates().take_while(|transaction| {
+            len += transaction.encoded_len();
+            len <= OVERDUE_LEN_MAX
+        });
+        let overdue = overdue.map(|transaction| transaction.signed().clone()).collect();
+        self.relay(overdue);
     }
 
     fn relay(&mut self, transactions: Vec<SignedTransaction>) {
-        if self.decides() || transactions.is_empty() {
+        if self.is_sole_validator() || transactions.is_empty() {
             return;
         }
         match self.outputs.last_mut() {
@@ -103,8 +108,8 @@ impl Replica {
             for signed in transactions {
                 let body = &signed.transaction;
                 // The cheap questions first: a signature costs far more to check than to make up.
-                let is_member = self.db.state().member(&body.author)?.is_some();
-                let last = self.db.state().author(&body.author)?.last_sequence;
+                let is_member = self.store.state().member(&body.author)?.is_some();
+                let last = self.store.state().author(&body.author)?.last_sequence;
                 if is_member && body.sequence > last {
                     self.pool(signed);
                 }
@@ -113,11 +118,10 @@ impl Replica {
         Ok(())
     }
 
-    /// What is unsound, does not fit, or would leave a set that cannot decide is dropped here: its author's node keeps
-    /// it and asks its own ledger why.
+    /// What is unsound or does not fit is dropped here: its author's node keeps it and asks its own ledger why.
     fn pool(&mut self, signed: SignedTransaction) {
         let body = &signed.transaction;
-        if self.mempool.contains(&body.author, body.sequence) || self.judge_set(body).is_err() {
+        if self.mempool.contains(&body.author, body.sequence) {
             return;
         }
         if let Ok(checked) = signed.check(&self.network) {
@@ -151,7 +155,7 @@ impl Replica {
         let mut transaction = entry.signed.transaction.clone();
         if let Verdict::Done(outcome) = self.judge_own(now_ms, &transaction)? {
             if let Some(entry) = self.outbox.take(&transaction.action) {
-                self.db.dequeue(entry.id)?;
+                self.store.dequeue(entry.id)?;
                 entry.settle(&mut self.outputs, &outcome);
             }
             return Ok(());
@@ -166,7 +170,7 @@ impl Replica {
         }
         let signed = SignedTransaction::sign(&self.key, transaction);
         if let Some(entry) = self.outbox.replace(sequence, signed) {
-            self.db.requeue(&entry)?;
+            self.store.requeue(&entry)?;
         }
         Ok(())
     }
@@ -179,7 +183,7 @@ impl Replica {
     }
 
     fn last_sequence(&self) -> Result<u64, Fatal> {
-        Ok(self.db.state().author(&self.key.id())?.last_sequence)
+        Ok(self.store.state().author(&self.key.id())?.last_sequence)
     }
 
     fn valid_until_ms(&self, now_ms: u64) -> u64 {

@@ -115,3 +115,45 @@ pub trait StateView {
     /// Whether an invitation's nonce was used.
     fn invitation_used(&self, nonce: &[u8; 16]) -> Result<bool, StateError>;
 }
+
+impl<S: StateView + ?Sized> StateView for &S {
+    fn params(&self) -> Result<NetworkParams, StateError> {
+        (**self).params()
+    }
+
+    fn protocol(&self) -> Result<ProtocolSchedule, StateError> {
+        (**self).protocol()
+    }
+
+    fn validators(&self) -> Result<ValidatorSet, StateError> {
+        (**self).validators()
+    }
+
+    fn member(&self, node: &NodeId) -> Result<Option<Member>, StateError> {
+        (**self).member(node)
+    }
+
+    fn admin_count(&self) -> Result<u64, StateError> {
+        (**self).admin_count()
+    }
+
+    fn removed_at(&self, node: &NodeId) -> Result<Option<u64>, StateError> {
+        (**self).removed_at(node)
+    }
+
+    fn author(&self, node: &NodeId) -> Result<AuthorRecord, StateError> {
+        (**self).author(node)
+    }
+
+    fn file(&self, key: &NameKey) -> Result<Option<FileRecord>, StateError> {
+        (**self).file(key)
+    }
+
+    fn file_below(&self, key: &NameKey, after: Option<&NameKey>) -> Result<Option<FileRecord>, StateError> {
+        (**self).file_below(key, after)
+    }
+
+    fn invitation_used(&self, nonce: &[u8; 16]) -> Result<bool, StateError> {
+        (**self).invitation_used(nonce)
+    }
+}

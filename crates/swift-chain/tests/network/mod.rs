@@ -80,9 +80,9 @@ impl Peer {
 
     pub(crate) fn step(&mut self, inputs: Vec<Input>) {
         self.now_ms += 10;
-        self.outputs.extend(self.replica.step(self.now_ms, inputs).unwrap());
+        self.outputs.extend(self.replica.step(Now::at_ms(self.now_ms), inputs).unwrap());
         while self.replica.has_work() {
-            self.outputs.extend(self.replica.step(self.now_ms, Vec::new()).unwrap());
+            self.outputs.extend(self.replica.step(Now::at_ms(self.now_ms), Vec::new()).unwrap());
         }
     }
 

@@ -1,0 +1,231 @@
+//! Deciding a block together with the other validators: what comes from them, and what goes to them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{Fatal, Now, Output, Replica};
+use crate::{
+    block::Block,
+    consensus::{self, Announcement, ConsensusMessage, SignedProposal, WalEntry},
+    evidence::Evidence,
+    execution::{BlockError, Draft, ValidBlock, check_block},
+    hash::BlockHash,
+    identity::NodeId,
+    store::LedgerStore,
+};
+
+/// How far a block's time may be ahead of this node's clock when it is first proposed. Later it counts no more: a wrong
+/// clock must not keep a block from being decided that others accept.
+const CLOCK_AHEAD_MAX_MS: u64 = 30_000;
+/// Different blocks judged per round: the proposer's, and one more that convicts it.
+const BLOCKS_PER_ROUND_MAX: usize = 2;
+/// Rounds ahead of the engine's own for which blocks are judged; it ignores what is beyond.
+const ROUNDS_AHEAD_MAX: u32 = 10;
+
+/// What is known of the height that is being decided. Forgotten as a whole when it is.
+#[derive(Debug, Default)]
+pub(super) struct OpenHeight {
+    /// Proposed blocks that follow the head by all rules.
+    candidates: BTreeMap<BlockHash, ValidBlock>,
+    /// Which blocks were judged as proposals of a round.
+    judged: BTreeMap<u32, Vec<BlockHash>>,
+    /// The round in which the engine wants a block of this node's.
+    pub(super) asked: Option<u32>,
+    /// Put together when looking whether there is anything to decide.
+    pub(super) draft: Option<Draft>,
+    /// What the engine wants remembered and no message depends on yet. It is stored with the first that does; lost in a
+    /// crash before, it is as if it had never come.
+    unlogged: Vec<WalEntry>,
+    /// Something goes out with this step: all of the log must be stored with it.
+    is_announcing: bool,
+}
+
+impl<S: LedgerStore> Replica<S> {
+    /// Brings the engine to where it was when the program ended.
+    pub(super) fn recover(&mut self, now: Now) -> Result<(), Fatal> {
+        let entries = std::mem::take(&mut self.recovered);
+        if entries.is_empty() {
+            return Ok(());
+        }
+        for entry in &entries {
+            if let WalEntry::Block(block) = entry {
+                self.judge(block)?;
+            }
+        }
+        // They are in the log already.
+        self.open.unlogged.clear();
+        let (height, validators) = (self.head.height + 1, self.validators.clone());
+        self.drive(now, consensus::Input::Recover { height, validators, entries })
+    }
+
+    /// Tells the engine when it has waited long enough for something.
+    pub(super) fn elapse(&mut self, now: Now) -> Result<(), Fatal> {
+        if self.engine.poll_timeout().is_some_and(|due| due <= now.steady) {
+            self.drive(now, consensus::Input::Timeout)?;
+        }
+        Ok(())
+    }
+
+    /// A message from another validator.
+    pub(super) fn receive(&mut self, now: Now, from: NodeId, message: ConsensusMessage) -> Result<(), Fatal> {
+        if !self.decides() || self.validators.weight(&from) == 0 {
+            return Ok(());
+        }
+        let next = self.head.height + 1;
+        match message.height() {
+            height if height == next => self.hear(now, message)?,
+            // They have decided what is still being decided here.
+            height if height == next + 1 => self.early.push(from, message),
+            // Late, or this node is far behind: then it will be told of blocks.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A message about the height after the head.
+    pub(super) fn hear(&mut self, now: Now, message: ConsensusMessage) -> Result<(), Fatal> {
+        if !self.decides() {
+            return Ok(());
+        }
+        if !self.engine.is_running() {
+            if !message.is_signed_by(&self.network, &self.validators) {
+                return Ok(());
+            }
+            self.start(now)?;
+        }
+        match message {
+            ConsensusMessage::Proposal(signed, block) => self.hear_proposal(now, signed, &block),
+            ConsensusMessage::Vote(signed) => self.drive(now, consensus::Input::Vote(signed)),
+            ConsensusMessage::Polka(certificate) => self.drive(now, consensus::Input::Polka(certificate)),
+            ConsensusMessage::Round(certificate) => self.drive(now, consensus::Input::Round(certificate)),
+        }
+    }
+
+    fn hear_proposal(&mut self, now: Now, signed: SignedProposal, block: &Block) -> Result<(), Fatal> {
+        let proposal = &signed.proposal;
+        let (hash, round) = (block.header.hash(), proposal.round);
+        let is_near = self.engine.round().is_some_and(|own| round <= own.saturating_add(ROUNDS_AHEAD_MAX));
+        let is_turn = self.validators.proposer(proposal.height, round).node == proposal.proposer;
+        // The cheap questions first: executing a block is what costs.
+        if hash != proposal.block || !is_near || !is_turn || !signed.verify(&self.network) {
+            return Ok(());
+        }
+        let judged = self.open.judged.entry(round).or_default();
+        if !judged.contains(&hash) {
+            if judged.len() == BLOCKS_PER_ROUND_MAX {
+                return Ok(());
+            }
+            judged.push(hash);
+        }
+        let latest = now.wall_ms.saturating_add(CLOCK_AHEAD_MAX_MS).max(self.head.next_time_ms(0));
+        let is_in_time = proposal.valid_round.is_some() || block.header.time_ms <= latest;
+        let is_valid = self.judge(block)? && is_in_time;
+        self.drive(now, consensus::Input::Proposal { signed, is_valid })
+    }
+
+    /// Whether a block follows the head by all rules. One that does is kept.
+    fn judge(&mut self, block: &Block) -> Result<bool, Fatal> {
+        let hash = block.header.hash();
+        if self.open.candidates.contains_key(&hash) {
+            return Ok(true);
+        }
+        let checked = check_block(&self.network, &self.store.state(), &self.head, block.clone());
+        match checked {
+            Ok(block) => {
+                self.keep_candidate(block);
+                Ok(true)
+            }
+            Err(BlockError::State(error)) => Err(error.into()),
+            Err(_) => Ok(false),
+        }
+    }
+
+    fn keep_candidate(&mut self, block: ValidBlock) {
+        self.open.unlogged.push(WalEntry::Block(Box::new(block.block().clone())));
+        self.open.candidates.insert(block.hash(), block);
+    }
+
+    /// Begins to decide the height after the head.
+    pub(super) fn start(&mut self, now: Now) -> Result<(), Fatal> {
+        let (height, validators) = (self.head.height + 1, self.validators.clone());
+        self.drive(now, consensus::Input::Start { height, validators })
+    }
+
+    /// Proposes a block of this node's own.
+    pub(super) fn propose(&mut self, now: Now, round: u32, block: ValidBlock) -> Result<(), Fatal> {
+        let (height, hash) = (self.head.height + 1, block.hash());
+        self.keep_candidate(block);
+        self.drive(now, consensus::Input::Value { height, round, block: hash })
+    }
+
+    /// Gives the engine an input and does what comes of it.
+    pub(super) fn drive(&mut self, now: Now, input: consensus::Input) -> Result<(), Fatal> {
+        self.engine.handle(now.steady, input)?;
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                consensus::Output::Log(entry) => self.open.unlogged.push(entry),
+                consensus::Output::Announce(announcement) => self.announce(announcement)?,
+                consensus::Output::Propose { round, .. } => self.open.asked = Some(round),
+                consensus::Output::Evidence(evidence) => self.catch(now, evidence)?,
+                consensus::Output::Decide { certificate } => {
+                    let block = self.open.candidates.remove(&certificate.block).ok_or(Fatal::Consensus)?;
+                    let block = block.certify(&self.network, &self.validators, certificate);
+                    self.commit(now, block.map_err(|_| Fatal::Consensus)?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn announce(&mut self, announcement: Announcement) -> Result<(), Fatal> {
+        if self.is_sole_validator() {
+            return Ok(());
+        }
+        let message = match announcement {
+            Announcement::Proposal(signed) => {
+                let block = self.open.candidates.get(&signed.proposal.block).ok_or(Fatal::Consensus)?;
+                let block = Box::new(block.block().clone());
+                ConsensusMessage::Proposal(signed, block)
+            }
+            Announcement::Vote(signed) => ConsensusMessage::Vote(signed),
+            Announcement::Polka(certificate) => ConsensusMessage::Polka(certificate),
+            Announcement::Round(certificate) => ConsensusMessage::Round(certificate),
+        };
+        self.open.is_announcing = true;
+        self.outputs.push(Output::Broadcast(Arc::new(message)));
+        Ok(())
+    }
+
+    /// Keeps evidence, and tells of what is new.
+    pub(super) fn catch(&mut self, now: Now, evidence: Evidence) -> Result<(), Fatal> {
+        if self.store.keep_evidence(&evidence, now.wall_ms)? {
+            self.outputs.push(Output::Caught(Arc::new(evidence)));
+        }
+        Ok(())
+    }
+
+    /// The height is decided, here or elsewhere: the engine rests, and nothing of the height is needed any more.
+    pub(super) fn close_height(&mut self, now: Now) -> Result<(), Fatal> {
+        self.engine.handle(now.steady, consensus::Input::Stop)?;
+        while let Some(output) = self.engine.poll_output() {
+            if let consensus::Output::Evidence(evidence) = output {
+                self.catch(now, evidence)?;
+            }
+        }
+        self.open = OpenHeight::default();
+        Ok(())
+    }
+
+    /// Ends a step for the log: what goes out must not be forgotten.
+    pub(super) fn write_log(&mut self) -> Result<(), Fatal> {
+        if std::mem::take(&mut self.open.is_announcing) {
+            for entry in std::mem::take(&mut self.open.unlogged) {
+                self.store.log(&entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_sole_validator(&self) -> bool {
+        self.validators.len() == 1 && self.decides()
+    }
+}
