@@ -6,7 +6,8 @@ use clap::Parser;
 use swift_chain::{NetworkParams, Role};
 use swiftserve_node::{Args, Config, Node, NodeOptions};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{error, info};
+use tracing::{error, info, level_filters::LevelFilter};
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// How long running requests may take after the first signal to stop. With what stopping itself takes at most, the
 /// process ends within ten seconds.
@@ -26,18 +27,27 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = Config::load(args, |name| std::env::var(name).ok())?;
-    tracing_subscriber::fmt()
-        .with_max_level(config.log)
-        .with_writer(std::io::stderr)
-        .with_ansi(
-            std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none(),
-        )
-        .init();
+    start_log(config.log);
     let runtime = tokio::runtime::Runtime::new()?;
     let code = runtime.block_on(serve(config));
     // Blocking reads that are still running must not hold the process up.
     runtime.shutdown_timeout(Duration::from_secs(1));
     code
+}
+
+fn start_log(level: LevelFilter) {
+    // The consensus engine tells of every vote where others would at most debug.
+    let engine = match level {
+        LevelFilter::TRACE => LevelFilter::DEBUG,
+        LevelFilter::DEBUG => LevelFilter::INFO,
+        level => level.min(LevelFilter::WARN),
+    };
+    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(is_terminal && std::env::var_os("NO_COLOR").is_none());
+    let filter = Targets::new().with_default(level).with_target("arc_malachitebft", engine);
+    tracing_subscriber::registry().with(lines).with(filter).init();
 }
 
 async fn serve(config: Config) -> anyhow::Result<ExitCode> {

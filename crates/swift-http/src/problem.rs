@@ -144,9 +144,6 @@ impl From<LedgerError> for Problem {
         match error {
             LedgerError::Refused(SubmitError::Rejected(rejection)) => rejection.into(),
             LedgerError::Refused(SubmitError::QueueFull) => Self::unavailable(error.to_string()),
-            LedgerError::Refused(SubmitError::Unsupported(_)) => {
-                Self::conflict("conflict", error.to_string())
-            }
             LedgerError::Stopped => Self::unavailable("the node is stopping"),
             LedgerError::Read(_) => Self::internal(&error),
         }

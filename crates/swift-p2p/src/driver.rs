@@ -10,13 +10,14 @@ mod members;
 mod publish;
 mod swarm;
 mod upkeep;
+mod validators;
 
 pub use catalog::{CatalogError, CatalogHandle, CatalogTask};
 pub use gossip::{GossipError, GossipHandle, GossipSetup, GossipTask, PeerEvent};
 pub use join::{
     JOIN_OFFER_LEN_MAX, JoinDesk, JoinError, JoinOffer, JoinOfferError, JoinRefusal, ask_to_join, fetch_chain,
 };
-pub use ledger::{LedgerError, LedgerHandle, LedgerStartError, LedgerTask};
+pub use ledger::{ForValidatorsSource, LedgerError, LedgerHandle, LedgerStartError, LedgerTask};
 pub use members::Members;
 pub use publish::{PublishError, Published, Publisher};
 pub use swarm::{

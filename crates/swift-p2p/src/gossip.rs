@@ -8,6 +8,7 @@
 //! The machine reads no clock, draws no entropy and does no IO. It never gives up a member: one that is away is
 //! greeted ever more rarely, and at once counts as there when it is heard.
 
+pub mod consensus_frames;
 mod events;
 mod message;
 
@@ -33,6 +34,8 @@ const AWAY_AFTER_PAUSES: u32 = 4;
 const NEIGHBOURS: usize = 32;
 /// Members told of a new head at once; they tell others.
 const TOLD_AT_ONCE: usize = 16;
+/// The same when many others tell it too.
+const TOLD_AT_LEAST: usize = 2;
 /// Answers in a row with an old head, after which a member is brought the blocks.
 const PUSH_AFTER: u32 = 3;
 /// How long a fetch may bring nothing before another member is asked.
@@ -99,7 +102,7 @@ impl Gossip {
         self.now = self.now.max(now);
         match input {
             Input::Members { others } => self.on_members(&others),
-            Input::Head { head } => self.on_head(head),
+            Input::Head { head, known_by } => self.on_head(head, &known_by),
             Input::Greeted { from, head } => {
                 if let Some(peer) = self.peers.get_mut(&from) {
                     peer.told = Some(self.head.height);
@@ -182,16 +185,27 @@ impl Gossip {
         }
     }
 
-    fn on_head(&mut self, head: HeadNote) {
+    fn on_head(&mut self, head: HeadNote, known_by: &BTreeSet<NodeId>) {
         self.head = head;
+        for node in known_by {
+            if let Some(peer) = self.peers.get_mut(node) {
+                peer.told = Some(head.height);
+            }
+        }
         if let Some((_, until)) = &mut self.fetching {
             // Something comes of it.
             *until = self.now + FETCH_PATIENCE;
         }
         // Those who told this node of the head know it; some of the others are told now, and tell the rest.
-        let behind = self.peers.iter().filter(|(_, peer)| peer.heard.is_some() && peer.is_behind(&head));
+        let is_told = |peer: &Peer| peer.told.is_some_and(|told| told >= head.height);
+        let behind = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.heard.is_some() && peer.is_behind(&head) && !is_told(peer));
         let behind: Vec<_> = behind.map(|(node, _)| *node).collect();
-        for node in self.random.some_of(behind, TOLD_AT_ONCE) {
+        // Those who made the block share the telling.
+        let share = (TOLD_AT_ONCE / known_by.len().max(1)).max(TOLD_AT_LEAST);
+        for node in self.random.some_of(behind, share) {
             if let Some(peer) = self.peers.get_mut(&node) {
                 peer.greet_at = self.now;
             }

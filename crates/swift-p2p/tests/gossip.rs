@@ -87,7 +87,7 @@ impl Lab {
     }
 
     fn commit(&mut self, at: NodeId, height: u64) {
-        self.input(at, Input::Head { head: head(height) });
+        self.input(at, Input::Head { head: head(height), known_by: BTreeSet::new() });
     }
 
     /// What a node says its head is: liars say what they like.
@@ -118,7 +118,7 @@ impl Lab {
                     Output::Push { to, behind } => {
                         assert_eq!(behind, self.height(to));
                         let head = self.nodes[&id].head();
-                        self.input(to, Input::Head { head });
+                        self.input(to, Input::Head { head, known_by: BTreeSet::new() });
                         self.input(id, Input::Pushed { to });
                     }
                     Output::Online { peer } => assert!(self.online.insert((id, peer)), "told twice"),
@@ -173,7 +173,7 @@ impl Lab {
                 }
                 if self.height(from) > self.height(to) {
                     let head = self.nodes[&from].head();
-                    self.input(to, Input::Head { head });
+                    self.input(to, Input::Head { head, known_by: BTreeSet::new() });
                 }
                 self.input(to, Input::Fetched { from, outcome: FetchOutcome::Taken });
             }
@@ -243,7 +243,13 @@ fn a_member_that_cannot_be_dialled_brings_its_blocks_itself() {
 fn two_heads_at_one_height_are_told_once() {
     let mut lab = Lab::of(2);
     lab.commit(node(1), 5);
-    lab.input(node(2), Input::Head { head: HeadNote { height: 5, hash: BlockHash::from_bytes([9; 32]) } });
+    lab.input(
+        node(2),
+        Input::Head {
+            head: HeadNote { height: 5, hash: BlockHash::from_bytes([9; 32]) },
+            known_by: BTreeSet::new(),
+        },
+    );
     lab.run(Duration::from_secs(60));
     assert_eq!(lab.differing.len(), 2, "{:?}", lab.differing);
 }

@@ -76,7 +76,7 @@ impl Parts {
             ledger: ledger.handle.clone(),
             clients,
             sessions: self.sessions,
-            relay: ledger.relay,
+            for_validators: ledger.for_validators,
             on_peer: Box::new(move |event| match event {
                 PeerEvent::Online(peer) => told.peer_online(peer),
                 PeerEvent::Offline(peer) => told.peer_offline(peer),

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use swift_chain::{SignedTransaction, block_frame};
 use swift_p2p::{
     driver::{JOIN_OFFER_LEN_MAX, JoinOffer, JoinRefusal},
-    gossip::{HELLO_LEN_MAX, Hello},
+    gossip::{HELLO_LEN_MAX, Hello, consensus_frames},
     transport::{Caller, RemoteAddress, Standing},
 };
 
@@ -31,6 +31,7 @@ pub(super) fn router() -> Router<Services> {
     Router::new()
         .route("/hello", post(hello).layer(DefaultBodyLimit::max(HELLO_LEN_MAX)))
         .route("/transactions", post(transactions).layer(DefaultBodyLimit::max(TRANSACTIONS_LEN_MAX)))
+        .route("/consensus", post(consensus).layer(DefaultBodyLimit::max(consensus_frames::BODY_LEN_MAX)))
         .route("/join", post(join).layer(DefaultBodyLimit::max(JOIN_OFFER_LEN_MAX)))
 }
 
@@ -67,6 +68,19 @@ async fn transactions(
     let transactions: Vec<SignedTransaction> =
         postcard::from_bytes(&body).map_err(|error| Problem::bad_request(error.to_string()))?;
     services.ledger.receive(transactions).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// What another validator says about the next block. The ledger judges it; here it only has to be from a member.
+async fn consensus(
+    State(services): State<Services>,
+    Extension(access): Extension<Access>,
+    body: Bytes,
+) -> Result<StatusCode, Problem> {
+    let from = access.require_member()?;
+    let messages =
+        consensus_frames::decode(&body).map_err(|error| Problem::bad_request(error.to_string()))?;
+    services.ledger.agree(from, messages).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

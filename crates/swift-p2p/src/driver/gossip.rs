@@ -1,15 +1,13 @@
-//! The task that owns the gossip: greets members, fetches blocks from those ahead, and brings this node's transactions
-//! to the validators.
+//! The task that owns the gossip: greets members and fetches blocks from those ahead.
 
 mod following;
 mod greeting;
 mod pushing;
-mod relaying;
 mod removal;
 
 use std::sync::Arc;
 
-use swift_chain::{NodeId, SignedTransaction};
+use swift_chain::NodeId;
 use tokio::{
     sync::{mpsc, oneshot},
     task::{AbortHandle, JoinSet},
@@ -17,12 +15,14 @@ use tokio::{
 };
 use tracing::{error, info};
 
-use following::fetch;
+use following::{compare, fetch};
 use greeting::greet;
 use pushing::push;
-use relaying::relay;
 
-use super::ledger::LedgerHandle;
+use super::{
+    ledger::{ForValidatorsSource, LedgerHandle},
+    validators::keep_links,
+};
 use crate::{
     gossip::{Gossip, HeadNote, Hello, Input, Output},
     swarm::Time,
@@ -41,8 +41,8 @@ pub struct GossipSetup {
     pub clients: Arc<PeerClients>,
     /// Cut when their node is removed.
     pub sessions: Sessions,
-    /// This node's transactions, from [`LedgerTask`](super::LedgerTask).
-    pub relay: mpsc::Receiver<Vec<SignedTransaction>>,
+    /// What goes to the validators, from [`LedgerTask`](super::LedgerTask).
+    pub for_validators: ForValidatorsSource,
     /// Told of every member that comes or goes.
     pub on_peer: Box<dyn Fn(PeerEvent) + Send>,
     /// 64 bits from the caller's random source.
@@ -100,7 +100,8 @@ impl GossipTask {
         let (ended_out, ended) = oneshot::channel();
         let handle = GossipHandle { inputs: inputs.clone(), ledger: setup.ledger.clone() };
         let mut tasks = JoinSet::new();
-        tasks.spawn(relay(setup.me, setup.ledger.clone(), setup.clients.clone(), setup.relay));
+        let (me, clients) = (setup.me, setup.clients.clone());
+        tasks.spawn(keep_links(me, setup.ledger.clone(), clients, setup.for_validators.0));
         let driver = Driver {
             machine: Gossip::new(note(&setup.ledger), setup.seed),
             start: Instant::now(),
@@ -111,6 +112,7 @@ impl GossipTask {
             on_peer: setup.on_peer,
             work: JoinSet::new(),
             fetch: None,
+            comparing: JoinSet::new(),
         };
         tasks.spawn(async move {
             // Nobody may be left to hear how it ended.
@@ -144,6 +146,8 @@ struct Driver {
     work: JoinSet<Result<Input, GossipError>>,
     /// The one fetch that runs.
     fetch: Option<AbortHandle>,
+    /// Looks at blocks that differ; nothing waits for them.
+    comparing: JoinSet<()>,
 }
 
 impl Driver {
@@ -162,7 +166,7 @@ impl Driver {
                     }
                     head.mark_unchanged();
                     self.take_members();
-                    Input::Head { head: note(&self.ledger) }
+                    Input::Head { head: note(&self.ledger), known_by: self.ledger.members().last_signers() }
                 }
                 Some(input) = inbox.recv() => input,
                 Some(done) = self.work.join_next() => match done {
@@ -228,10 +232,15 @@ impl Driver {
                 info!(%peer, "a member is away");
                 (self.on_peer)(PeerEvent::Offline(peer));
             }
-            Output::Differs { peer, theirs } => error!(
-                %peer, height = theirs.height, hash = %theirs.hash,
-                "a member has another block at this height: validators signed two, or that member's ledger is damaged"
-            ),
+            Output::Differs { peer, theirs } => {
+                error!(
+                    %peer, height = theirs.height, hash = %theirs.hash,
+                    "a member has another block at this height: validators signed two, or that member's ledger is damaged"
+                );
+                while self.comparing.try_join_next().is_some() {}
+                let (clients, ledger) = (self.clients.clone(), self.ledger.clone());
+                self.comparing.spawn(async move { compare(&clients, &ledger, peer, theirs.height).await });
+            }
         }
     }
 }

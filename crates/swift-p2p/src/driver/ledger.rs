@@ -1,29 +1,36 @@
 //! The thread that owns the ledger.
 //!
 //! Storage blocks, so the replica has a thread of its own. It takes what has piled up as one step: the more writes wait,
-//! the more of them share a block and a disk sync.
+//! the more of them share a block and a disk sync. Nothing it says goes out before its step is durable.
 
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use swift_chain::{
-    Action, DbError, FollowError, Head, Input, Label, LedgerReader, NetworkId, Output, Poisoned, Replica,
-    RequestId, SealedBlock, Settled, SignedTransaction, SubmitError,
+    Action, DbError, FollowError, Head, Input, Label, LedgerReader, NetworkId, NodeId, Now, Output, Poisoned,
+    Replica, RequestId, SealedBlock, Settled, SignedTransaction, SubmitError, consensus::ConsensusMessage,
 };
 use tokio::{
+    runtime::Handle,
     sync::{
+        broadcast,
         mpsc::{self, error::TryRecvError},
         oneshot, watch,
     },
     task,
 };
+use tracing::error;
 
-use super::{members::Members, wall_clock_ms};
+use super::{
+    members::Members,
+    validators::{BEHIND_MAX, ForValidators},
+    wall_clock_ms,
+};
 
 /// Commands that may wait for the thread; senders beyond that wait themselves.
 const COMMANDS_MAX: usize = 1024;
@@ -52,16 +59,21 @@ enum Command {
     Submit { action: Action, label: Option<Label>, reply: oneshot::Sender<Result<Settled, SubmitError>> },
     Transactions { transactions: Vec<SignedTransaction>, reply: oneshot::Sender<()> },
     Follow { blocks: Vec<SealedBlock>, reply: oneshot::Sender<Result<u64, FollowError>> },
+    Consensus { from: NodeId, message: ConsensusMessage },
     Tick,
 }
+
+/// What goes to the validators, to be carried by the gossip. It ends with the ledger's thread.
+#[derive(Debug)]
+pub struct ForValidatorsSource(pub(super) broadcast::WeakSender<ForValidators>);
 
 /// What the owner of a running ledger holds.
 #[derive(Debug)]
 pub struct LedgerTask {
     /// For everybody who reads or writes.
     pub handle: LedgerHandle,
-    /// This node's transactions, to be brought to the validators.
-    pub relay: mpsc::Receiver<Vec<SignedTransaction>>,
+    /// Transactions and votes, to be brought to the validators.
+    pub for_validators: ForValidatorsSource,
     /// Resolves when the thread ends: with an error when its storage failed.
     pub ended: oneshot::Receiver<Result<(), Poisoned>>,
 }
@@ -80,20 +92,27 @@ impl LedgerTask {
     /// Starts the thread of a replica whose ledger is at `path`. From then on `members` is level with it.
     pub fn spawn(replica: Replica, path: &Path, members: Members) -> Result<Self, LedgerStartError> {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
-        let (relay_out, relay) = mpsc::channel(16);
+        let (for_validators, _) = broadcast::channel(BEHIND_MAX);
+        let source = ForValidatorsSource(for_validators.downgrade());
         let (head_out, head) = watch::channel(*replica.head());
         let (ended_out, ended) = oneshot::channel();
         members.fill(replica.reader())?;
         let readers = LedgerReads { path: path.to_owned(), idle: Arc::default() };
         let network = replica.reader().network();
-        let owner = Owner { replica, waiting: Waiting::default(), head: head_out, relay: relay_out };
+        let (waiting, start) = (Waiting::default(), Instant::now());
+        let owner = Owner { replica, waiting, head: head_out, for_validators, start };
+        let runtime = Handle::current();
         let owner_members = members.clone();
         thread::Builder::new().name("ledger".into()).spawn(move || {
             // Nobody may be left to hear how it ended.
-            drop(ended_out.send(owner.run(inbox, &owner_members)));
+            drop(ended_out.send(owner.run(inbox, &owner_members, &runtime)));
         })?;
         tick(commands.downgrade());
-        Ok(Self { handle: LedgerHandle { commands, head, members, readers, network }, relay, ended })
+        Ok(Self {
+            handle: LedgerHandle { commands, head, members, readers, network },
+            for_validators: source,
+            ended,
+        })
     }
 }
 
@@ -154,6 +173,7 @@ impl Waiting {
                 self.follows.insert(request, reply);
                 Input::Blocks { request, blocks }
             }
+            Command::Consensus { from, message } => Input::Consensus { from, message },
             Command::Tick => Input::Tick,
         }
     }
@@ -163,15 +183,26 @@ struct Owner {
     replica: Replica,
     waiting: Waiting,
     head: watch::Sender<Head>,
-    relay: mpsc::Sender<Vec<SignedTransaction>>,
+    for_validators: broadcast::Sender<ForValidators>,
+    /// Where its steady clock begins.
+    start: Instant,
 }
 
 impl Owner {
-    fn run(mut self, mut inbox: mpsc::Receiver<Command>, members: &Members) -> Result<(), Poisoned> {
+    fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Command>,
+        members: &Members,
+        runtime: &Handle,
+    ) -> Result<(), Poisoned> {
         let mut commands = Vec::new();
         loop {
-            if !self.replica.has_work() && inbox.blocking_recv_many(&mut commands, STEP_COMMANDS_MAX) == 0 {
-                return Ok(());
+            if !self.replica.has_work() {
+                let due = self.replica.poll_timeout().map(|due| self.start + due);
+                let came = runtime.block_on(receive(&mut inbox, &mut commands, due));
+                if came == Came::Nothing {
+                    return Ok(());
+                }
             }
             // With work at hand, what came meanwhile is taken along and nothing is waited for.
             while commands.len() < STEP_COMMANDS_MAX {
@@ -183,7 +214,8 @@ impl Owner {
                 }
             }
             let inputs = commands.drain(..).map(|command| self.waiting.input(command)).collect();
-            let outputs = self.replica.step(wall_clock_ms(), inputs)?;
+            let now = Now { wall_ms: wall_clock_ms(), steady: self.start.elapsed() };
+            let outputs = self.replica.step(now, inputs)?;
             for output in outputs {
                 self.carry_out(output, members);
             }
@@ -205,16 +237,49 @@ impl Owner {
                 members.apply(&block);
                 self.head.send_replace(block.as_head());
             }
+            // With nobody to carry them they are lost, as on a bad link: what matters is said again.
             Output::Relay(transactions) => {
-                // When the carrier is behind, these wait for the next tick: the replica sends them again.
-                drop(self.relay.try_send(transactions));
+                drop(self.for_validators.send(ForValidators::Transactions(transactions.into())));
             }
+            Output::Broadcast(message) => {
+                drop(self.for_validators.send(ForValidators::Message(message)));
+            }
+            Output::Caught(evidence) => error!(
+                height = evidence.height(), offenders = ?evidence.offenders(), id = %evidence.id(),
+                "validators signed what excludes each other; the proof is kept"
+            ),
             Output::Followed { request, outcome } => {
                 if let Some(reply) = self.waiting.follows.remove(&request) {
                     drop(reply.send(outcome));
                 }
             }
         }
+    }
+}
+
+/// How waiting ended.
+#[derive(PartialEq, Eq)]
+enum Came {
+    Commands,
+    Timeout,
+    /// Nothing ever will.
+    Nothing,
+}
+
+async fn receive(
+    inbox: &mut mpsc::Receiver<Command>,
+    commands: &mut Vec<Command>,
+    due: Option<Instant>,
+) -> Came {
+    let came = async {
+        match inbox.recv_many(commands, STEP_COMMANDS_MAX).await {
+            0 => Came::Nothing,
+            _ => Came::Commands,
+        }
+    };
+    match due {
+        Some(due) => tokio::time::timeout_at(due.into(), came).await.unwrap_or(Came::Timeout),
+        None => came.await,
     }
 }
 
@@ -232,6 +297,14 @@ impl LedgerHandle {
         let (reply, done) = oneshot::channel();
         self.send(Command::Transactions { transactions, reply }).await?;
         done.await.map_err(|_| LedgerError::Stopped)
+    }
+
+    /// Hands over what a validator says about the block that is being decided. Waits while the ledger is behind.
+    pub async fn agree(&self, from: NodeId, messages: Vec<ConsensusMessage>) -> Result<(), LedgerError> {
+        for message in messages {
+            self.send(Command::Consensus { from, message }).await?;
+        }
+        Ok(())
     }
 
     /// Hands over blocks of other members and waits until they are checked and durable.

@@ -1,11 +1,11 @@
 //! Who is a member now, for those who ask at every request.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock},
 };
 
-use swift_chain::{Address, CertifiedBlock, Change, DbError, LedgerReader, Member, NodeId};
+use swift_chain::{Address, CertifiedBlock, Change, DbError, LedgerReader, Member, NodeId, ValidatorSet};
 
 use crate::transport::{AddressBook, Membership, Standing};
 
@@ -18,6 +18,9 @@ pub struct Members(Arc<RwLock<Inner>>);
 struct Inner {
     members: HashMap<NodeId, Member>,
     removed: HashSet<NodeId>,
+    validators: ValidatorSet,
+    /// Who certified the last block that came while this node ran.
+    signers: BTreeSet<NodeId>,
 }
 
 impl Members {
@@ -25,7 +28,9 @@ impl Members {
     pub(super) fn fill(&self, reader: &LedgerReader) -> Result<(), DbError> {
         let members = reader.members()?.into_iter().collect();
         let removed = reader.removed()?.into_iter().collect();
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Inner { members, removed };
+        let (validators, signers) = (reader.validators()?, BTreeSet::new());
+        let inner = Inner { members, removed, validators, signers };
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = inner;
         Ok(())
     }
 
@@ -42,6 +47,16 @@ impl Members {
     /// Whether a key was removed for good.
     pub fn is_removed(&self, node: &NodeId) -> bool {
         self.read(|inner| inner.removed.contains(node))
+    }
+
+    /// Who certifies the next block.
+    pub fn validators(&self) -> ValidatorSet {
+        self.read(|inner| inner.validators.clone())
+    }
+
+    /// Who certified the last block that came while this node ran; nobody before.
+    pub fn last_signers(&self) -> BTreeSet<NodeId> {
+        self.read(|inner| inner.signers.clone())
     }
 
     /// All members.
@@ -62,6 +77,8 @@ impl Members {
     /// Takes a block's changes over.
     pub(super) fn apply(&self, block: &CertifiedBlock) {
         let mut inner = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        inner.validators = block.effect().next_validators.clone();
+        inner.signers = block.sealed().certificate.signatures.iter().map(|(node, _)| *node).collect();
         for change in &block.effect().changes {
             match change {
                 Change::Member { node, member: Some(member) } => {

@@ -25,6 +25,8 @@ pub enum Input {
     Head {
         /// The head.
         head: HeadNote,
+        /// Who certified it, this node left out or not: they have it or are about to, and tell others as well.
+        known_by: BTreeSet<NodeId>,
     },
     /// A member greeted this node, and was answered with this node's head.
     Greeted {

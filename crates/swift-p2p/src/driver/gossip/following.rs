@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use swift_chain::{ChainFrame, FollowError, FrameDecoder, NodeId, SealedBlock};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
@@ -24,6 +25,10 @@ const BYTES_PER_STEP: usize = 8 * 1024 * 1024;
 enum Stop {
     Failed(String),
     Refused(String),
+    /// The member's chain has another final block at this height.
+    Forked {
+        height: u64,
+    },
     Fatal(GossipError),
 }
 
@@ -35,6 +40,10 @@ pub(super) async fn fetch(
 ) -> Result<FetchOutcome, GossipError> {
     match try_fetch(clients, ledger, from).await {
         Ok(()) => Ok(FetchOutcome::Taken),
+        Err(Stop::Forked { height }) => {
+            compare(clients, ledger, from, height).await;
+            Ok(FetchOutcome::Refused)
+        }
         Err(Stop::Failed(reason)) => {
             info!(peer = %from, %reason, "blocks did not come; asking another member");
             Ok(FetchOutcome::Failed)
@@ -49,21 +58,65 @@ pub(super) async fn fetch(
 
 /// Streams blocks behind the head into the ledger, which checks each one.
 async fn try_fetch(clients: &PeerClients, ledger: &LedgerHandle, from: NodeId) -> Result<(), Stop> {
-    let failed = |error: DialError| Stop::Failed(error.to_string());
-    let client = clients.client(&from).map_err(failed)?;
-    let next = ledger.head().height + 1;
-    let request = client.post("/getBlockDatas").body(format!("num={next}")).send();
-    let response = timeout(STALL_TIMEOUT, request).await.map_err(|_| Stop::Failed("no answer".into()))?;
-    let response = response.and_then(reqwest::Response::error_for_status);
-    let mut response = response.map_err(|error| failed(DialError::of(&error)))?;
+    let mut source = Source::ask(clients, from, ledger.head().height + 1).await?;
     let mut follower = Follower::new(ledger);
-    loop {
-        let piece = timeout(STALL_TIMEOUT, response.chunk()).await;
-        let piece = piece.map_err(|_| Stop::Failed("the stream of blocks stalled".into()))?;
-        match piece.map_err(|error| failed(DialError::of(&error)))? {
-            Some(piece) => follower.push(&piece).await?,
-            None => return follower.finish().await,
+    while let Some(piece) = source.piece().await? {
+        follower.push(&piece).await?;
+    }
+    follower.finish().await
+}
+
+/// Looks at a member's block where its chain differs from this node's: if it is final as well, the ledger keeps the
+/// two as proof. Whether the member shows it is its own affair.
+pub(super) async fn compare(clients: &PeerClients, ledger: &LedgerHandle, from: NodeId, height: u64) {
+    match rival(clients, from, height).await {
+        Ok(Some(block)) => match ledger.follow(vec![block]).await {
+            Ok(Err(error)) => error!(peer = %from, %error, "the network has forked"),
+            Ok(Ok(_)) => info!(peer = %from, height, "a member's other block at this height is not final"),
+            Err(error) => warn!(%error, "a member's block could not be compared"),
+        },
+        Ok(None) => info!(peer = %from, height, "a member does not show its other block"),
+        Err(Stop::Failed(reason) | Stop::Refused(reason)) => {
+            info!(peer = %from, height, %reason, "a member does not show its other block");
         }
+        // Asking for one block ends in neither.
+        Err(Stop::Fatal(_) | Stop::Forked { .. }) => {}
+    }
+}
+
+async fn rival(clients: &PeerClients, from: NodeId, height: u64) -> Result<Option<SealedBlock>, Stop> {
+    let mut source = Source::ask(clients, from, height).await?;
+    let mut decoder = FrameDecoder::default();
+    while let Some(piece) = source.piece().await? {
+        decoder.push(&piece);
+        match decoder.next_frame().map_err(|error| Stop::Refused(error.to_string()))? {
+            Some(ChainFrame::Block(sealed)) if sealed.block.header.height == height => {
+                return Ok(Some(*sealed));
+            }
+            Some(_) => return Err(Stop::Refused("another block than the one asked for".into())),
+            None => {}
+        }
+    }
+    Ok(None)
+}
+
+/// A member's chain stream.
+struct Source(reqwest::Response);
+
+impl Source {
+    async fn ask(clients: &PeerClients, from: NodeId, height: u64) -> Result<Self, Stop> {
+        let failed = |error: DialError| Stop::Failed(error.to_string());
+        let client = clients.client(&from).map_err(failed)?;
+        let request = client.post("/getBlockDatas").body(format!("num={height}")).send();
+        let response = timeout(STALL_TIMEOUT, request).await.map_err(|_| Stop::Failed("no answer".into()))?;
+        let response = response.and_then(reqwest::Response::error_for_status);
+        response.map(Self).map_err(|error| failed(DialError::of(&error)))
+    }
+
+    async fn piece(&mut self) -> Result<Option<Bytes>, Stop> {
+        let piece = timeout(STALL_TIMEOUT, self.0.chunk()).await;
+        let piece = piece.map_err(|_| Stop::Failed("the stream of blocks stalled".into()))?;
+        piece.map_err(|error| Stop::Failed(DialError::of(&error).to_string()))
     }
 }
 
@@ -114,9 +167,9 @@ impl<'l> Follower<'l> {
             Ok(Err(FollowError::UnknownProtocol(reason))) => {
                 Err(Stop::Fatal(GossipError::UnknownProtocol(reason)))
             }
-            Ok(Err(error @ FollowError::Fork { .. })) => {
+            Ok(Err(error @ FollowError::Fork { height, .. })) => {
                 error!(%error, "the network has forked");
-                Err(Stop::Refused(error.to_string()))
+                Err(Stop::Forked { height })
             }
             Ok(Err(error)) => Err(Stop::Refused(error.to_string())),
             Err(LedgerError::Stopped) => Err(Stop::Fatal(GossipError::Ledger)),

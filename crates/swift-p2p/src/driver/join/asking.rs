@@ -9,7 +9,7 @@ use std::{
 
 use serde::Deserialize;
 use swift_chain::{
-    Address, ChainFrame, DbError, FrameDecoder, Genesis, Input, LedgerDb, NetworkId, NodeKey, Output,
+    Address, ChainFrame, DbError, FrameDecoder, Genesis, Input, LedgerDb, NetworkId, NodeKey, Now, Output,
     Poisoned, Replica, RequestId, SealedBlock, StreamError, Ticket,
 };
 use tokio::{task, time::timeout};
@@ -238,7 +238,8 @@ impl Intake {
     fn step(&mut self) -> Result<(), JoinError> {
         let blocks = std::mem::take(&mut self.blocks);
         let Some(replica) = self.replica.as_mut().filter(|_| !blocks.is_empty()) else { return Ok(()) };
-        let outputs = replica.step(wall_clock_ms(), vec![Input::Blocks { request: RequestId(0), blocks }])?;
+        let outputs = replica
+            .step(Now::at_ms(wall_clock_ms()), vec![Input::Blocks { request: RequestId(0), blocks }])?;
         for output in outputs {
             if let Output::Followed { outcome: Err(error), .. } = output {
                 return Err(JoinError::Invalid(error.to_string()));
