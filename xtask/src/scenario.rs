@@ -9,6 +9,7 @@ mod cases;
 pub(crate) mod ctl;
 pub(crate) mod data;
 pub(crate) mod http;
+mod lan;
 pub(crate) mod node;
 mod port;
 mod process;

@@ -4,12 +4,17 @@ mod disk_full;
 mod late_joiner_catches_up;
 mod lying_peer_is_dropped;
 mod one_node_serves_what_it_took;
+mod one_of_four_is_away;
 mod receiver_dies_mid_transfer;
 mod removed_node_is_out;
 mod sender_dies_mid_transfer;
+mod seven_validators_and_twenty_members;
 mod three_nodes_share_a_file;
 mod transfer;
+mod two_of_four_are_away;
 mod two_writers_at_once;
+mod validators;
+mod validators_are_killed_again_and_again;
 
 use super::Scenario;
 
@@ -54,6 +59,26 @@ pub(super) const CASES: &[Scenario] = &[
         name: "removed_node_is_out",
         about: "a removed node gets nothing more, is told why, and cannot come back",
         play: removed_node_is_out::play,
+    },
+    Scenario {
+        name: "one_of_four_is_away",
+        about: "of four validators any one is killed, stands still or is cut off: writes go on, and it catches up",
+        play: one_of_four_is_away::play,
+    },
+    Scenario {
+        name: "two_of_four_are_away",
+        about: "without a quorum writes wait and are said to wait, reading goes on; with it they are finished",
+        play: two_of_four_are_away::play,
+    },
+    Scenario {
+        name: "validators_are_killed_again_and_again",
+        about: "kill -9 of one validator after the other under writes: nobody signs twice, nothing is lost",
+        play: validators_are_killed_again_and_again::play,
+    },
+    Scenario {
+        name: "seven_validators_and_twenty_members",
+        about: "seven decide, twenty follow, two of seven may be away, and nobody is busy when nobody writes",
+        play: seven_validators_and_twenty_members::play,
     },
     Scenario {
         name: "disk_full",

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use serde_json::Value;
 use super::binaries::Binaries;
 use super::ctl::{self, Output};
 use super::http::{self, Request, Response};
+use super::lan::Place;
 use super::process::{self, Process};
 use super::wait::Patience;
 
@@ -31,6 +33,8 @@ pub(crate) struct NodeSpec {
     pub(crate) name: String,
     pub(crate) data_dir: PathBuf,
     pub(crate) port: u16,
+    /// A network namespace of its own; none to live with us on loopback.
+    pub(crate) place: Option<Place>,
     /// The network to join; none to found one. Used at the first start only: afterwards the data folder knows.
     pub(crate) ticket: Option<String>,
     /// Further arguments and variables, for every start.
@@ -63,7 +67,8 @@ impl Node {
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.spec.port).into()
+        let address = self.spec.place.as_ref().map_or(Ipv4Addr::LOCALHOST, |place| place.address);
+        (address, self.spec.port).into()
     }
 
     pub(crate) fn data_dir(&self) -> &Path {
@@ -89,7 +94,7 @@ impl Node {
 
     /// Like [`Node::ctl`], for what may take longer.
     pub(crate) fn ctl_within(&self, limit: Duration, args: &[&dyn AsRef<OsStr>]) -> Result<Output> {
-        let mut command = process::command(&self.binaries.ctl);
+        let mut command = self.command(&self.binaries.ctl);
         command.arg("--data-dir").arg(&self.spec.data_dir).args(args.iter().map(AsRef::as_ref));
         let number = self.commands.fetch_add(1, Ordering::Relaxed) + 1;
         let verb = args.first().map_or(OsStr::new("ctl"), |arg| arg.as_ref()).to_string_lossy().into_owned();
@@ -142,6 +147,22 @@ impl Node {
         Ok(())
     }
 
+    /// SIGSTOP: it stands still, and its connections stay open.
+    pub(crate) fn pause(&mut self) -> Result<()> {
+        self.assert_running()?;
+        self.running()?.signal("STOP")
+    }
+
+    /// SIGCONT: it goes on as if nothing had been.
+    pub(crate) fn resume(&mut self) -> Result<()> {
+        self.running()?.signal("CONT")
+    }
+
+    /// Where it lives, if not with us.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        self.spec.place.as_ref()
+    }
+
     /// SIGTERM: the node must end within ten seconds, and say that all is well.
     pub(crate) fn stop(&mut self) -> Result<()> {
         self.assert_running()?;
@@ -172,10 +193,13 @@ impl Node {
     fn launch(&mut self, first: bool) -> Result<()> {
         let spec = &self.spec;
         let log = File::options().create(true).append(true).open(self.log_path())?;
-        let mut command = process::command(&self.binaries.node);
+        let mut command = self.command(&self.binaries.node);
         command.arg("--data-dir").arg(&spec.data_dir).arg("--port").arg(spec.port.to_string());
         if let Some(ticket) = spec.ticket.as_ref().filter(|_| first) {
             command.arg("--join").arg(ticket);
+        }
+        if let Some(place) = &spec.place {
+            command.arg("--machine-ip").arg(place.address.to_string());
         }
         command.args(&spec.args).envs(spec.env.iter().map(|(name, value)| (name, value)));
         command.stdout(log.try_clone()?).stderr(log);
@@ -196,6 +220,15 @@ impl Node {
             bail!("{address} answers, but not from the process of {}", self.spec.name);
         }
         Ok(())
+    }
+
+    /// A program to be run where the node lives.
+    fn command(&self, program: &Path) -> Command {
+        let Some(place) = &self.spec.place else { return process::command(program) };
+        let mut command = process::command(Path::new("ip"));
+        // It becomes the program: the process is the same.
+        command.args(["netns", "exec", &place.namespace]).arg(program);
+        command
     }
 
     fn running(&mut self) -> Result<&mut Process> {

@@ -35,15 +35,20 @@ impl Process {
 
     /// Asks it to end (SIGTERM).
     pub(crate) fn terminate(&mut self) -> Result<()> {
+        self.signal("TERM")
+    }
+
+    /// Sends it a signal by name.
+    pub(crate) fn signal(&mut self, name: &str) -> Result<()> {
         // Once it has been waited for, its number may belong to a process of somebody else.
         if let Some(status) = self.ended()? {
             bail!("it has already ended with {status}");
         }
         let pid = self.pid().to_string();
         // The standard library sends no signal but SIGKILL; every shell does.
-        let sent = Command::new("sh").args(["-c", "kill -s TERM \"$1\"", "sh", &pid]).status()?;
+        let sent = Command::new("sh").args(["-c", "kill -s \"$2\" \"$1\"", "sh", &pid, name]).status()?;
         if !sent.success() {
-            bail!("cannot send SIGTERM to process {pid}");
+            bail!("cannot send SIG{name} to process {pid}");
         }
         Ok(())
     }

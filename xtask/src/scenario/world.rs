@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::binaries::Binaries;
 use super::data;
+use super::lan::{Lan, Place};
 use super::node::{Node, NodeSpec};
 use super::port::Ports;
 use super::wait::Patience;
@@ -48,6 +49,18 @@ impl World {
         self.start(NodeSpec { ticket: Some(member.ticket()?), ..spec })
     }
 
+    /// Starts a node in a place of its own, which founds a network or joins that of another.
+    pub(crate) fn start_at(&mut self, place: Place, member: Option<&Node>) -> Result<Node> {
+        let ticket = member.map(Node::ticket).transpose()?;
+        let spec = self.spec()?;
+        self.start(NodeSpec { place: Some(place), ticket, ..spec })
+    }
+
+    /// A network whose cables can be cut.
+    pub(crate) fn lan(&self) -> Result<Lan> {
+        Lan::new(moment())
+    }
+
     /// A node to be, with a folder and a port of its own; for scenarios that change more than these.
     pub(crate) fn spec(&mut self) -> Result<NodeSpec> {
         self.started += 1;
@@ -56,6 +69,7 @@ impl World {
             data_dir: self.folder.path().join(&name),
             name,
             port: self.ports.free()?,
+            place: None,
             ticket: None,
             args: Vec::new(),
             env: Vec::new(),
