@@ -62,7 +62,27 @@ pub enum EvidenceError {
     NotFinal(#[from] CertificateError),
 }
 
+/// Bytes that are no file of evidence, or one that proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EvidenceFileError {
+    /// It does not begin like one.
+    #[error("this is no file of evidence against validators, or of a newer program")]
+    NoEvidence,
+    /// What is in it is no evidence.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// It proves nothing.
+    #[error(transparent)]
+    Proof(#[from] EvidenceError),
+}
+
+/// How a file of evidence begins: a name and the version of the format.
+const FILE_MARK: &[u8] = b"swevid\x01\x00";
+
 impl Evidence {
+    /// Bytes of the longest file.
+    pub const FILE_LEN_MAX: usize = EVIDENCE_LEN_MAX + 64;
+
     /// The height at which it happened.
     pub fn height(&self) -> u64 {
         match self {
@@ -131,6 +151,29 @@ impl Evidence {
                 Ok(second.1.check(network, &fork.validators, second.0.height, b)?)
             }
         }
+    }
+
+    /// What it is, for people: `double vote`, `double proposal` or `fork`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::DoubleVote { .. } => "double vote",
+            Self::DoubleProposal { .. } => "double proposal",
+            Self::Fork(_) => "fork",
+        }
+    }
+
+    /// The bytes of a file that proves it to anybody: a mark, the network, and the evidence.
+    pub fn to_file(&self, network: &NetworkId) -> Vec<u8> {
+        [FILE_MARK, network.as_bytes().as_slice(), &self.to_bytes()].concat()
+    }
+
+    /// Reads and verifies such a file.
+    pub fn from_file(bytes: &[u8]) -> Result<(NetworkId, Self), EvidenceFileError> {
+        let rest = bytes.strip_prefix(FILE_MARK).ok_or(EvidenceFileError::NoEvidence)?;
+        let (network, content) = rest.split_first_chunk::<32>().ok_or(EvidenceFileError::NoEvidence)?;
+        let (network, evidence) = (NetworkId::from_bytes(*network), Self::from_bytes(content)?);
+        evidence.verify(&network)?;
+        Ok((network, evidence))
     }
 
     /// Its canonical bytes.

@@ -79,7 +79,7 @@ pub use block::{Block, Header, SealedBlock};
 pub use certificate::{Certificate, CertificateError, Vote, VoteKind};
 pub use db::{DbError, FileFilter, LedgerCounts, LedgerDb, LedgerReader, SqlState};
 pub use encoding::DecodeError;
-pub use evidence::{Evidence, EvidenceError, Fork};
+pub use evidence::{Evidence, EvidenceError, EvidenceFileError, Fork};
 pub use execution::{
     BlockEffect, BlockError, CertifiedBlock, Draft, Head, ValidBlock, check_block, draft_block, verify_block,
 };

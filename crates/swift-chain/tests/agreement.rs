@@ -287,6 +287,14 @@ fn a_validator_that_votes_twice_is_caught_and_the_proof_stands_alone() {
     let again = Evidence::from_bytes(&evidence.to_bytes()).unwrap();
     assert_eq!(again.verify(&network), Ok(()));
     assert!(again.verify(&NetworkId::default()).is_err());
+    let file = evidence.to_file(&network);
+    assert_eq!(Evidence::from_file(&file), Ok((network, again.clone())));
+    for at in 0..file.len() {
+        let mut spoilt = file.clone();
+        spoilt[at] ^= 1;
+        assert!(Evidence::from_file(&spoilt).is_err(), "changed at {at}");
+        assert!(Evidence::from_file(&file[..at]).is_err(), "cut at {at}");
+    }
     let stored = fleet.peers[0].replica.reader().evidence(10).unwrap();
     assert_eq!(stored[0].1, again);
     assert_eq!(fleet.peers[0].replica.reader().evidence_count().unwrap(), 1);

@@ -1,6 +1,7 @@
 //! The `/v1` API.
 
 mod blocks;
+mod evidence;
 mod files;
 mod nodes;
 mod status;
@@ -28,6 +29,7 @@ pub(crate) fn router() -> Router<Services> {
         .route("/invites", post(nodes::invite))
         .route("/blocks", get(blocks::list))
         .route("/blocks/{height}", get(blocks::one))
+        .route("/evidence", get(evidence::list))
         .route("/transfers", get(transfers::list))
         .route("/tokens", get(tokens::list).post(tokens::create))
         .route("/tokens/{label}", delete(tokens::revoke))

@@ -2,8 +2,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 use swift_chain::{
-    Action, FileEntry, Genesis, GenesisBody, Hash, Input, LedgerDb, NetworkParams, NodeKey, PROTOCOL_VERSION,
-    Replica, RequestId,
+    Action, FileEntry, Genesis, GenesisBody, Hash, Input, LedgerDb, NetworkParams, NodeKey, Now,
+    PROTOCOL_VERSION, Replica, RequestId,
 };
 
 use crate::{
@@ -32,7 +32,7 @@ fn chain() -> (Vec<u8>, Value) {
         let file = FileEntry { name: name.parse().unwrap(), size: 5, file_id: hash, manifest_hash: hash };
         let action = Action::AddFile { file, replaces: None };
         let submit = Input::Submit { request: RequestId(number), action, on_behalf_of: None };
-        replica.step(1_700_000_000_000 + number, vec![submit]).unwrap();
+        replica.step(Now::at_ms(1_700_000_000_000 + number), vec![submit]).unwrap();
     }
     let (bytes, _) = replica.reader().frames(0, usize::MAX).unwrap();
     let head = replica.head();

@@ -36,7 +36,7 @@ pub(super) fn are_level(world: &World, nodes: &[&Node]) -> Result<u64> {
         let mut heads = Vec::new();
         for node in nodes {
             let status = node.ctl_json(&[&"status"])?;
-            heads.push((status["height"].clone(), status["head"].clone()));
+            heads.push((status["height"].clone(), status["head_hash"].clone()));
         }
         ensure!(heads.iter().all(|(height, _)| height.is_u64()), "status has no height");
         let first = heads.first().cloned();
