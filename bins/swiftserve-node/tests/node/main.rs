@@ -17,4 +17,5 @@ mod site;
 mod start;
 mod tokens;
 mod upload;
+mod validators;
 mod wire;
