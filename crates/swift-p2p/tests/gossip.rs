@@ -191,6 +191,24 @@ fn a_new_block_reaches_everybody_within_a_few_round_trips() {
 }
 
 #[test]
+fn those_who_made_a_block_share_the_telling() {
+    let told = |makers: u8| {
+        let mut lab = Lab::of(40);
+        lab.run(Duration::from_secs(20));
+        let known_by: BTreeSet<_> = (1..=makers).map(node).collect();
+        let before = lab.greetings;
+        for number in 1..=makers {
+            lab.input(node(number), Input::Head { head: head(1), known_by: known_by.clone() });
+        }
+        lab.run(DELAY * 16);
+        assert!((1..=40).all(|number| lab.height(node(number)) == 1));
+        lab.greetings - before
+    };
+    let (by_one, by_seven) = (told(1), told(7));
+    assert!(by_seven < by_one * 2, "{by_seven} greetings where one maker needs {by_one}");
+}
+
+#[test]
 fn a_node_that_was_away_comes_level_when_it_is_back() {
     let mut lab = Lab::of(4);
     lab.run(Duration::from_secs(5));
