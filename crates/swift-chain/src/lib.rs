@@ -7,7 +7,7 @@
 //! The crate is made of values and state machines. It opens no socket, starts no thread, reads no clock and draws no
 //! random numbers; these are arguments. What it stores, it stores in one SQLite file ([`LedgerDb`]), one transaction a
 //! step. [`Replica`] is a node's whole ledger behind one method, [`Replica::step`]; [`Audit`] checks a chain with
-//! nothing but its bytes.
+//! nothing but its bytes, and a [`Receipt`] proves one transaction of it.
 //!
 //! # Build a chain, then audit it
 //!
@@ -45,6 +45,14 @@
 //! let audit = Audit::read(chain.as_slice(), Some(genesis.id()), |_| {})?;
 //! assert_eq!(audit.head(), replica.head());
 //! assert_eq!(audit.state().files().count(), 1);
+//!
+//! // And who published the file, without the chain.
+//! let name: FileName = "notes.txt".parse()?;
+//! let record = replica.reader().file(&name.key())?.ok_or("no such file")?;
+//! let bytes = Receipt::of_file(replica.reader(), &record)?.to_bytes();
+//! let expected = Expectation { network: Some(genesis.id()), ..Expectation::default() };
+//! let proven = Receipt::from_bytes(&bytes)?.verify(&expected)?;
+//! assert_eq!((proven.author, proven.file()), (genesis.body().founder, Some(&record.entry)));
 //! # Ok(()) }
 //! ```
 
@@ -64,6 +72,7 @@ pub mod limits;
 mod mempool;
 mod merkle;
 mod name;
+mod receipt;
 mod replica;
 mod rules;
 mod state;
@@ -90,6 +99,10 @@ pub use limits::PROTOCOL_VERSION;
 pub use mempool::{Mempool, MempoolError};
 pub use merkle::MerklePath;
 pub use name::{FileName, NameError, NameKey};
+pub use receipt::{
+    CheckpointOutcome, Expectation, Proven, Receipt, ReceiptBuildError, ReceiptError, ReceiptFormatError,
+    ValidatorChange,
+};
 pub use replica::{
     FollowError, Input, Now, Output, Poisoned, Replica, RequestId, Settled, SubmitError,
     TRANSACTION_VALIDITY_MS,
@@ -100,7 +113,7 @@ pub use state::{
 };
 pub use store::{LedgerStore, MemoryLedger, OutboxEntry};
 pub use stream::{ChainFrame, FrameDecoder, StreamError, block_frame, genesis_frame};
-pub use ticket::{Checkpoint, TICKET_ADDRESSES_MAX, Ticket, TicketError};
+pub use ticket::{Checkpoint, CheckpointParseError, TICKET_ADDRESSES_MAX, Ticket, TicketError};
 pub use transaction::{
     Action, CheckedTransaction, FileEntry, Invitation, InvitationTerms, JoinRequest, Label, LabelError,
     NodeChange, Role, RoleError, SignedTransaction, Transaction, TransactionError,

@@ -1,5 +1,5 @@
-//! Every size the ledger allows, in one place. All but those of mempool and outbox, which are each node's own, are
-//! rules of protocol version 1: changing one changes which blocks are valid.
+//! Every size the ledger allows, in one place. All but those of mempool and outbox, which are each node's own, and of
+//! receipts are rules of protocol version 1: changing one changes which blocks are valid.
 
 /// The protocol this crate speaks; the only version of the rules it knows.
 pub const PROTOCOL_VERSION: u16 = 1;
@@ -59,3 +59,11 @@ pub const MEMPOOL_AUTHOR_LEN_MAX: usize = 4 * 1024 * 1024;
 
 /// A node's own transactions that wait for a block.
 pub const OUTBOX_ENTRIES_MAX: usize = 100_000;
+
+/// Changes of the validator set that a receipt may lead through: one a day for eleven years.
+pub const RECEIPT_CHANGES_MAX: usize = 4096;
+
+/// Bytes of a receipt. A change among 7 validators takes about 1 KiB, so [`RECEIPT_CHANGES_MAX`] of them fit; of the
+/// largest changes, among [`VALIDATORS_MAX`], some 980 do. It also bounds the time of a check: so many bytes hold at
+/// most 175,000 signatures.
+pub const RECEIPT_LEN_MAX: usize = 16 * 1024 * 1024;

@@ -30,6 +30,28 @@ pub struct Checkpoint {
     pub hash: BlockHash,
 }
 
+/// A text that is no checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no checkpoint: expected HEIGHT:HASH, a block's height and the 64 digits of its hash")]
+pub struct CheckpointParseError(String);
+
+impl fmt::Display for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.height, self.hash)
+    }
+}
+
+impl FromStr for Checkpoint {
+    type Err = CheckpointParseError;
+
+    fn from_str(text: &str) -> Result<Self, CheckpointParseError> {
+        let parsed = text
+            .split_once(':')
+            .and_then(|(height, hash)| Some(Self { height: height.parse().ok()?, hash: hash.parse().ok()? }));
+        parsed.ok_or_else(|| CheckpointParseError(text.chars().take(100).collect()))
+    }
+}
+
 /// Everything a new machine needs to join: what the network is, whom to dial, and the permission.
 ///
 /// Its text is `swift1` and lower-case base32 of the canonical bytes and a checksum, without spaces or line breaks.
@@ -135,6 +157,17 @@ mod tests {
         assert_eq!(format!(" {text}\n").parse(), Ok(ticket.clone()));
         let shouted = format!("{PREFIX}{}", text[PREFIX.len()..].to_uppercase());
         assert_eq!(shouted.parse(), Ok(ticket));
+    }
+
+    #[test]
+    fn a_checkpoint_reads_back_from_its_text() {
+        let checkpoint = sample().checkpoint;
+        assert_eq!(checkpoint.to_string().parse(), Ok(checkpoint));
+        let hash = checkpoint.hash;
+        for text in ["", "7", "7:", "7:ab", &format!(":{hash}"), &format!("-1:{hash}"), &format!("{hash}:7")]
+        {
+            assert!(text.parse::<Checkpoint>().is_err(), "{text:?}");
+        }
     }
 
     #[test]
