@@ -97,19 +97,29 @@ fn check_held(
     Err(Problem::not_found(format!("these bytes of {name:?} are not here yet")))
 }
 
-/// Headers of every answer about a file. It is a download, never a page of this origin.
+/// Headers of every answer about a file.
 fn describe(headers: &mut HeaderMap, record: &FileRecord, etag: &str) {
-    headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/octet-stream"));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if let Ok(etag) = HeaderValue::from_str(etag) {
+        headers.insert(header::ETAG, etag);
+    }
+    attach(headers, last_part(record));
+}
+
+/// What a file is called without its folders.
+pub(crate) fn last_part(record: &FileRecord) -> &str {
+    record.entry.name.as_str().rsplit('/').next().unwrap_or_default()
+}
+
+/// Makes an answer a download under this name, never a page of this origin.
+pub(crate) fn attach(headers: &mut HeaderMap, name: &str) {
+    headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/octet-stream"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    let name = record.entry.name.as_str().rsplit('/').next().unwrap_or_default();
     let disposition = format!("attachment; filename*=UTF-8''{}", percent_encoded(name));
-    for (key, value) in [(header::ETAG, etag), (header::CONTENT_DISPOSITION, &disposition)] {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(key, value);
-        }
+    if let Ok(disposition) = HeaderValue::from_str(&disposition) {
+        headers.insert(header::CONTENT_DISPOSITION, disposition);
     }
 }
 

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::json;
-use swift_chain::{DbError, NameError, Rejection, SubmitError};
+use swift_chain::{DbError, NameError, ReceiptBuildError, Rejection, SubmitError};
 use swift_chunks::{ReadError, StoreError};
 use swift_p2p::driver::{LedgerError, PublishError, Stopped};
 
@@ -153,6 +153,20 @@ impl From<LedgerError> for Problem {
 impl From<DbError> for Problem {
     fn from(error: DbError) -> Self {
         Self::internal(&error)
+    }
+}
+
+impl From<ReceiptBuildError> for Problem {
+    fn from(error: ReceiptBuildError) -> Self {
+        match error {
+            ReceiptBuildError::Db(error) => error.into(),
+            ReceiptBuildError::NoTransaction { .. } | ReceiptBuildError::TakenOver { .. } => {
+                Self::not_found(error.to_string())
+            }
+            ReceiptBuildError::TooManyChanges { .. } | ReceiptBuildError::TooLong => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", error.to_string())
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod blocks;
 mod evidence;
 mod files;
 mod nodes;
+mod proof;
 mod status;
 mod tokens;
 mod transfers;
@@ -24,6 +25,7 @@ pub(crate) fn router() -> Router<Services> {
             "/files/{*name}",
             get(files::fetch).put(files::put).delete(files::remove).layer(DefaultBodyLimit::disable()),
         )
+        .route("/proof", get(proof::receipt))
         .route("/nodes", get(nodes::list))
         .route("/nodes/{id}", delete(nodes::remove))
         .route("/invites", post(nodes::invite))

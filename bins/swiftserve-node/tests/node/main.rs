@@ -12,6 +12,7 @@ mod ledger_routes;
 mod names;
 mod port;
 mod program;
+mod proof;
 mod restart;
 mod site;
 mod start;
