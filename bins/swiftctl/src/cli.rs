@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     client::Client,
-    command::{chain, download, files, invite, nodes, status, token, transfers, upload},
+    command::{chain, download, files, invite, nodes, proof, status, token, transfers, upload},
     error::Error,
     output::{Format, Output, Shown},
     target::{NodeOptions, Settings, Target},
@@ -17,7 +17,7 @@ Exit codes:
   2  wrong usage
   3  not found
   4  denied: no token, an unknown one, or one that does not allow it
-  5  integrity: content or chain is not what it must be
+  5  integrity: content, chain or receipt is not what it must be
   6  not in time: not final, or not complete
   7  the node cannot be reached";
 
@@ -60,6 +60,8 @@ enum Command {
     Token(token::TokenCommand),
     /// Lists the ledger's blocks, or verifies all of it
     InspectChain(chain::Args),
+    /// Writes the proof of who published a file, or verifies one without any node
+    Proof(proof::Args),
 }
 
 /// What every command gets: where the node is, once somebody asks, and how to print.
@@ -112,6 +114,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Invite(args) => invite::run(context, args).await,
         Command::Token(command) => token::run(context, command).await,
         Command::InspectChain(args) => chain::run(context, args).await,
+        Command::Proof(args) => proof::run(context, args).await,
     }
 }
 

@@ -93,6 +93,12 @@ impl Client {
         self.answer(what, request, STALL_LIMIT).await
     }
 
+    /// Asks for bytes, at most so many.
+    pub(crate) async fn bytes(&self, what: &str, path: &str, len_max: usize) -> Result<Vec<u8>, Error> {
+        let mut answer = self.answer(what, self.request(Method::GET, path), STALL_LIMIT).await?;
+        self.body(what, &mut answer, len_max).await
+    }
+
     /// Posts a form, gets bytes.
     pub(crate) async fn post_form(
         &self,

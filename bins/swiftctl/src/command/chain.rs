@@ -2,12 +2,12 @@
 
 mod blocks;
 mod evidence;
-mod export;
 mod verifier;
 mod verify;
 
 use std::path::PathBuf;
 
+pub(super) use blocks::told_action;
 use swift_chain::NetworkId;
 
 use crate::{cli::Context, error::Error, output::Shown};

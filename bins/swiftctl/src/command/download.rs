@@ -15,7 +15,7 @@ use swift_chunks::FileId;
 use tokio::time::Instant;
 
 use self::{partial::Partial, sink::Sink};
-use super::progress;
+use super::{new_file::exists, progress};
 use crate::{
     api::FileRecord,
     cli::Context,
@@ -213,13 +213,6 @@ trait Receive {
 
     /// Takes the next ones.
     fn take(&mut self, bytes: &[u8]) -> Result<(), Error>;
-}
-
-fn exists(target: &Path) -> Error {
-    Error::Failed(format!(
-        "{} exists already; overwrite it with --force, or choose another path with -o",
-        target.display()
-    ))
 }
 
 fn told(context: &Context, fetch: &Fetch<'_>, target: &Path, mut answer: Value) -> Result<(), Error> {

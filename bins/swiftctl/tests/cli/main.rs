@@ -6,5 +6,6 @@ mod download;
 mod failures;
 mod fake_node;
 mod program;
+mod proof;
 mod questions;
 mod upload;

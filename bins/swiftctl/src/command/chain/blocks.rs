@@ -4,6 +4,8 @@ mod told;
 
 use serde_json::Value;
 
+pub(in crate::command) use self::told::action as told_action;
+
 use crate::{
     api::Status,
     client::{Client, understand, with_query},

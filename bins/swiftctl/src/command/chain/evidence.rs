@@ -10,10 +10,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use swift_chain::{Evidence, NetworkId};
 
-use super::export::Export;
 use crate::{
     api::Status,
     client::{Client, understand},
+    command::new_file::{Existing, NewFile},
     error::Error,
     output::{Output, facts, note, print, table},
     text::date,
@@ -58,7 +58,8 @@ pub(super) async fn node(
     if let Some(folder) = folder {
         fs::create_dir_all(folder).map_err(|error| Error::file("create", folder, &error))?;
         for (_, evidence, bytes) in &proved {
-            let mut export = Export::create(&folder.join(format!("{}.evidence", evidence.id())))?;
+            let target = folder.join(format!("{}.evidence", evidence.id()));
+            let mut export = NewFile::create(&target, Existing::Keep)?;
             export.write(bytes)?;
             let path = export.finish()?;
             note(&format!(

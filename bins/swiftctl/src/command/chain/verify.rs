@@ -5,10 +5,11 @@ use std::{fs::File, io::Read, path::Path};
 use serde_json::{Value, json};
 use swift_chain::{Audit, AuditError, NetworkId};
 
-use super::{Args, export::Export, verifier::Verifier};
+use super::{Args, verifier::Verifier};
 use crate::{
     api::Status,
     client::{Client, understand},
+    command::new_file::{Existing, NewFile},
     error::Error,
     output::{Output, facts, note},
     text::date,
@@ -44,7 +45,8 @@ pub(super) async fn node(client: &Client, output: Output, args: &Args) -> Result
         let says = format!("this node belongs to network {claimed}, not to {network}");
         return Err(Error::Integrity(says));
     }
-    let mut export = args.export.as_deref().map(Export::create).transpose()?;
+    let export = args.export.as_deref();
+    let mut export = export.map(|target| NewFile::create(target, Existing::Keep)).transpose()?;
     let mut verifier = Verifier::new(Some(claimed));
     verifier.watch(status.height);
     let source = "the node's chain";

@@ -10,8 +10,12 @@ use std::{
 
 use swift_chunks::{ContentHasher, FileId};
 
-use super::{Receive, exists};
-use crate::{error::Error, text::size};
+use super::Receive;
+use crate::{
+    command::new_file::{exists, sync_folder},
+    error::Error,
+    text::size,
+};
 
 /// Digits of the file id in the name: with the longest name the ledger allows, it still is one on every file system.
 const ID_DIGITS: usize = 8;
@@ -92,7 +96,7 @@ impl Partial {
             return Err(exists(&self.target));
         }
         fs::rename(&self.path, &self.target).map_err(|error| Error::file("create", &self.target, &error))?;
-        sync_folder(&self.target).map_err(|error| Error::file("sync the folder of", &self.target, &error))
+        sync_folder(&self.target)
     }
 
     fn reject(&self, len: u64, found: &FileId, expected: &FileId) -> Error {
@@ -127,18 +131,6 @@ fn path_of(target: &Path, file_id: &FileId) -> PathBuf {
     let id = file_id.to_string();
     name.push(format!(".{}.part", &id[..ID_DIGITS]));
     target.with_file_name(name)
-}
-
-/// A new name survives a power cut once its folder does.
-#[cfg(unix)]
-fn sync_folder(target: &Path) -> io::Result<()> {
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_target: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub(super) fn block(block: &Block) -> String {
 }
 
 /// What an action does; one this program does not know is shown as it is.
-fn action(action: &Value) -> String {
+pub(in crate::command) fn action(action: &Value) -> String {
     let known =
         action.as_object().and_then(|map| map.iter().next()).and_then(|(kind, of)| match kind.as_str() {
             "add_file" => {
