@@ -75,7 +75,8 @@ impl Verdict<'_> {
             None => pairs.push(("write", told_action(&json!(proven.action)))),
         }
         let label = proven.on_behalf_of.as_ref().map(|label| format!(", for {}", label.as_str()));
-        pairs.push(("by", format!("{}{}", proven.author, label.unwrap_or_default())));
+        let by = if proven.file().is_some() { "published by" } else { "signed by" };
+        pairs.push((by, format!("{}{}", proven.author, label.unwrap_or_default())));
         pairs.push(("block", format!("{}, {}", proven.height, date::rfc3339(proven.time_ms))));
         pairs.push(("block hash", proven.block.to_string()));
         pairs.push(("certified by", self.certifiers()));
