@@ -11,7 +11,7 @@ use axum::{
     routing::post,
 };
 use serde_json::{Value, json};
-use swift_chain::{SignedTransaction, block_frame};
+use swift_chain::{Action, NodeId, Receipt, SignedTransaction};
 use swift_p2p::{
     driver::{JOIN_OFFER_LEN_MAX, JoinOffer, JoinRefusal},
     gossip::{HELLO_LEN_MAX, Hello, consensus_frames},
@@ -50,14 +50,19 @@ async fn hello(
     Ok(services.gossip.greeted(from, hello).to_bytes().into_response())
 }
 
-/// 410 with the frame of the block that removed the caller: it proves itself.
-async fn removal(services: &Services, node: swift_chain::NodeId) -> Result<Response, Problem> {
-    let looked = services.ledger.read(move |reader| match reader.removed_at(&node)? {
-        Some(height) => reader.block(height),
-        None => Ok(None),
+/// 410 with the receipt of the caller's removal: it proves itself, however long the caller was away.
+async fn removal(services: &Services, node: NodeId) -> Result<Response, Problem> {
+    let looked = services.ledger.read(move |reader| {
+        let Some(height) = reader.removed_at(&node)? else { return Ok(None) };
+        let Some(sealed) = reader.block(height)? else { return Ok(None) };
+        let removes = |action: &Action| matches!(action, Action::RemoveNode { node: gone } if *gone == node);
+        let mut transactions = sealed.block.transactions.iter();
+        let index = transactions.position(|signed| removes(&signed.transaction.action));
+        let index = index.and_then(|index| u32::try_from(index).ok());
+        Ok(index.map(|index| Receipt::of_transaction(reader, height, index)))
     });
-    let sealed = looked.await?.ok_or_else(|| Problem::forbidden("this node is no member"))?;
-    Ok((StatusCode::GONE, block_frame(&sealed.to_bytes())).into_response())
+    let receipt = looked.await?.ok_or_else(|| Problem::forbidden("this node is no member"))?;
+    Ok((StatusCode::GONE, receipt?.to_bytes()).into_response())
 }
 
 async fn transactions(

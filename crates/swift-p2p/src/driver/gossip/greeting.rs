@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use swift_chain::{LedgerReader, NodeId, SealedBlock};
+use swift_chain::{NodeId, limits::RECEIPT_LEN_MAX};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
@@ -15,8 +15,6 @@ use crate::{
 
 /// A greeting takes no longer than this, or has failed.
 const GREET_TIMEOUT: Duration = Duration::from_secs(5);
-/// Bytes of the frame of one block.
-const FRAME_LEN_MAX: usize = SealedBlock::LEN_MAX + 64;
 
 /// Tells a member this node's head and takes its answer.
 pub(super) async fn greet(
@@ -27,15 +25,10 @@ pub(super) async fn greet(
 ) -> Result<Input, GossipError> {
     match timeout(GREET_TIMEOUT, exchange(clients, to, note(ledger).into())).await {
         Ok(Ok(Answer::Hello(hello))) => Ok(Input::Answered { by: to, head: hello.into() }),
-        Ok(Ok(Answer::Gone(frame))) => {
-            let Ok(validators) = ledger.read(LedgerReader::validators).await else {
-                return Ok(Input::NotReached { to });
-            };
-            match removal::proved_by(&frame, me, &ledger.network(), &validators) {
-                Some(height) => Err(GossipError::Removed { height }),
-                None => Ok(Input::NotReached { to }),
-            }
-        }
+        Ok(Ok(Answer::Gone(receipt))) => match removal::proved_by(&receipt, me, ledger.network()) {
+            Some(height) => Err(GossipError::Removed { height }),
+            None => Ok(Input::NotReached { to }),
+        },
         Ok(Ok(Answer::Other)) => {
             warn!(peer = %to, "a member answers greetings with something else");
             Ok(Input::NotReached { to })
@@ -51,7 +44,7 @@ pub(super) async fn greet(
 /// What comes back for a greeting.
 enum Answer {
     Hello(Hello),
-    /// This node was removed, by the block in this frame.
+    /// This node was removed, as this receipt proves.
     Gone(Vec<u8>),
     Other,
 }
@@ -61,7 +54,7 @@ async fn exchange(clients: &PeerClients, to: NodeId, hello: Hello) -> Result<Ans
     let response = client.post("/peer/hello").body(hello.to_bytes()).send().await;
     let response = response.map_err(|error| DialError::of(&error))?;
     if response.status() == reqwest::StatusCode::GONE {
-        return Ok(Answer::Gone(limited(response, FRAME_LEN_MAX).await?));
+        return Ok(Answer::Gone(limited(response, RECEIPT_LEN_MAX).await?));
     }
     let response = response.error_for_status().map_err(|error| DialError::of(&error))?;
     let bytes = limited(response, HELLO_LEN_MAX).await?;
