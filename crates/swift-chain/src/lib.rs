@@ -72,6 +72,7 @@ pub mod limits;
 mod mempool;
 mod merkle;
 mod name;
+mod quorum;
 mod receipt;
 mod replica;
 mod rules;
@@ -99,6 +100,7 @@ pub use limits::PROTOCOL_VERSION;
 pub use mempool::{Mempool, MempoolError};
 pub use merkle::MerklePath;
 pub use name::{FileName, NameError, NameKey};
+pub use quorum::{QuorumAdvice, QuorumHealth};
 pub use receipt::{
     CheckpointOutcome, Expectation, Proven, Receipt, ReceiptBuildError, ReceiptError, ReceiptFormatError,
     ValidatorChange,
