@@ -23,6 +23,12 @@ pub(crate) struct Status {
     #[serde(default)]
     pub(crate) head_time_ms: Option<u64>,
     #[serde(default)]
+    pub(crate) validators: Vec<Validator>,
+    #[serde(default)]
+    pub(crate) quorum: Option<Quorum>,
+    #[serde(default)]
+    pub(crate) last_certificate: Option<LastCertificate>,
+    #[serde(default)]
     pub(crate) members: u64,
     #[serde(default)]
     pub(crate) files: u64,
@@ -34,6 +40,47 @@ pub(crate) struct Status {
     pub(crate) peers_online: u64,
     #[serde(default)]
     pub(crate) problem: Option<String>,
+}
+
+/// Who takes part in deciding the next block.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Validator {
+    pub(crate) node_id: String,
+    pub(crate) weight: u64,
+    #[serde(default)]
+    pub(crate) online: bool,
+    #[serde(default)]
+    pub(crate) signed_last: bool,
+}
+
+/// Whether they can decide.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Quorum {
+    pub(crate) total: u64,
+    pub(crate) needed: u64,
+    pub(crate) reachable: u64,
+    pub(crate) has_quorum: bool,
+    #[serde(default)]
+    pub(crate) faults_tolerated: u64,
+    #[serde(default)]
+    pub(crate) warning: Option<String>,
+}
+
+/// Who made the last block final.
+#[derive(Debug, Deserialize)]
+pub(crate) struct LastCertificate {
+    pub(crate) round: u64,
+    pub(crate) signers: Vec<String>,
+}
+
+/// The answer to a change of a member.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Changed {
+    pub(crate) block: u64,
+    #[serde(default)]
+    pub(crate) already: bool,
+    #[serde(default)]
+    pub(crate) warning: Option<String>,
 }
 
 /// What the node stores.

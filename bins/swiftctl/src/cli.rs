@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     client::Client,
-    command::{chain, download, files, invite, nodes, proof, status, token, transfers, upload},
+    command::{chain, download, files, invite, node, nodes, proof, status, token, transfers, upload},
     error::Error,
     output::{Format, Output, Shown},
     target::{NodeOptions, Settings, Target},
@@ -18,7 +18,7 @@ Exit codes:
   3  not found
   4  denied: no token, an unknown one, or one that does not allow it
   5  integrity: content, chain or receipt is not what it must be
-  6  not in time: not final, or not complete
+  6  not in time: not final, no quorum of the validators, or not complete
   7  the node cannot be reached";
 
 /// Talks to a SwiftServe node.
@@ -48,7 +48,7 @@ enum Command {
     Nodes(Shown),
     /// Manages one member
     #[command(subcommand)]
-    Node(nodes::NodeCommand),
+    Node(node::NodeCommand),
     /// Shows how the node and its network are
     Status(Shown),
     /// Shows what is coming in
@@ -108,7 +108,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Ls(args) => files::ls(context, args).await,
         Command::Rm(args) => files::rm(context, args).await,
         Command::Nodes(shown) => nodes::list(context, shown).await,
-        Command::Node(command) => nodes::run(context, command).await,
+        Command::Node(command) => node::run(context, command).await,
         Command::Status(shown) => status::run(context, shown).await,
         Command::Transfers(shown) => transfers::run(context, shown).await,
         Command::Invite(args) => invite::run(context, args).await,

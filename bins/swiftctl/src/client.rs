@@ -74,6 +74,11 @@ impl Client {
         self.json(what, self.request(Method::POST, path).json(body)).await
     }
 
+    /// Changes by JSON, gets JSON.
+    pub(crate) async fn patch(&self, what: &str, path: &str, body: &impl Serialize) -> Result<Value, Error> {
+        self.json(what, self.request(Method::PATCH, path).json(body)).await
+    }
+
     /// Deletes, gets JSON.
     pub(crate) async fn delete(&self, what: &str, path: &str) -> Result<Value, Error> {
         self.json(what, self.request(Method::DELETE, path)).await

@@ -5,6 +5,7 @@ pub(crate) mod download;
 pub(crate) mod files;
 pub(crate) mod invite;
 mod new_file;
+pub(crate) mod node;
 pub(crate) mod nodes;
 mod progress;
 pub(crate) mod proof;

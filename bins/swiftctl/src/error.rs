@@ -69,7 +69,7 @@ impl Error {
     pub(crate) fn concerns_all(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Usage(_) | Self::OutputClosed => true,
-            Self::Refused { problem, .. } => problem.status == 401,
+            Self::Refused { problem, .. } => problem.concerns_all(),
             _ => false,
         }
     }
@@ -124,6 +124,8 @@ mod tests {
             (413, "too_large", 1),
             (507, "no_space", 1),
             (504, "not_final", 6),
+            (504, "no_quorum", 6),
+            (409, "no_quorum_after", 1),
             (503, "unavailable", 6),
             (500, "internal", 1),
         ];
@@ -150,6 +152,8 @@ mod tests {
     #[test]
     fn only_what_no_other_file_could_change_ends_a_series() {
         assert!(refused(401, "unauthorized").concerns_all());
+        assert!(refused(504, "no_quorum").concerns_all());
+        assert!(!refused(504, "not_final").concerns_all());
         assert!(!refused(403, "forbidden").concerns_all());
         assert!(!refused(409, "name_taken").concerns_all());
         assert!(Error::Unreachable(String::new()).concerns_all());

@@ -4,6 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
 use swift_chain::{NetworkParams, Role};
+use swift_p2p::driver::Patience;
 use swiftserve_node::{Args, Config, Node, NodeOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, level_filters::LevelFilter};
@@ -55,7 +56,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let address = config.address.clone();
     let data_dir = config.data_dir.display().to_string();
-    let options = NodeOptions { config, params: NetworkParams::default() };
+    let options = NodeOptions { config, params: NetworkParams::default(), patience: Patience::default() };
     let mut node = tokio::select! {
         node = Node::start(options) => node?,
         _ = terminate.recv() => return Ok(ExitCode::SUCCESS),

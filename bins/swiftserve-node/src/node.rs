@@ -9,7 +9,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use serde::Serialize;
 use swift_chain::{Address, AddressError, NetworkId, NetworkParams, NodeId, Poisoned};
 use swift_p2p::{
-    driver::{CatalogError, GossipTask, LedgerHandle, Members, UpkeepTask, ask_to_join, fetch_chain},
+    driver::{
+        CatalogError, GossipTask, LedgerHandle, Members, Patience, UpkeepTask, ask_to_join, fetch_chain,
+    },
     transport::{Dialer, Listener, ListenerConfig, Sessions},
 };
 use tokio::{
@@ -17,6 +19,7 @@ use tokio::{
     task::{self, JoinHandle},
     time::Instant,
 };
+use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 pub use error::{NodeFailure, StartError};
@@ -35,6 +38,8 @@ pub struct NodeOptions {
     pub config: Config,
     /// Limits of the network, if this start founds one.
     pub params: NetworkParams,
+    /// How long clients wait for a block.
+    pub patience: Patience,
 }
 
 impl NodeOptions {
@@ -43,6 +48,7 @@ impl NodeOptions {
         Ok(Self {
             config: Config::new(data_dir, Address::new(host, port)?),
             params: NetworkParams::default(),
+            patience: Patience::default(),
         })
     }
 }
@@ -59,6 +65,7 @@ pub struct Node {
     ledger_ended: oneshot::Receiver<Result<(), Poisoned>>,
     catalog_ended: oneshot::Receiver<Result<(), CatalogError>>,
     swarm_ended: oneshot::Receiver<()>,
+    uploads: TaskTracker,
     routes: Routes,
     drain: oneshot::Sender<Instant>,
     server: JoinHandle<usize>,
@@ -69,7 +76,7 @@ pub struct Node {
 impl Node {
     /// Starts a node: founds a network, joins one by a ticket, or goes on with the one its folder belongs to.
     pub async fn start(options: NodeOptions) -> Result<Self, StartError> {
-        let config = options.config.clone();
+        let (config, patience) = (options.config.clone(), options.patience);
         let listener = bind(config.bind).await?;
         let local_addr = listener.local_addr().map_err(StartError::bind(config.bind))?;
         let Opened { data_dir, key, ledger } = blocking(move || Opened::open(&options)).await?;
@@ -98,7 +105,7 @@ impl Node {
             move || Stored::open(&data_dir, &key, ledger, &config).map(|stored| (data_dir, stored))
         })
         .await?;
-        let parts = Parts { key, members, sessions, dialer, config, ledger_path };
+        let parts = Parts { key, members, sessions, dialer, config, patience, ledger_path };
         let running = parts.start(stored).await?;
         routes.set(swift_http::router(running.services));
         data_dir.write("node.json", &NodeFile::new(id, local_addr).to_bytes())?;
@@ -113,6 +120,7 @@ impl Node {
             ledger_ended: running.ledger_ended,
             catalog_ended: running.catalog_ended,
             swarm_ended: running.swarm_ended,
+            uploads: running.uploads,
             routes,
             drain,
             server,
@@ -174,6 +182,7 @@ impl Node {
             ledger_ended,
             catalog_ended,
             swarm_ended,
+            uploads,
             routes,
             drain,
             server,
@@ -190,9 +199,13 @@ impl Node {
         // The last handle ends the ledger's thread, and that the catalog. Writes still running are in their queue.
         routes.clear();
         drop((gossip, upkeep, ledger));
-        let ended = async { (swarm_ended.await, ledger_ended.await, catalog_ended.await) };
+        uploads.close();
+        let ended =
+            async { (swarm_ended.await, ledger_ended.await, catalog_ended.await, uploads.wait().await) };
         if tokio::time::timeout(LAST_STEP, ended).await.is_err() {
-            warn!("writes were still waiting for their block; they go on at the next start");
+            warn!(
+                "the ledger or the store was still at work; what it had not finished goes on at the next start"
+            );
         }
         drop(data_dir);
     }

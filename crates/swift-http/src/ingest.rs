@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use swift_chain::{Action, FileName, FileRecord, Hash, Label, Rejection, Role};
+use swift_chain::{Action, FileEntry, FileName, FileRecord, Hash, Label, Rejection, Role, Settled};
 use swift_chunks::Staged;
-use swift_p2p::driver::Published;
 use tokio::{sync::mpsc, task, time::timeout};
 
-use crate::{access::owns, problem::Problem, services::Services, tokens::TokenRecord};
+use crate::{access::owns, problem::Problem, services::Services, tokens::TokenRecord, wait::Wait};
 
 /// A body that brings nothing for this long has broken off; what was set aside for it is free again.
 const PIECE_PATIENCE: Duration = Duration::from_secs(60);
@@ -23,6 +22,14 @@ pub(crate) enum IfTaken {
     Refuse,
     /// Put the new content in its place.
     Replace,
+}
+
+/// A file that was taken in: durable here whatever happens.
+pub(crate) struct Ingested {
+    /// As the ledger has it, or will.
+    pub(crate) file: FileEntry,
+    /// The block; none when that was not to be waited for.
+    pub(crate) settled: Option<Settled>,
 }
 
 /// A file on its way in, with everything checked that can be known before its first byte.
@@ -73,20 +80,21 @@ impl<'s> Ingest<'s> {
         Ok(Self { services, name, replaces, label: token.label.clone() })
     }
 
-    /// Reads the body to its end and publishes it. When the body breaks off, nothing remains of it.
+    /// Reads the body to its end, publishes it and waits as wanted. When the body breaks off, nothing remains of it.
     pub(crate) async fn take<E: std::fmt::Display>(
         self,
         body: impl Stream<Item = Result<Bytes, E>>,
         len: Option<u64>,
-    ) -> Result<Published, Problem> {
-        let staged = stage(self.services, body, len).await?;
-        let hold_key = random()?;
-        let published = self
-            .services
-            .publisher
-            .publish(staged, self.name, self.replaces, Some(self.label), hold_key)
-            .await?;
-        Ok(published)
+        wait: Wait,
+    ) -> Result<Ingested, Problem> {
+        let Self { services, name, replaces, label } = self;
+        let staged = stage(services, body, len).await?;
+        let publishing = services.publisher.publish(staged, name, replaces, Some(label), random()?).await?;
+        if wait == Wait::None && publishing.is_open() {
+            return Ok(Ingested { file: publishing.file().clone(), settled: None });
+        }
+        let published = services.finality.within(publishing.settled()).await??;
+        Ok(Ingested { file: published.file, settled: Some(published.settled) })
     }
 }
 

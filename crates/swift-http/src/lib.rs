@@ -47,6 +47,7 @@ mod range;
 mod services;
 mod tokens;
 mod v1;
+mod wait;
 
 use axum::{
     Router,

@@ -8,7 +8,7 @@ use axum::{
 use serde_json::json;
 use swift_chain::{DbError, NameError, ReceiptBuildError, Rejection, SubmitError};
 use swift_chunks::{ReadError, StoreError};
-use swift_p2p::driver::{LedgerError, PublishError, Stopped};
+use swift_p2p::driver::{LedgerError, NotFinal, PublishError, Stopped};
 
 /// A request that failed, as the caller is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,6 +147,16 @@ impl From<LedgerError> for Problem {
             LedgerError::Stopped => Self::unavailable("the node is stopping"),
             LedgerError::Read(_) => Self::internal(&error),
         }
+    }
+}
+
+impl From<NotFinal> for Problem {
+    fn from(error: NotFinal) -> Self {
+        let code = match error {
+            NotFinal::NoQuorum(_) => "no_quorum",
+            NotFinal::Slow(_) => "not_final",
+        };
+        Self::new(StatusCode::GATEWAY_TIMEOUT, code, error.to_string())
     }
 }
 

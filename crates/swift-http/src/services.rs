@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use swift_chain::NodeKey;
 use swift_chunks::Store;
-use swift_p2p::driver::{CatalogHandle, GossipHandle, JoinDesk, LedgerHandle, Publisher, SwarmHandle};
+use swift_p2p::driver::{
+    CatalogHandle, Finality, GossipHandle, JoinDesk, LedgerHandle, Presence, Publisher, SwarmHandle,
+};
 
 use crate::tokens::Tokens;
 
@@ -19,6 +21,10 @@ pub struct Services {
     pub catalog: CatalogHandle,
     /// Brings files into the network.
     pub publisher: Publisher,
+    /// Says how long a write is waited for, and whether the validators can decide.
+    pub finality: Finality,
+    /// Who can be reached.
+    pub presence: Presence,
     /// Keeps this node level with the others.
     pub gossip: GossipHandle,
     /// Takes requests to join.

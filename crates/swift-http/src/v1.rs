@@ -3,6 +3,7 @@
 mod blocks;
 mod evidence;
 mod files;
+mod invites;
 mod nodes;
 mod proof;
 mod status;
@@ -10,10 +11,13 @@ mod tokens;
 mod transfers;
 
 use axum::{
-    Router,
+    Json, Router,
     extract::DefaultBodyLimit,
-    routing::{delete, get, post},
+    http::StatusCode,
+    routing::{delete, get, patch, post},
 };
+use serde_json::{Value, json};
+use swift_chain::Settled;
 
 use crate::services::Services;
 
@@ -27,12 +31,21 @@ pub(crate) fn router() -> Router<Services> {
         )
         .route("/proof", get(proof::receipt))
         .route("/nodes", get(nodes::list))
-        .route("/nodes/{id}", delete(nodes::remove))
-        .route("/invites", post(nodes::invite))
+        .route("/nodes/{id}", patch(nodes::update).delete(nodes::remove))
+        .route("/invites", post(invites::invite))
         .route("/blocks", get(blocks::list))
         .route("/blocks/{height}", get(blocks::one))
         .route("/evidence", get(evidence::list))
         .route("/transfers", get(transfers::list))
         .route("/tokens", get(tokens::list).post(tokens::create))
         .route("/tokens/{label}", delete(tokens::revoke))
+}
+
+/// The answer to a write: what it is about, and the block, as far as there is one.
+fn written(mut about: Value, settled: Option<Settled>) -> (StatusCode, Json<Value>) {
+    about["status"] = json!(true);
+    about["final"] = json!(settled.is_some());
+    about["block"] = json!(settled.map(|settled| settled.height));
+    about["already"] = json!(settled.is_some_and(|settled| settled.transaction.is_none()));
+    (if settled.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED }, Json(about))
 }

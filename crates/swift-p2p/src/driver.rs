@@ -3,23 +3,27 @@
 //! Each machine has one owner. Everybody else holds a handle and sends it inputs: no lock is held across a machine.
 
 mod catalog;
+mod finality;
 mod gossip;
 mod join;
 mod ledger;
 mod members;
+mod presence;
 mod publish;
 mod swarm;
 mod upkeep;
 mod validators;
 
 pub use catalog::{CatalogError, CatalogHandle, CatalogTask};
-pub use gossip::{GossipError, GossipHandle, GossipSetup, GossipTask, PeerEvent};
+pub use finality::{FINAL_WAIT_MAX, Finality, NO_QUORUM_WAIT_MAX, NotFinal, Patience};
+pub use gossip::{GossipError, GossipHandle, GossipSetup, GossipTask};
 pub use join::{
     JOIN_OFFER_LEN_MAX, JoinDesk, JoinError, JoinOffer, JoinOfferError, JoinRefusal, ask_to_join, fetch_chain,
 };
-pub use ledger::{ForValidatorsSource, LedgerError, LedgerHandle, LedgerStartError, LedgerTask};
+pub use ledger::{ForValidatorsSource, LedgerError, LedgerHandle, LedgerStartError, LedgerTask, Queued};
 pub use members::Members;
-pub use publish::{PublishError, Published, Publisher};
+pub use presence::{PeerEvent, Presence};
+pub use publish::{PublishError, Published, Publisher, Publishing, Withdrawing};
 pub use swarm::{
     SendGuard, Stopped, SwarmHandle, SwarmSetup, SwarmStartError, SwarmTask, TransferStage, TransferState,
 };

@@ -52,11 +52,19 @@ impl Problem {
             "bad_name" => "; choose another name",
             "name_taken" => "; publish under another name with --as, or put it in its place with --replace",
             "no_space" => "; make room on the node's disk or raise its quota, then repeat the command",
-            "not_final" => "; the node goes on with it, so repeat the command to see whether it is done",
+            "not_final" => "; repeat the command to see whether it is done",
+            "no_quorum_after" => {
+                "; --force does it all the same, and then nothing becomes final before they are back"
+            }
             "unavailable" => "; wait a little, or ask another node",
             "internal" => "; the node's log says more",
             _ => "",
         }
+    }
+
+    /// Whether it would be the same with any other write.
+    pub(crate) fn concerns_all(&self) -> bool {
+        matches!(self.kind(), "unauthorized" | "no_quorum")
     }
 
     /// What the program exits with.
@@ -64,7 +72,7 @@ impl Problem {
         match self.kind() {
             "unauthorized" | "forbidden" => 4,
             "not_found" => 3,
-            "not_final" | "unavailable" => 6,
+            "no_quorum" | "not_final" | "unavailable" => 6,
             _ => 1,
         }
     }

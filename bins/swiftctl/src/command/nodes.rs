@@ -1,6 +1,5 @@
-//! `nodes` and `node`: the network's members.
+//! `nodes`: the network's members.
 
-use clap::Subcommand;
 use serde_json::Value;
 use swift_chain::NodeId;
 
@@ -10,28 +9,10 @@ use crate::{
     client::{Client, understand},
     error::Error,
     output::{Shown, table},
-    text::short,
 };
 
 /// Characters of an id that are enough to name a node.
 const PREFIX_LEN_MIN: usize = 6;
-
-/// What to do with a member.
-#[derive(Debug, Subcommand)]
-pub(crate) enum NodeCommand {
-    /// Removes a member for good; its key cannot come back
-    Remove(RemoveArgs),
-}
-
-/// Whom to remove.
-#[derive(Debug, clap::Args)]
-pub(crate) struct RemoveArgs {
-    /// The node's id, or at least 6 characters from its beginning
-    #[arg(value_name = "ID")]
-    id: String,
-    #[command(flatten)]
-    shown: Shown,
-}
 
 pub(crate) async fn list(context: &Context, shown: &Shown) -> Result<(), Error> {
     let (answer, nodes) = ask(&context.client()?).await?;
@@ -58,22 +39,13 @@ fn row(node: Node) -> [String; 6] {
     [node.node_id, node.role, node.address, online.into(), joined, weight]
 }
 
-pub(crate) async fn run(context: &Context, command: &NodeCommand) -> Result<(), Error> {
-    let NodeCommand::Remove(args) = command;
-    let client = context.client()?;
-    let id = match args.id.parse::<NodeId>() {
-        Ok(id) => id.to_string(),
-        Err(_) => {
-            let (_, nodes) = ask(&client).await?;
-            resolve(&args.id, nodes.iter().map(|node| node.node_id.as_str()))?.to_owned()
-        }
-    };
-    let what = format!("cannot remove node {}", short(&id));
-    let answer = client.delete(&what, &format!("/v1/nodes/{id}")).await?;
-    context.output(&args.shown).show(&answer, || {
-        let block = answer.get("block").map(Value::to_string).unwrap_or_default();
-        format!("removed node {id}, block {block}")
-    })
+/// The whole id of a member that is named by it, or by its beginning.
+pub(super) async fn find(client: &Client, id: &str) -> Result<String, Error> {
+    if let Ok(id) = id.parse::<NodeId>() {
+        return Ok(id.to_string());
+    }
+    let (_, nodes) = ask(client).await?;
+    Ok(resolve(id, nodes.iter().map(|node| node.node_id.as_str()))?.to_owned())
 }
 
 /// The one id that begins so.

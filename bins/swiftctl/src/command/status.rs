@@ -1,12 +1,12 @@
 //! `status`: how the node and its network are.
 
 use crate::{
-    api::{Status, Store},
+    api::{Quorum, Status, Store, Validator},
     cli::Context,
     client::understand,
     error::Error,
     output::{Shown, facts},
-    text::{date, size},
+    text::{date, printable, size},
 };
 
 pub(crate) async fn run(context: &Context, shown: &Shown) -> Result<(), Error> {
@@ -15,6 +15,9 @@ pub(crate) async fn run(context: &Context, shown: &Shown) -> Result<(), Error> {
     let status: Status = understand(what, &answer)?;
     context.output(shown).show(&answer, || told(&status))
 }
+
+/// Validators that are listed one by one; of more, only those that are away.
+const VALIDATORS_LISTED_MAX: usize = 16;
 
 fn told(status: &Status) -> String {
     let mut pairs = vec![("node id", status.node_id.clone())];
@@ -27,9 +30,62 @@ fn told(status: &Status) -> String {
     let time = status.head_time_ms.map(|ms| format!(", {}", date::rfc3339(ms))).unwrap_or_default();
     pairs.push(("height", format!("{}{time}", status.height)));
     pairs.push(("head", status.head_hash.clone()));
+    pairs.extend(status.last_certificate.as_ref().map(|last| {
+        let signers = last.signers.len();
+        ("signed by", format!("{signers} {}, in round {}", validators(signers), last.round))
+    }));
+    pairs.extend(status.quorum.as_ref().map(|quorum| ("quorum", quorum_told(quorum))));
+    pairs.extend(validators_told(status).into_iter().map(|validator| ("validator", validator)));
+    let warning = status.quorum.as_ref().and_then(|quorum| quorum.warning.clone());
+    let is_lost = status.quorum.as_ref().is_some_and(|quorum| !quorum.has_quorum);
+    if !is_lost {
+        pairs.extend(warning.clone().map(|warning| ("warning", warning)));
+    }
     pairs.extend(status.store.as_ref().map(|store| ("store", store_told(store))));
     pairs.push(("problem", status.problem.clone().unwrap_or_else(|| "none".into())));
-    facts(pairs)
+    let facts = facts(pairs);
+    if is_lost {
+        let why = printable(&warning.unwrap_or_default());
+        return format!("NO QUORUM: writes wait and nothing becomes final: {why}\n\n{facts}");
+    }
+    facts
+}
+
+fn quorum_told(quorum: &Quorum) -> String {
+    let Quorum { total, needed, reachable, faults_tolerated, .. } = quorum;
+    let mut told = format!("weight {reachable} of {total} can be reached, {needed} is needed");
+    if *faults_tolerated > 0 {
+        told.push_str(&format!("; any {faults_tolerated} may be away"));
+    }
+    told
+}
+
+fn validators_told(status: &Status) -> Vec<String> {
+    let row = |validator: &Validator| {
+        let Validator { node_id, weight, online, signed_last } = validator;
+        let is_here = *node_id == status.node_id;
+        let place = if is_here {
+            "this node"
+        } else if *online {
+            "online"
+        } else {
+            "AWAY"
+        };
+        let signed = if *signed_last { ", signed the last block" } else { "" };
+        format!("{node_id}  weight {weight}, {place}{signed}")
+    };
+    let all = &status.validators;
+    if all.len() <= VALIDATORS_LISTED_MAX {
+        return all.iter().map(row).collect();
+    }
+    let (online, away): (Vec<_>, Vec<_>) = all.iter().partition(|validator| validator.online);
+    let mut rows: Vec<_> = away.into_iter().map(row).collect();
+    rows.push(format!("{} online; see `swiftctl nodes`", online.len()));
+    rows
+}
+
+fn validators(count: usize) -> &'static str {
+    if count == 1 { "validator" } else { "validators" }
 }
 
 fn store_told(store: &Store) -> String {
@@ -48,14 +104,83 @@ fn store_told(store: &Store) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+
+    fn told_of(status: Value) -> String {
+        told(&serde_json::from_value(status).unwrap())
+    }
 
     #[test]
     fn a_problem_is_shown() {
-        let status = r#"{"node_id": "n", "network_id": "w", "height": 12, "problem": "disk full: 0 B left",
-            "store": {"bytes": 1024, "available_bytes": 2048}}"#;
-        let told = told(&serde_json::from_str(status).unwrap());
+        let told = told_of(json!({
+            "node_id": "n", "network_id": "w", "height": 12, "problem": "disk full: 0 B left",
+            "store": {"bytes": 1024, "available_bytes": 2048}
+        }));
         assert!(told.contains("problem     disk full: 0 B left"), "{told}");
         assert!(told.contains("store       1.0 KiB, 2.0 KiB available"), "{told}");
+    }
+
+    /// A network of `weights`, of whose validators the first is this node.
+    fn network(weights: &[u64], online: impl Fn(usize) -> bool, quorum: &Value) -> Value {
+        let rows: Vec<_> = weights
+            .iter()
+            .enumerate()
+            .map(|(at, weight)| {
+                json!({"node_id": format!("node-{at}"), "weight": weight, "online": online(at), "signed_last": at < 3})
+            })
+            .collect();
+        json!({
+            "node_id": "node-0", "network_id": "w", "height": 12, "validators": rows, "quorum": quorum,
+            "last_certificate": {"height": 12, "round": 1, "signers": ["node-0", "node-1", "node-2"]}
+        })
+    }
+
+    #[test]
+    fn validators_are_told_with_what_may_be_away() {
+        let quorum = json!({"total": 4, "needed": 3, "reachable": 3, "has_quorum": true, "faults_tolerated": 1,
+            "warning": null});
+        let told = told_of(network(&[1, 1, 1, 1], |at| at != 2, &quorum));
+        for line in [
+            "signed by   3 validators, in round 1",
+            "quorum      weight 3 of 4 can be reached, 3 is needed; any 1 may be away",
+            "validator   node-0  weight 1, this node, signed the last block",
+            "validator   node-1  weight 1, online, signed the last block",
+            "validator   node-2  weight 1, AWAY, signed the last block",
+            "validator   node-3  weight 1, online",
+        ] {
+            assert!(told.lines().any(|found| found == line), "{line:?} is missing in:\n{told}");
+        }
+        assert!(!told.contains("warning"), "{told}");
+    }
+
+    #[test]
+    fn a_set_that_tolerates_nothing_is_warned_of() {
+        let quorum = json!({"total": 2, "needed": 2, "reachable": 2, "has_quorum": true, "faults_tolerated": 0,
+            "warning": "none of the 2 validators may be away"});
+        let told = told_of(network(&[1, 1], |_| true, &quorum));
+        assert!(told.contains("\nquorum      weight 2 of 2 can be reached, 2 is needed\n"), "{told}");
+        assert!(told.contains("\nwarning     none of the 2 validators may be away\n"), "{told}");
+    }
+
+    #[test]
+    fn a_lost_quorum_stands_above_everything_else() {
+        let quorum = json!({"total": 4, "needed": 3, "reachable": 2, "has_quorum": false, "faults_tolerated": 1,
+            "warning": "weight 2 of 4 can be reached, 3 is needed; away: node-2, node-3"});
+        let told = told_of(network(&[1, 1, 1, 1], |at| at < 2, &quorum));
+        let first = "NO QUORUM: writes wait and nothing becomes final: weight 2 of 4 can be reached, 3 is needed; \
+                     away: node-2, node-3\n\nnode id";
+        assert!(told.starts_with(first) && !told.contains("warning"), "{told}");
+    }
+
+    #[test]
+    fn of_very_many_validators_only_the_absent_are_listed() {
+        let quorum =
+            json!({"total": 20, "needed": 14, "reachable": 19, "has_quorum": true, "faults_tolerated": 6});
+        let told = told_of(network(&[1; 20], |at| at != 7, &quorum));
+        assert_eq!(told.lines().filter(|line| line.starts_with("validator")).count(), 2, "{told}");
+        assert!(told.contains("validator   node-7  weight 1, AWAY\n"), "{told}");
+        assert!(told.contains("validator   19 online; see `swiftctl nodes`\n"), "{told}");
     }
 }

@@ -6,13 +6,14 @@ use swift_chain::{Action, Address, NodeChange, NodeId, NodeKey, Poisoned};
 use swift_http::{AccessPolicy, Services};
 use swift_p2p::{
     driver::{
-        CatalogError, CatalogTask, GossipSetup, GossipTask, JoinDesk, LedgerHandle, LedgerTask, Members,
-        PeerEvent, Publisher, SwarmSetup, SwarmTask, UpkeepTask,
+        CatalogError, CatalogTask, Finality, GossipSetup, GossipTask, JoinDesk, LedgerHandle, LedgerTask,
+        Members, Patience, PeerEvent, Presence, Publisher, SwarmSetup, SwarmTask, UpkeepTask,
     },
     swarm,
     transport::{Dialer, PeerClients, Sessions},
 };
 use tokio::{sync::oneshot, task};
+use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::{
@@ -28,6 +29,7 @@ pub(super) struct Parts {
     pub(super) sessions: Sessions,
     pub(super) dialer: Dialer,
     pub(super) config: Config,
+    pub(super) patience: Patience,
     pub(super) ledger_path: PathBuf,
 }
 
@@ -40,12 +42,15 @@ pub(super) struct Running {
     pub(super) ledger_ended: oneshot::Receiver<Result<(), Poisoned>>,
     pub(super) catalog_ended: oneshot::Receiver<Result<(), CatalogError>>,
     pub(super) swarm_ended: oneshot::Receiver<()>,
+    pub(super) uploads: TaskTracker,
 }
 
 impl Parts {
     pub(super) async fn start(self, stored: Stored) -> Result<Running, StartError> {
         let Stored { replica, store, tokens } = stored;
         let id = self.key.id();
+        let presence = Presence::default();
+        let finality = Finality::new(id, self.members.clone(), presence.clone(), self.patience);
         let ledger = LedgerTask::spawn(replica, &self.ledger_path, self.members)?;
         let catalog = CatalogTask::spawn(&ledger.handle, store.clone());
         let publisher = Publisher::new(ledger.handle.clone(), catalog.handle.clone(), store.clone());
@@ -77,6 +82,7 @@ impl Parts {
             clients,
             sessions: self.sessions,
             for_validators: ledger.for_validators,
+            presence: presence.clone(),
             on_peer: Box::new(move |event| match event {
                 PeerEvent::Online(peer) => told.peer_online(peer),
                 PeerEvent::Offline(peer) => told.peer_offline(peer),
@@ -85,12 +91,15 @@ impl Parts {
         });
         update_address(&ledger.handle, id, &self.config.address);
         let host_name = self.config.address.ip().is_none().then(|| self.config.address.host().to_owned());
+        let uploads = publisher.tasks().clone();
         let services = Services {
-            desk: JoinDesk::new(id, ledger.handle.clone(), self.dialer),
+            desk: JoinDesk::new(id, ledger.handle.clone(), finality.clone(), self.dialer),
             key: Arc::new(self.key),
             ledger: ledger.handle.clone(),
             catalog: catalog.handle,
             publisher,
+            finality,
+            presence,
             gossip: gossip.handle.clone(),
             store,
             swarm: swarm.handle,
@@ -109,6 +118,7 @@ impl Parts {
             ledger_ended,
             catalog_ended: catalog.ended,
             swarm_ended: swarm.ended,
+            uploads,
         })
     }
 }
@@ -124,7 +134,14 @@ fn update_address(ledger: &LedgerHandle, node: NodeId, address: &Address) {
     let (ledger, address) = (ledger.clone(), address.clone());
     task::spawn(async move {
         let change = NodeChange::Address(address.clone());
-        match ledger.submit(Action::UpdateNode { node, change }, None).await {
+        let queued = ledger.enqueue(Action::UpdateNode { node, change }, None).await;
+        // While it waits, the node may be stopped.
+        drop(ledger);
+        let settled = match queued {
+            Ok(queued) => queued.settled().await,
+            Err(error) => Err(error),
+        };
+        match settled {
             Ok(_) => info!(%address, "the ledger has this node's new address"),
             Err(error) => warn!(%address, %error, "the ledger does not have this node's new address"),
         }

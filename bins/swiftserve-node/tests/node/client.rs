@@ -83,6 +83,10 @@ impl Client {
         answered(self.request(Method::POST, path).json(body)).await
     }
 
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Answer {
+        answered(self.request(Method::PATCH, path).json(body)).await
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> Answer {
         answered(self.request(Method::DELETE, path)).await
     }

@@ -219,7 +219,14 @@ async fn the_status_has_what_scripts_rely_on() {
     assert_eq!(status["head_hash"], site.node.ledger().head().hash.to_string());
     assert_eq!(status["role"], "admin");
     assert_eq!(status["address"], site.home.address().to_string());
-    assert_eq!(status["validators"], serde_json::json!([{ "node_id": me, "weight": 1 }]));
+    let validator = serde_json::json!({ "node_id": me, "weight": 1, "online": true, "signed_last": true });
+    assert_eq!(status["validators"], serde_json::json!([validator]));
+    let certificate = serde_json::json!({ "height": 3, "round": 0, "signers": [me] });
+    assert_eq!(status["last_certificate"], certificate);
+    let quorum = serde_json::json!({
+        "total": 1, "needed": 1, "reachable": 1, "has_quorum": true, "faults_tolerated": 0, "warning": null
+    });
+    assert_eq!(status["quorum"], quorum);
     assert_eq!((&status["members"], &status["files"], &status["bytes"]), (&1.into(), &1.into(), &1.into()));
     assert_eq!(status["problem"], serde_json::Value::Null);
     let nodes = site.client.get("/v1/nodes").await.ok().json();

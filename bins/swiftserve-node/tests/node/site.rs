@@ -9,6 +9,7 @@ use std::{
 };
 
 use swift_chain::NodeKey;
+use swift_p2p::driver::Patience;
 use swiftserve_node::{Config, Node, NodeOptions, StartError};
 use tempfile::TempDir;
 
@@ -89,6 +90,18 @@ impl Home {
     ) -> Result<Site, (StartError, Self)> {
         let mut options = self.options();
         change(&mut options.config);
+        self.launch(options).await
+    }
+
+    /// Starts a node here whose clients wait so long, with a ticket where there is no ledger yet.
+    pub(crate) async fn start_with(self, patience: Patience, ticket: Option<&str>) -> Site {
+        let mut options = self.options();
+        options.patience = patience;
+        options.config.join = ticket.map(|ticket| ticket.parse().unwrap());
+        self.launch(options).await.map_err(|(error, _)| error).unwrap()
+    }
+
+    async fn launch(self, options: NodeOptions) -> Result<Site, (StartError, Self)> {
         match soon(Node::start(options)).await {
             Ok(node) => {
                 let client = self.admin();
@@ -130,8 +143,22 @@ impl Site {
 
     /// A ticket of this node.
     pub(crate) async fn invite(&self) -> String {
-        let made = self.client.post("/v1/invites", "").await.ok().json();
+        self.invite_as("publisher").await
+    }
+
+    /// A ticket of this node for a role.
+    pub(crate) async fn invite_as(&self, role: &str) -> String {
+        let wanted = serde_json::json!({ "role": role });
+        let made = self.client.post_json("/v1/invites", &wanted).await.ok().json();
         made["ticket"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until this node reaches a quorum of the validators, or none.
+    pub(crate) async fn has_quorum(&self, wanted: bool) {
+        crate::client::until(|| async {
+            self.client.get("/v1/status").await.ok().json()["quorum"]["has_quorum"] == wanted
+        })
+        .await;
     }
 
     /// Waits until the ledger here has a block.

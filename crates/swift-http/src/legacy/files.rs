@@ -1,9 +1,11 @@
 //! Files: out by `/download`, in by `/upload`.
 
+use std::collections::HashMap;
+
 use axum::{
     Extension, Json,
     extract::{Multipart, Query, State},
-    http::{HeaderMap, Method},
+    http::{HeaderMap, Method, StatusCode},
     response::Response,
 };
 use serde::Deserialize;
@@ -13,10 +15,11 @@ use swift_chain::{FileName, FileRecord, Hash};
 use crate::{
     access::Access,
     content,
-    ingest::{IfTaken, Ingest},
+    ingest::{IfTaken, Ingest, Ingested},
     problem::Problem,
     services::Services,
     tokens::Scope,
+    wait::Wait,
 };
 
 #[derive(Deserialize)]
@@ -61,9 +64,11 @@ async fn find(services: &Services, which: Which) -> Result<FileRecord, Problem> 
 pub(super) async fn upload(
     State(services): State<Services>,
     Extension(access): Extension<Access>,
+    Query(query): Query<HashMap<String, String>>,
     form: Result<Multipart, axum::extract::multipart::MultipartRejection>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<(StatusCode, Json<Value>), Problem> {
     let token = access.require(Scope::Publish)?;
+    let wait = Wait::of(&query)?;
     let mut form = form.map_err(|error| Problem::bad_request(error.body_text()))?;
     let unreadable =
         |error: axum::extract::multipart::MultipartError| Problem::bad_request(error.body_text());
@@ -74,16 +79,20 @@ pub(super) async fn upload(
         let name = field.file_name().unwrap_or_default();
         let name = FileName::normalized(name)?;
         let ingest = Ingest::begin(&services, token, name, IfTaken::Refuse, None).await?;
-        let published = ingest.take(field, None).await?;
-        let file = &published.file;
-        return Ok(Json(json!({
+        let Ingested { file, settled } = ingest.take(field, None, wait).await?;
+        let (status, reason) = match settled {
+            Some(settled) => (StatusCode::OK, format!("published by block {}", settled.height)),
+            None => (StatusCode::ACCEPTED, "stored and queued; no block has it yet".to_owned()),
+        };
+        let answer = json!({
             "status": true,
-            "reason": format!("published by block {}", published.settled.height),
+            "reason": reason,
             "name": file.name,
             "size": file.size,
             "file_id": file.file_id,
-            "block": published.settled.height,
-        })));
+            "block": settled.map(|settled| settled.height),
+        });
+        return Ok((status, Json(answer)));
     }
     Err(Problem::bad_request("the form has no field named file"))
 }

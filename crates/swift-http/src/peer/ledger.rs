@@ -107,6 +107,7 @@ async fn join(
     let from = remote.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Extension(remote)| remote.0.ip());
     let settled = services.desk.admit(id, from, offer).await.map_err(|refusal| match refusal {
         JoinRefusal::Ledger(error) => error.into(),
+        JoinRefusal::NotFinal(error) => error.into(),
         JoinRefusal::Busy => Problem::unavailable(refusal.to_string()),
         JoinRefusal::TooOften => Problem::conflict("conflict", refusal.to_string()),
         JoinRefusal::OtherKey(_) | JoinRefusal::Loopback(_) | JoinRefusal::NotThere { .. } => {

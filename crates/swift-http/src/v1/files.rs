@@ -6,7 +6,7 @@ use axum::{
     Extension, Json,
     body::Body,
     extract::{Path, Query, State},
-    http::{HeaderMap, Method, header},
+    http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -15,13 +15,15 @@ use swift_chain::{FileFilter, FileName, FileRecord, Hash, NodeId};
 use swift_chunks::{CHUNK_LEN, FileId, ObjectState, Store, StoreError};
 use tokio::task;
 
+use super::written;
 use crate::{
     access::{Access, owns},
     content,
-    ingest::{IfTaken, Ingest, published_by},
+    ingest::{IfTaken, Ingest, Ingested, published_by},
     problem::Problem,
     services::Services,
     tokens::Scope,
+    wait::Wait,
 };
 
 const PAGE_LEN: u32 = 100;
@@ -119,7 +121,8 @@ pub(super) async fn fetch(
 async fn copies(services: &Services, record: &FileRecord) -> Result<Value, Problem> {
     let file_id = FileId::from_bytes(*record.entry.file_id.as_bytes());
     let complete = services.swarm.copies(file_id).await?;
-    let online: BTreeSet<NodeId> = services.swarm.online().into_iter().chain([services.key.id()]).collect();
+    let mut online = services.presence.online();
+    online.insert(services.key.id());
     let members = services.ledger.members().all().into_iter().map(|(node, _)| node);
     let absent: BTreeSet<NodeId> = members.filter(|node| !online.contains(node)).collect();
     let name = &record.entry.name;
@@ -133,44 +136,39 @@ pub(super) async fn put(
     Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<Value>, Problem> {
+) -> Result<(StatusCode, Json<Value>), Problem> {
     let token = access.require(Scope::Publish)?;
     let name = FileName::normalized(&name)?;
+    let wait = Wait::of(&query)?;
     let if_taken = if query.contains_key("replace") { IfTaken::Replace } else { IfTaken::Refuse };
     let len = headers.get(header::CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse().ok());
     let ingest = Ingest::begin(&services, token, name, if_taken, len).await?;
-    let published = ingest.take(body.into_data_stream(), len).await?;
-    Ok(Json(json!({
-        "status": true,
-        "name": published.file.name,
-        "file_id": published.file.file_id,
-        "size": published.file.size,
-        "block": published.settled.height,
-        "already": published.settled.transaction.is_none(),
-        "copies": 1,
-    })))
+    let Ingested { file, settled } = ingest.take(body.into_data_stream(), len, wait).await?;
+    let about = json!({ "name": file.name, "file_id": file.file_id, "size": file.size, "copies": 1 });
+    Ok(written(about, settled))
 }
 
 pub(super) async fn remove(
     State(services): State<Services>,
     Extension(access): Extension<Access>,
     Path(name): Path<String>,
-) -> Result<Json<Value>, Problem> {
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
     let token = access.require(Scope::Remove)?;
+    let wait = Wait::of(&query)?;
     let record = find(&services, FileName::normalized(&name)?).await?;
     if !owns(token, published_by(&services, &record).await?.as_ref()) {
         let detail = format!("{name:?} was not published with this token; that needs the scope admin");
         return Err(Problem::forbidden(detail));
     }
-    let settled = services.publisher.withdraw(&record, Some(token.label.clone())).await?;
-    Ok(Json(json!({
-        "status": true,
-        "name": record.entry.name,
-        "file_id": record.entry.file_id,
-        "size": record.entry.size,
-        "block": settled.height,
-        "already": settled.transaction.is_none(),
-    })))
+    let withdrawing = services.publisher.withdraw(&record, Some(token.label.clone())).await?;
+    let file = record.entry;
+    let about = json!({ "name": file.name, "file_id": file.file_id, "size": file.size });
+    if wait == Wait::None && withdrawing.is_open() {
+        return Ok(written(about, None));
+    }
+    let settled = services.finality.within(withdrawing.settled()).await??;
+    Ok(written(about, Some(settled)))
 }
 
 async fn find(services: &Services, name: FileName) -> Result<FileRecord, Problem> {

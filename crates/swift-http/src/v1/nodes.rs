@@ -1,24 +1,29 @@
-//! `/v1/nodes` and `/v1/invites`.
+//! `/v1/nodes`.
+
+use std::collections::HashMap;
 
 use axum::{
     Extension, Json,
-    extract::{Path, State},
+    body::Bytes,
+    extract::{Path, Query, State},
+    http::StatusCode,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use swift_chain::{Action, Address, Checkpoint, Invitation, InvitationTerms, NodeId, Role, Ticket};
-use swift_p2p::driver::wall_clock_ms;
+use swift_chain::{
+    Action, Address, NodeChange, NodeId, Rejection, Role, SubmitError, ValidatorSet,
+    limits::VALIDATOR_WEIGHT_MAX,
+};
+use swift_p2p::driver::LedgerError;
 
+use super::written;
 use crate::{
     access::{Access, AdminOnly, Allowed},
-    ingest::random,
     problem::Problem,
     services::Services,
     tokens::Scope,
+    wait::Wait,
 };
-
-const INVITE_EXPIRES_S: u64 = 24 * 60 * 60;
-const INVITE_EXPIRES_S_MAX: u64 = 366 * 24 * 60 * 60;
 
 #[derive(Serialize)]
 pub(super) struct NodeRow {
@@ -39,7 +44,7 @@ pub(super) async fn list(
     let looked = services.ledger.read(|reader| Ok((reader.members()?, reader.validators()?)));
     let (members, validators) = looked.await?;
     let me = services.key.id();
-    let online = services.swarm.online();
+    let online = services.presence.online();
     let rows = members.into_iter().map(|(node, member)| NodeRow {
         node_id: node,
         role: member.role,
@@ -52,60 +57,168 @@ pub(super) async fn list(
     Ok(Json(rows.collect()))
 }
 
+/// A body of `PATCH`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    role: Option<Role>,
+    weight: Option<u32>,
+}
+
+/// What is to be changed of a member: one thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Update {
+    Role(Role),
+    Weight(u32),
+}
+
+impl Update {
+    fn read(body: &[u8]) -> Result<Self, Problem> {
+        let fields = serde_json::from_slice(body).map_err(|error| Problem::bad_request(error.to_string()))?;
+        match fields {
+            Fields { role: Some(role), weight: None } => Ok(Self::Role(role)),
+            Fields { role: None, weight: Some(weight) } if weight <= VALIDATOR_WEIGHT_MAX => {
+                Ok(Self::Weight(weight))
+            }
+            Fields { role: None, weight: Some(_) } => Err(Problem::bad_request(format!(
+                "a validator's weight is from 1 to {VALIDATOR_WEIGHT_MAX}; 0 makes the node no validator"
+            ))),
+            _ => Err(Problem::bad_request("the body is either {\"role\": ROLE} or {\"weight\": N}")),
+        }
+    }
+}
+
+/// Gives a member another role, or makes it a validator, or none.
+pub(super) async fn update(
+    _: Allowed<AdminOnly>,
+    State(services): State<Services>,
+    Extension(access): Extension<Access>,
+    Path(id): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+    body: Bytes,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let (node, update) = (parse(&id)?, Update::read(&body)?);
+    let me = services.key.id();
+    if services.ledger.members().member(&me).is_none_or(|member| member.role != Role::Admin) {
+        return Err(Problem::forbidden("this node is no admin of the network; ask a node that is one"));
+    }
+    let (change, about, weight) = match update {
+        Update::Role(role) => (NodeChange::Role(role), json!({ "node_id": node, "role": role }), None),
+        Update::Weight(weight) => {
+            (NodeChange::ValidatorWeight(weight), json!({ "node_id": node, "weight": weight }), Some(weight))
+        }
+    };
+    let action = Action::UpdateNode { node, change };
+    Change { services: &services, access: &access, node, weight, query }.submit(action, about).await
+}
+
+/// Removes a member for good, and its weight as a validator with it.
 pub(super) async fn remove(
     State(services): State<Services>,
     Extension(access): Extension<Access>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
-    let token = access.require(Scope::Admin)?;
-    let node: NodeId = id.parse().map_err(|error| Problem::bad_request(format!("{error}")))?;
-    let label = Some(token.label.clone());
-    let settled = services.ledger.submit(Action::RemoveNode { node }, label).await?;
-    let (block, already) = (settled.height, settled.transaction.is_none());
-    Ok(Json(json!({ "status": true, "node_id": node, "block": block, "already": already })))
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    access.require(Scope::Admin)?;
+    let node = parse(&id)?;
+    let action = Action::RemoveNode { node };
+    let change = Change { services: &services, access: &access, node, weight: Some(0), query };
+    change.submit(action, json!({ "node_id": node })).await
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Invite {
-    role: Option<Role>,
-    expires_s: Option<u64>,
+fn parse(id: &str) -> Result<NodeId, Problem> {
+    id.parse().map_err(|error| Problem::bad_request(format!("{error}")))
 }
 
-pub(super) async fn invite(
-    _: Allowed<AdminOnly>,
-    State(services): State<Services>,
-    body: axum::body::Bytes,
-) -> Result<Json<Value>, Problem> {
-    let invite: Invite = if body.is_empty() {
-        Invite::default()
-    } else {
-        serde_json::from_slice(&body).map_err(|error| Problem::bad_request(error.to_string()))?
-    };
-    let inviter = services.key.id();
-    let member = services.ledger.members().member(&inviter);
-    let Some(member) = member.filter(|member| member.role == Role::Admin) else {
-        return Err(Problem::forbidden(
-            "this node is no admin of the network, so nobody would take its invitation",
-        ));
-    };
-    let expires_s = invite.expires_s.unwrap_or(INVITE_EXPIRES_S);
-    if !(1..=INVITE_EXPIRES_S_MAX).contains(&expires_s) {
-        let detail = format!("expires_s is from 1 to {INVITE_EXPIRES_S_MAX} seconds");
-        return Err(Problem::bad_request(detail));
+/// A change of one member, as it was asked for.
+struct Change<'r> {
+    services: &'r Services,
+    access: &'r Access,
+    node: NodeId,
+    /// As a validator, if it concerns that.
+    weight: Option<u32>,
+    query: HashMap<String, String>,
+}
+
+impl Change<'_> {
+    async fn submit(self, action: Action, mut about: Value) -> Result<(StatusCode, Json<Value>), Problem> {
+        let services = self.services;
+        let label = Some(self.access.require(Scope::Admin)?.label.clone());
+        let wait = Wait::of(&self.query)?;
+        let changed = self.validators_after();
+        if let Some(after) = &changed
+            && !self.query.contains_key("force")
+        {
+            self.check_quorum(after)?;
+        }
+        let queued = services.ledger.enqueue(action, label).await?;
+        if wait == Wait::None && queued.is_open() {
+            return Ok(written(about, None));
+        }
+        let settled = services.finality.within(queued.settled()).await?;
+        let settled = settled.map_err(|error| self.refusal(error))?;
+        if changed.is_some() || about.get("weight").is_some() {
+            about["warning"] = json!(services.finality.health().warning());
+        }
+        Ok(written(about, Some(settled)))
     }
-    let head = services.ledger.head();
-    // Block time can be ahead of this clock, and the invitation is judged by it.
-    let not_after_ms = head.next_time_ms(wall_clock_ms()).saturating_add(expires_s * 1000);
-    let role = invite.role.unwrap_or(Role::Publisher);
-    let terms = InvitationTerms { inviter, role, nonce: random()?, not_after_ms };
-    let network = services.ledger.network();
-    let ticket = Ticket {
-        network,
-        checkpoint: Checkpoint { height: head.height, hash: head.hash },
-        inviter,
-        addresses: vec![member.address],
-        invitation: Invitation::sign(&services.key, &network, terms),
-    };
-    Ok(Json(json!({ "ticket": ticket.to_string(), "role": role, "expires_ms": not_after_ms })))
+
+    /// The validators that this would make, if it changes them and the ledger would let it.
+    fn validators_after(&self) -> Option<ValidatorSet> {
+        let members = self.services.ledger.members();
+        let (now, _) = (members.validators(), members.member(&self.node)?);
+        let weight = self.weight.filter(|weight| *weight != now.weight(&self.node))?;
+        now.with_weight(self.node, weight).ok().filter(|after| !after.is_empty())
+    }
+
+    /// No set is entered unasked that could not take the next decision, such as to leave it again.
+    fn check_quorum(&self, after: &ValidatorSet) -> Result<(), Problem> {
+        let health = self.services.finality.health_of(after);
+        if health.has_quorum() {
+            return Ok(());
+        }
+        let detail = format!(
+            "after this the validators would be without a quorum: {}; nothing was changed; wait until they can be \
+             reached",
+            health.shortage()
+        );
+        Err(Problem::conflict("no_quorum_after", detail))
+    }
+
+    /// A rejection that speaks of the node to be changed says nothing about what the caller may do.
+    fn refusal(&self, error: LedgerError) -> Problem {
+        match &error {
+            LedgerError::Refused(SubmitError::Rejected(Rejection::NotAMember { node }))
+                if *node == self.node =>
+            {
+                Problem::not_found(error.to_string())
+            }
+            LedgerError::Refused(SubmitError::Rejected(Rejection::Removed { node, .. }))
+                if *node == self.node =>
+            {
+                Problem::conflict("conflict", format!("{error}; a removed key never comes back"))
+            }
+            _ => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_thing_is_changed_at_a_time() {
+        let read = |body: &str| Update::read(body.as_bytes());
+        assert_eq!(read(r#"{"role": "admin"}"#), Ok(Update::Role(Role::Admin)));
+        assert_eq!(read(r#"{"weight": 0}"#), Ok(Update::Weight(0)));
+        assert_eq!(read(r#"{"weight": 1000000}"#), Ok(Update::Weight(1_000_000)));
+        let bodies =
+            ["", "{}", r#"{"role": "king"}"#, r#"{"role": "admin", "weight": 1}"#, r#"{"address": "a:1"}"#];
+        for body in
+            bodies.into_iter().chain([r#"{"weight": 1000001}"#, r#"{"weight": -1}"#, r#"{"weight": 1e99}"#])
+        {
+            assert_eq!(read(body).unwrap_err().code, "bad_request", "{body}");
+        }
+    }
 }

@@ -2,7 +2,9 @@
 
 use axum::{Extension, Json, extract::State};
 use serde::Serialize;
-use swift_chain::{Address, BlockHash, NetworkId, NodeId, Role, Validator};
+use swift_chain::{
+    Address, BlockHash, Certificate, NetworkId, NodeId, QuorumHealth, Role, Validator, ValidatorSet,
+};
 use swift_chunks::StoreError;
 use tokio::task;
 
@@ -22,6 +24,8 @@ pub(super) struct Status {
     head_hash: BlockHash,
     head_time_ms: u64,
     validators: Vec<ValidatorRow>,
+    quorum: QuorumRow,
+    last_certificate: Option<CertificateRow>,
     members: u64,
     files: u64,
     bytes: u128,
@@ -34,6 +38,50 @@ pub(super) struct Status {
 pub(super) struct ValidatorRow {
     node_id: NodeId,
     weight: u32,
+    online: bool,
+    signed_last: bool,
+}
+
+/// Whether the validators can decide.
+#[derive(Serialize)]
+struct QuorumRow {
+    total: u64,
+    needed: u64,
+    reachable: u64,
+    has_quorum: bool,
+    faults_tolerated: usize,
+    warning: Option<String>,
+}
+
+impl From<QuorumHealth> for QuorumRow {
+    fn from(health: QuorumHealth) -> Self {
+        Self {
+            total: health.total(),
+            needed: health.needed(),
+            reachable: health.reachable(),
+            has_quorum: health.has_quorum(),
+            faults_tolerated: health.faults_tolerated(),
+            warning: health.warning(),
+        }
+    }
+}
+
+/// Who made the last block final, as this node was told: a quorum, not everybody who would have signed.
+#[derive(Serialize)]
+struct CertificateRow {
+    height: u64,
+    round: u32,
+    signers: Vec<NodeId>,
+}
+
+impl From<Certificate> for CertificateRow {
+    fn from(certificate: Certificate) -> Self {
+        Self {
+            height: certificate.height,
+            round: certificate.round,
+            signers: certificate.signatures.into_iter().map(|(node, _)| node).collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -50,8 +98,12 @@ pub(super) async fn status(
     Extension(access): Extension<Access>,
 ) -> Result<Json<Status>, Problem> {
     access.require_member_or(Scope::Read)?;
-    let looked = services.ledger.read(|reader| Ok((reader.head()?, reader.counts()?, reader.validators()?)));
-    let (head, counts, validators) = looked.await?;
+    let looked = services.ledger.read(|reader| {
+        let head = reader.head()?;
+        let last = reader.block(head.height)?.map(|sealed| CertificateRow::from(sealed.certificate));
+        Ok((head, reader.counts()?, reader.validators()?, last))
+    });
+    let (head, counts, validators, last_certificate) = looked.await?;
     let store = services.store.clone();
     let looked = task::spawn_blocking(move || {
         let wanted = store.wanted(None, WANTED_COUNTED_MAX)?.len();
@@ -72,10 +124,9 @@ pub(super) async fn status(
         height: head.height,
         head_hash: head.hash,
         head_time_ms: head.time_ms,
-        validators: validators
-            .iter()
-            .map(|&Validator { node, weight }| ValidatorRow { node_id: node, weight })
-            .collect(),
+        validators: rows(&services, &validators, last_certificate.as_ref()),
+        quorum: services.finality.health_of(&validators).into(),
+        last_certificate,
         members: counts.members,
         files: counts.files,
         bytes: counts.bytes,
@@ -86,7 +137,18 @@ pub(super) async fn status(
             quota_bytes: usage.quota,
             available_bytes: usage.available,
         },
-        peers_online: services.swarm.online().len(),
+        peers_online: services.presence.online().len(),
         problem,
     }))
+}
+
+fn rows(services: &Services, validators: &ValidatorSet, last: Option<&CertificateRow>) -> Vec<ValidatorRow> {
+    let (me, online) = (services.key.id(), services.presence.online());
+    let row = |&Validator { node, weight }: &Validator| ValidatorRow {
+        node_id: node,
+        weight,
+        online: node == me || online.contains(&node),
+        signed_last: last.is_some_and(|last| last.signers.contains(&node)),
+    };
+    validators.iter().map(row).collect()
 }

@@ -21,6 +21,7 @@ use pushing::push;
 
 use super::{
     ledger::{ForValidatorsSource, LedgerHandle},
+    presence::{PeerEvent, Presence},
     validators::keep_links,
 };
 use crate::{
@@ -43,19 +44,12 @@ pub struct GossipSetup {
     pub sessions: Sessions,
     /// What goes to the validators, from [`LedgerTask`](super::LedgerTask).
     pub for_validators: ForValidatorsSource,
+    /// Kept level with who can be reached.
+    pub presence: Presence,
     /// Told of every member that comes or goes.
     pub on_peer: Box<dyn Fn(PeerEvent) + Send>,
     /// 64 bits from the caller's random source.
     pub seed: u64,
-}
-
-/// A member can be reached, or not any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PeerEvent {
-    /// It can.
-    Online(NodeId),
-    /// It cannot.
-    Offline(NodeId),
 }
 
 /// Why a gossip ended by itself.
@@ -109,6 +103,7 @@ impl GossipTask {
             ledger: setup.ledger,
             clients: setup.clients,
             sessions: setup.sessions,
+            presence: setup.presence,
             on_peer: setup.on_peer,
             work: JoinSet::new(),
             fetch: None,
@@ -142,6 +137,7 @@ struct Driver {
     ledger: LedgerHandle,
     clients: Arc<PeerClients>,
     sessions: Sessions,
+    presence: Presence,
     on_peer: Box<dyn Fn(PeerEvent) + Send>,
     work: JoinSet<Result<Input, GossipError>>,
     /// The one fetch that runs.
@@ -197,6 +193,11 @@ impl Driver {
         self.machine.handle(self.now(), Input::Members { others });
     }
 
+    fn tell(&self, event: PeerEvent) {
+        self.presence.note(event);
+        (self.on_peer)(event);
+    }
+
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::Greet { to } => {
@@ -226,11 +227,11 @@ impl Driver {
             }
             Output::Online { peer } => {
                 info!(%peer, "a member is there");
-                (self.on_peer)(PeerEvent::Online(peer));
+                self.tell(PeerEvent::Online(peer));
             }
             Output::Offline { peer } => {
                 info!(%peer, "a member is away");
-                (self.on_peer)(PeerEvent::Offline(peer));
+                self.tell(PeerEvent::Offline(peer));
             }
             Output::Differs { peer, theirs } => {
                 error!(

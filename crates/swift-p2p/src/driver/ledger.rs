@@ -56,10 +56,25 @@ pub enum LedgerError {
 }
 
 enum Command {
-    Submit { action: Action, label: Option<Label>, reply: oneshot::Sender<Result<Settled, SubmitError>> },
-    Transactions { transactions: Vec<SignedTransaction>, reply: oneshot::Sender<()> },
-    Follow { blocks: Vec<SealedBlock>, reply: oneshot::Sender<Result<u64, FollowError>> },
-    Consensus { from: NodeId, message: ConsensusMessage },
+    Submit {
+        action: Action,
+        label: Option<Label>,
+        /// Told when the step that took it is durable.
+        queued: oneshot::Sender<()>,
+        reply: oneshot::Sender<Result<Settled, SubmitError>>,
+    },
+    Transactions {
+        transactions: Vec<SignedTransaction>,
+        reply: oneshot::Sender<()>,
+    },
+    Follow {
+        blocks: Vec<SealedBlock>,
+        reply: oneshot::Sender<Result<u64, FollowError>>,
+    },
+    Consensus {
+        from: NodeId,
+        message: ConsensusMessage,
+    },
     Tick,
 }
 
@@ -147,7 +162,7 @@ struct Waiting {
     next: u64,
     submits: HashMap<RequestId, oneshot::Sender<Result<Settled, SubmitError>>>,
     follows: HashMap<RequestId, oneshot::Sender<Result<u64, FollowError>>>,
-    /// Whose transactions the running step takes.
+    /// Whose transactions or writes the running step takes.
     received: Vec<oneshot::Sender<()>>,
 }
 
@@ -159,8 +174,9 @@ impl Waiting {
 
     fn input(&mut self, command: Command) -> Input {
         match command {
-            Command::Submit { action, label, reply } => {
+            Command::Submit { action, label, queued, reply } => {
                 let request = self.next_request();
+                self.received.push(queued);
                 self.submits.insert(request, reply);
                 Input::Submit { request, action, on_behalf_of: label }
             }
@@ -287,9 +303,17 @@ impl LedgerHandle {
     /// Changes the ledger: signs, queues and waits until a block is final and durable here. Dropping the future gives
     /// up waiting, not the write.
     pub async fn submit(&self, action: Action, label: Option<Label>) -> Result<Settled, LedgerError> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Command::Submit { action, label, reply }).await?;
-        Ok(answer.await.map_err(|_| LedgerError::Stopped)??)
+        self.enqueue(action, label).await?.settled().await
+    }
+
+    /// Begins to change the ledger: when this returns, the write is decided, or durable in this node's queue. Nothing
+    /// is final yet.
+    pub async fn enqueue(&self, action: Action, label: Option<Label>) -> Result<Queued, LedgerError> {
+        let (queued, is_queued) = oneshot::channel();
+        let (reply, outcome) = oneshot::channel();
+        self.send(Command::Submit { action, label, queued, reply }).await?;
+        is_queued.await.map_err(|_| LedgerError::Stopped)?;
+        Ok(Queued { outcome })
     }
 
     /// Hands over transactions of other members and waits until they were looked at: who sends many waits for it.
@@ -351,6 +375,24 @@ impl LedgerHandle {
 
     async fn send(&self, command: Command) -> Result<(), LedgerError> {
         self.commands.send(command).await.map_err(|_| LedgerError::Stopped)
+    }
+}
+
+/// A write that a crash cannot take back. Dropping it gives up waiting, not the write.
+#[derive(Debug)]
+pub struct Queued {
+    outcome: oneshot::Receiver<Result<Settled, SubmitError>>,
+}
+
+impl Queued {
+    /// Whether the ledger has not decided yet.
+    pub fn is_open(&self) -> bool {
+        self.outcome.is_empty()
+    }
+
+    /// Waits until a block is final and durable here, or the ledger has refused.
+    pub async fn settled(self) -> Result<Settled, LedgerError> {
+        Ok(self.outcome.await.map_err(|_| LedgerError::Stopped)??)
     }
 }
 

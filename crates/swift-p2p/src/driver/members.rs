@@ -1,4 +1,4 @@
-//! Who is a member now, for those who ask at every request.
+//! Who is a member and who decides now, for those who ask at every request.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -9,8 +9,8 @@ use swift_chain::{Address, CertifiedBlock, Change, DbError, LedgerReader, Member
 
 use crate::transport::{AddressBook, Membership, Standing};
 
-/// The ledger's members and removed keys in memory, kept level by the ledger's thread: a block that removes a node has
-/// done so here before anybody is told that the block is final.
+/// The ledger's members, validators and removed keys in memory, kept level by the ledger's thread: a block that removes a
+/// node has done so here before anybody is told that the block is final.
 #[derive(Clone, Debug, Default)]
 pub struct Members(Arc<RwLock<Inner>>);
 
@@ -96,7 +96,7 @@ impl Members {
     }
 
     fn read<T>(&self, look: impl FnOnce(&Inner) -> T) -> T {
-        // A panic elsewhere leaves the maps whole: every change is one insertion or removal.
+        // A panic elsewhere leaves all of it whole: every change is one insertion, removal or replacement.
         look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -9,12 +9,16 @@ use std::{sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 use swift_chain::{Action, FileEntry, FileName, FileRecord, Hash, Label, Settled};
 use swift_chunks::{FileId, Hold, Staged, Store, StoreError};
-use tokio::{task, time::timeout};
+use tokio::{
+    task::{self, JoinHandle},
+    time::timeout,
+};
+use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::{
     catalog::{CatalogHandle, report},
-    ledger::{LedgerError, LedgerHandle},
+    ledger::{LedgerError, LedgerHandle, Queued},
     wall_clock_ms,
 };
 
@@ -61,6 +65,14 @@ pub struct Publisher {
 
 struct Inner {
     ledger: LedgerHandle,
+    ending: Ending,
+    tasks: TaskTracker,
+}
+
+/// What a write needs once it is queued. It does not keep the ledger alive: a write that waits must not keep a node from
+/// stopping.
+#[derive(Clone)]
+struct Ending {
     catalog: CatalogHandle,
     store: Store,
 }
@@ -68,11 +80,17 @@ struct Inner {
 impl Publisher {
     /// A publisher for one node's ledger and store.
     pub fn new(ledger: LedgerHandle, catalog: CatalogHandle, store: Store) -> Self {
-        Self { inner: Arc::new(Inner { ledger, catalog, store }) }
+        let tasks = TaskTracker::new();
+        Self { inner: Arc::new(Inner { ledger, ending: Ending { catalog, store }, tasks }) }
     }
 
-    /// Publishes staged content under a name and waits until its block is final and the file is in the folder.
-    /// Dropping the future gives up waiting; the write goes on.
+    /// The work that uses the store. It ends soon after the ledger has.
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.inner.tasks
+    }
+
+    /// Begins to publish staged content under a name: when this returns, the file is durable here, and its write is
+    /// decided or durable in this node's queue. Dropping the future gives up waiting; the write goes on.
     pub async fn publish(
         &self,
         staged: Staged,
@@ -80,7 +98,7 @@ impl Publisher {
         replaces: Option<Hash>,
         label: Option<Label>,
         hold_key: [u8; HOLD_KEY_LEN],
-    ) -> Result<Published, PublishError> {
+    ) -> Result<Publishing, PublishError> {
         let file = FileEntry {
             name,
             size: staged.len,
@@ -89,33 +107,46 @@ impl Publisher {
         };
         let intent = Intent { action: Action::AddFile { file: file.clone(), replaces }, label };
         let inner = self.inner.clone();
-        let work = task::spawn(async move {
+        let work = self.inner.tasks.spawn(async move {
             let hold = inner.adopt(staged, hold_key, &intent).await?;
-            let settled = inner.settle(hold, intent).await?;
-            Ok(Published { file, settled })
+            let queued = inner.enqueue(intent).await?;
+            let is_open = queued.is_open();
+            // A task of its own from here on: it releases the hold, and the log hears of a refusal, whether or not
+            // anybody still waits.
+            let (name, ending) = (file.name.clone(), inner.ending.clone());
+            let settling = inner.tasks.spawn(async move {
+                let settled = ending.settle(hold, queued).await;
+                if let Err(error) = &settled {
+                    info!(name = name.as_str(), %error, "an upload was not published");
+                }
+                settled
+            });
+            Ok(Publishing { file, is_open, settling })
         });
         work.await.map_err(|_| PublishError::Stopping)?
     }
 
-    /// Withdraws a name and waits until that is final and the file is gone from the folder.
-    pub async fn withdraw(&self, record: &FileRecord, label: Option<Label>) -> Result<Settled, LedgerError> {
+    /// Begins to withdraw a name.
+    pub async fn withdraw(
+        &self,
+        record: &FileRecord,
+        label: Option<Label>,
+    ) -> Result<Withdrawing, LedgerError> {
         let (name, file_id) = (record.entry.name.clone(), record.entry.file_id);
-        let settled = self.inner.ledger.submit(Action::RemoveFile { name, file_id }, label).await?;
-        if timeout(FOLDER_PATIENCE, self.inner.catalog.reached(settled.height)).await.is_err() {
-            warn!(height = settled.height, "the store has not followed a final block yet");
-        }
-        Ok(settled)
+        let queued = self.inner.ledger.enqueue(Action::RemoveFile { name, file_id }, label).await?;
+        Ok(Withdrawing { queued, ending: self.inner.ending.clone() })
     }
 
     /// Takes up what a crash or stop left between the store and the ledger. Returns at once; the writes go on beside.
     pub async fn resume(&self) -> Result<(), PublishError> {
         let inner = self.inner.clone();
-        let holds = task::spawn_blocking(move || inner.store.holds()).await;
+        let holds = task::spawn_blocking(move || inner.ending.store.holds()).await;
         for (file_id, hold) in holds.map_err(|_| PublishError::Stopping)?? {
             let inner = self.inner.clone();
             match postcard::from_bytes::<Intent>(&hold.payload) {
                 Ok(intent) => {
-                    task::spawn(async move { inner.finish_interrupted(file_id, hold, intent).await });
+                    let tasks = inner.tasks.clone();
+                    tasks.spawn(async move { inner.finish_interrupted(file_id, hold, intent).await });
                 }
                 Err(error) => {
                     warn!(%file_id, %error, "an interrupted upload cannot be read; its content stays held");
@@ -123,6 +154,52 @@ impl Publisher {
             }
         }
         Ok(())
+    }
+}
+
+/// A file that is durable here and on its way into the ledger. Dropping it gives up waiting, not the write.
+#[derive(Debug)]
+pub struct Publishing {
+    file: FileEntry,
+    is_open: bool,
+    settling: JoinHandle<Result<Settled, PublishError>>,
+}
+
+impl Publishing {
+    /// As the ledger will have it.
+    pub fn file(&self) -> &FileEntry {
+        &self.file
+    }
+
+    /// Whether the ledger had not decided yet when the write was queued.
+    pub fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Waits until its block is final and the file is in the folder.
+    pub async fn settled(self) -> Result<Published, PublishError> {
+        let settled = self.settling.await.map_err(|_| PublishError::Stopping)??;
+        Ok(Published { file: self.file, settled })
+    }
+}
+
+/// A name on its way out of the ledger. Dropping it gives up waiting, not the write.
+pub struct Withdrawing {
+    queued: Queued,
+    ending: Ending,
+}
+
+impl Withdrawing {
+    /// Whether the ledger has not decided yet.
+    pub fn is_open(&self) -> bool {
+        self.queued.is_open()
+    }
+
+    /// Waits until that is final and the file is gone from the folder.
+    pub async fn settled(self) -> Result<Settled, LedgerError> {
+        let settled = self.queued.settled().await?;
+        self.ending.followed(settled.height).await;
+        Ok(settled)
     }
 }
 
@@ -138,29 +215,50 @@ impl Inner {
         let hold = Hold { key: hold_key.to_vec(), payload };
         let inner = self.clone();
         let adopted = task::spawn_blocking(move || {
-            let visible = inner.store.adopt(staged, &hold, wall_clock_ms())?;
+            let visible = inner.ending.store.adopt(staged, &hold, wall_clock_ms())?;
             report(&visible);
             Ok::<_, StoreError>(hold)
         });
         Ok(adopted.await.map_err(|_| PublishError::Stopping)??)
     }
 
-    /// Submits, and releases the hold once the ledger has decided. When the ledger stops first, the hold stays.
-    async fn settle(self: &Arc<Self>, hold: Hold, intent: Intent) -> Result<Settled, PublishError> {
-        let outcome = self.ledger.submit(intent.action, intent.label).await;
+    async fn enqueue(&self, intent: Intent) -> Result<Queued, PublishError> {
+        match self.ledger.enqueue(intent.action, intent.label).await {
+            Err(LedgerError::Stopped | LedgerError::Read(_)) => Err(PublishError::Stopping),
+            queued => Ok(queued?),
+        }
+    }
+
+    async fn finish_interrupted(self: Arc<Self>, file_id: FileId, hold: Hold, intent: Intent) {
+        let (queued, ending) = (self.enqueue(intent).await, self.ending.clone());
+        drop(self);
+        let settled = match queued {
+            Ok(queued) => ending.settle(hold, queued).await,
+            Err(error) => Err(error),
+        };
+        match settled {
+            Ok(settled) => info!(%file_id, height = settled.height, "an interrupted upload is published"),
+            Err(error) => warn!(%file_id, %error, "an interrupted upload was not published"),
+        }
+    }
+}
+
+impl Ending {
+    /// Waits until the ledger has decided, and releases the hold then. When the ledger stops first, the hold stays.
+    async fn settle(&self, hold: Hold, queued: Queued) -> Result<Settled, PublishError> {
+        let outcome = queued.settled().await;
         if let Err(LedgerError::Stopped | LedgerError::Read(_)) = outcome {
             return Err(PublishError::Stopping);
         }
         if let Ok(settled) = &outcome {
             // The name must hold the content before the hold lets go of it. A store that cannot follow now keeps the
             // hold, and the caller hears that the block is final.
-            if timeout(FOLDER_PATIENCE, self.catalog.reached(settled.height)).await.is_err() {
-                warn!(height = settled.height, "the store has not followed a final block yet");
+            if !self.followed(settled.height).await {
                 return Ok(*settled);
             }
         }
-        let inner = self.clone();
-        let released = task::spawn_blocking(move || inner.store.release_hold(&hold.key, wall_clock_ms()));
+        let store = self.store.clone();
+        let released = task::spawn_blocking(move || store.release_hold(&hold.key, wall_clock_ms()));
         if let Ok(Err(error)) = released.await {
             // The ledger has decided all the same; the next start releases it.
             warn!(%error, "content stays held although its upload is decided");
@@ -168,10 +266,12 @@ impl Inner {
         Ok(outcome?)
     }
 
-    async fn finish_interrupted(self: Arc<Self>, file_id: FileId, hold: Hold, intent: Intent) {
-        match self.settle(hold, intent).await {
-            Ok(settled) => info!(%file_id, height = settled.height, "an interrupted upload is published"),
-            Err(error) => warn!(%file_id, %error, "an interrupted upload was not published"),
+    /// Waits a while for the store to follow the ledger.
+    async fn followed(&self, height: u64) -> bool {
+        let reached = timeout(FOLDER_PATIENCE, self.catalog.reached(height)).await.is_ok();
+        if !reached {
+            warn!(height, "the store has not followed a final block yet");
         }
+        reached
     }
 }

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use reqwest::StatusCode;
 use serde::Deserialize;
 use swift_chain::{
     Address, ChainFrame, DbError, FrameDecoder, Genesis, Input, LedgerDb, NetworkId, NodeKey, Now, Output,
@@ -39,6 +40,9 @@ pub enum JoinError {
     /// The inviter said no.
     #[error("the network did not take this node in: {0}")]
     Refused(String),
+    /// The inviter took the request, and no block has it yet.
+    #[error("the network has not taken this node in yet: {0}; start again with the same ticket")]
+    NotYet(String),
     /// The chain broke off.
     #[error("the ledger did not come whole: {0}")]
     BrokenOff(String),
@@ -104,6 +108,9 @@ pub async fn ask_to_join(
         info!(%inviter, "asking to join");
         match timeout(ADMIT_TIMEOUT, client.post("/peer/join").body(offer.clone()).send()).await {
             Ok(Ok(response)) if response.status().is_success() => return Ok(client),
+            Ok(Ok(response)) if response.status() == StatusCode::GATEWAY_TIMEOUT => {
+                return Err(JoinError::NotYet(reason(response).await));
+            }
             Ok(Ok(response)) => return Err(JoinError::Refused(reason(response).await)),
             Ok(Err(error)) => failures.push(format!("{inviter}: {}", DialError::of(&error))),
             Err(_) => failures.push(format!("{inviter}: no answer within {} s", ADMIT_TIMEOUT.as_secs())),

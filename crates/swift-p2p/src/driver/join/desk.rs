@@ -13,7 +13,7 @@ use tracing::info;
 
 use super::JoinOffer;
 use crate::{
-    driver::{LedgerError, LedgerHandle, wall_clock_ms},
+    driver::{Finality, LedgerError, LedgerHandle, NotFinal, wall_clock_ms},
     transport::{DialError, Dialer},
 };
 
@@ -31,6 +31,7 @@ const DIAL_BACK_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct JoinDesk {
     me: NodeId,
     ledger: LedgerHandle,
+    finality: Finality,
     dialer: Dialer,
     places: Arc<Semaphore>,
     /// Dial-backs by invitation.
@@ -63,6 +64,9 @@ pub enum JoinRefusal {
     /// The ledger said no.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// It is granted, and not final yet: asking again with the same ticket is how to go on.
+    #[error(transparent)]
+    NotFinal(#[from] NotFinal),
     /// Too many ask at once.
     #[error("too many nodes are joining at this moment; try again")]
     Busy,
@@ -70,11 +74,13 @@ pub enum JoinRefusal {
 
 impl JoinDesk {
     /// The desk of one node.
-    pub fn new(me: NodeId, ledger: LedgerHandle, dialer: Dialer) -> Self {
-        Self { me, ledger, dialer, places: Arc::new(Semaphore::new(DESK_PLACES)), attempts: Arc::default() }
+    pub fn new(me: NodeId, ledger: LedgerHandle, finality: Finality, dialer: Dialer) -> Self {
+        let places = Arc::new(Semaphore::new(DESK_PLACES));
+        Self { me, ledger, finality, dialer, places, attempts: Arc::default() }
     }
 
-    /// Takes a node in and waits until its membership is final. `caller` proved its key and calls from `from`.
+    /// Takes a node in and waits until its membership is final, as long as one waits for that. `caller` proved its key
+    /// and calls from `from`.
     pub async fn admit(
         &self,
         caller: NodeId,
@@ -98,7 +104,8 @@ impl JoinDesk {
         self.judge(&offer).await?;
         self.count_attempt(offer.request.nonce)?;
         self.dial_back(node, address).await?;
-        Ok(self.ledger.submit(offer.action(), None).await?)
+        let queued = self.ledger.enqueue(offer.action(), None).await?;
+        Ok(self.finality.within(queued.settled()).await??)
     }
 
     async fn judge(&self, offer: &JoinOffer) -> Result<(), JoinRefusal> {

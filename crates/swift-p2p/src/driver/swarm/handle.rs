@@ -1,6 +1,6 @@
 //! How everybody else talks to the swarm's task.
 
-use std::{ops::Range, sync::Arc};
+use std::ops::Range;
 
 use serde::Serialize;
 use swift_chain::NodeId;
@@ -50,7 +50,6 @@ pub enum TransferStage {
 /// What anybody may know at any time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Status {
-    pub(super) online: Arc<[NodeId]>,
     pub(super) problem: Option<String>,
 }
 
@@ -127,11 +126,6 @@ impl SwarmHandle {
     /// Files on their way here, as far as the swarm is at them.
     pub async fn transfers(&self) -> Result<Vec<TransferState>, Stopped> {
         self.ask(|reply| Command::Transfers { reply }).await
-    }
-
-    /// The members that can be reached now, without this node, in order.
-    pub fn online(&self) -> Vec<NodeId> {
-        self.status.borrow().online.to_vec()
     }
 
     /// What keeps content from being stored, if anything does.

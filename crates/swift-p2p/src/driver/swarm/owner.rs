@@ -231,13 +231,11 @@ impl Owner {
         match event {
             Event::PeerOnline(peer) => {
                 if peer != self.me && self.online.insert(peer) {
-                    self.show_online();
                     self.tell(Input::PeerOnline { peer });
                 }
             }
             Event::PeerOffline(peer) => {
                 if self.online.remove(&peer) {
-                    self.show_online();
                     self.lanes.forget(peer);
                     self.tell(Input::PeerOffline { peer });
                     let over = self.surveys.gone(peer);

@@ -51,10 +51,6 @@ impl Owner {
         });
     }
 
-    pub(super) fn show_online(&self) {
-        self.status.send_modify(|status| status.online = self.online.iter().copied().collect());
-    }
-
     pub(super) fn survey(&mut self, file: FileId, reply: oneshot::Sender<Vec<NodeId>>) {
         let Some(id) = self.surveys.join(file, &self.online, reply) else { return };
         if self.online.is_empty() || self.swarm.progress(&file).is_none() {
