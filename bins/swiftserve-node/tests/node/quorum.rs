@@ -1,6 +1,6 @@
 //! What clients hear while the validators cannot decide, and what becomes of what they asked for.
 //!
-//! The founder is the only validator: without it every other member is without a quorum.
+//! In most of them the founder is the only validator: without it every other member is without a quorum.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use swiftserve_node::StartError;
 use crate::{
     client::until,
     site::{Home, Site, b3sum, content},
+    validators::validators,
 };
 
 const LONG: Duration = Duration::from_secs(3600);
@@ -202,4 +203,33 @@ async fn a_join_without_a_quorum_is_answered_in_time_and_the_same_ticket_works_l
     let joined = home.try_start(|config| config.join = Some(ticket.parse().unwrap())).await;
     let joined = joined.map_err(|(error, _)| error).unwrap();
     assert_eq!(joined.client.names().await, ["known"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_two_of_four_validators_away_writes_wait_and_are_final_when_one_returns() {
+    let mut sites = validators(4).await;
+    sites[0].client.put("known", b"known").await.ok();
+    let (one, other) = (sites.pop().unwrap(), sites.pop().unwrap());
+    let mut away = [one.node.id(), other.node.id()];
+    away.sort();
+    let (one, _other) = (one.stop().await, other.stop().await);
+    let founder = sites.remove(0).stop().await.start_with(IMPATIENT, None).await;
+    sites[0].completes("known").await;
+    for site in [&founder, &sites[0]] {
+        site.has_quorum(false).await;
+    }
+    // One of the two that are left was just started again; it finds the other before it is asked.
+    until(|| async { founder.client.get("/v1/status").await.ok().json()["peers_online"] == 1 }).await;
+    let reason = founder.client.put("a", b"a").await.refused(504, "no_quorum");
+    let named = format!("weight 2 of 4 can be reached, 3 is needed; away: {}, {}", away[0], away[1]);
+    assert!(reason.contains(&named), "{reason}");
+    for site in [&founder, &sites[0]] {
+        assert_eq!(site.client.get("/v1/files/known").await.is(200).text(), "known");
+    }
+    let height = founder.client.height().await;
+    let one = one.start().await;
+    until(|| async { founder.client.names().await == ["a", "known"] }).await;
+    one.completes("a").await;
+    let again = founder.client.put("a", b"a").await.ok().json();
+    assert_eq!((&again["block"], &again["already"]), (&json!(height + 1), &json!(true)));
 }
