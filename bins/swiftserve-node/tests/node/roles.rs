@@ -1,13 +1,22 @@
 //! Changing what members may do, and who decides.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use swift_chain::{NodeId, NodeKey};
+use swift_p2p::driver::Patience;
 
 use crate::{
     client::{Answer, until},
-    site::Site,
-    validators::validators,
+    site::{Home, Site},
+    validators::validators_of,
 };
+
+/// A founder that refuses at once what takes machines that are away.
+async fn impatient_founder() -> Site {
+    let no_quorum_max = Duration::from_millis(20);
+    Home::new().start_with(Patience { no_quorum_max, ..Patience::default() }, None).await
+}
 
 async fn patch(site: &Site, node: NodeId, query: &str, body: serde_json::Value) -> Answer {
     site.client.patch(&format!("/v1/nodes/{node}{query}"), &body).await
@@ -96,7 +105,7 @@ async fn only_an_admin_token_of_an_admin_node_changes_members() {
 /// The next block would need a validator that nobody reaches: there would be no way back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_set_without_a_quorum_within_reach_is_not_entered_unasked() {
-    let founder = Site::found().await;
+    let founder = impatient_founder().await;
     let member = Site::join(&founder.invite().await).await;
     let id = member.node.id();
     let _home = member.stop().await;
@@ -161,7 +170,7 @@ async fn on_the_way_from_one_validator_to_four_each_fragile_set_is_warned_of() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_weights_2_1_1_a_light_one_may_be_away_and_the_heavy_one_is_named() {
-    let sites = validators(3).await;
+    let sites = validators_of(impatient_founder().await, 3).await;
     let heavy = sites[0].node.id();
     reaching(&sites[0], 2).await;
     let answer = patch(&sites[0], heavy, "", json!({ "weight": 2 })).await.ok().json();
@@ -180,7 +189,7 @@ async fn of_weights_2_1_1_a_light_one_may_be_away_and_the_heavy_one_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_validator_that_is_away_is_demoted_or_removed_and_one_that_is_there_is_kept() {
-    let mut sites = validators(5).await;
+    let mut sites = validators_of(impatient_founder().await, 5).await;
     let (gone, also_gone) = (sites.pop().unwrap(), sites.pop().unwrap());
     let (gone_id, also_gone_id) = (gone.node.id(), also_gone.node.id());
     let _gone_home = gone.stop().await;
@@ -206,7 +215,7 @@ async fn a_validator_that_is_away_is_demoted_or_removed_and_one_that_is_there_is
 
 #[tokio::test(flavor = "multi_thread")]
 async fn force_enters_a_set_that_waits_for_who_is_away() {
-    let mut sites = validators(4).await;
+    let mut sites = validators_of(impatient_founder().await, 4).await;
     let home = sites.pop().unwrap().stop().await;
     let away = home.key().id();
     let founder = &sites[0];

@@ -15,7 +15,11 @@ use crate::{
 
 /// A network of `count` nodes, all with a vote.
 pub(crate) async fn validators(count: usize) -> Vec<Site> {
-    let founder = Site::found().await;
+    validators_of(Site::found().await, count).await
+}
+
+/// The same around a node that has just founded a network.
+pub(crate) async fn validators_of(founder: Site, count: usize) -> Vec<Site> {
     let mut sites = vec![founder];
     for _ in 1..count {
         let ticket = sites[0].invite().await;

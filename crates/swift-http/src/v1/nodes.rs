@@ -149,7 +149,7 @@ impl Change<'_> {
         if let Some(after) = &changed
             && !self.query.contains_key("force")
         {
-            self.check_quorum(after)?;
+            self.check_quorum(after).await?;
         }
         let queued = services.ledger.enqueue(action, label).await?;
         if wait == Wait::None && queued.is_open() {
@@ -172,8 +172,8 @@ impl Change<'_> {
     }
 
     /// No set is entered unasked that could not take the next decision, such as to leave it again.
-    fn check_quorum(&self, after: &ValidatorSet) -> Result<(), Problem> {
-        let health = self.services.finality.health_of(after);
+    async fn check_quorum(&self, after: &ValidatorSet) -> Result<(), Problem> {
+        let health = self.services.finality.quorum_of(after).await;
         if health.has_quorum() {
             return Ok(());
         }

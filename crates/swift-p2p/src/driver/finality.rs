@@ -78,6 +78,23 @@ impl Finality {
         QuorumHealth::of(validators, |node| *node == self.me || online.contains(node))
     }
 
+    /// Waits for a quorum of these to be within reach, as long as one waits without one: a node that has just started, or
+    /// joined, is not known to be there yet. How they are then.
+    pub async fn quorum_of(&self, validators: &ValidatorSet) -> QuorumHealth {
+        let (deadline, mut online) = (Instant::now() + self.patience.no_quorum_max, self.presence.watch());
+        loop {
+            let health = self.health_of(validators);
+            if health.has_quorum() {
+                return health;
+            }
+            select! {
+                () = sleep_until(deadline) => return health,
+                // It lives as long as this node's parts do.
+                _ = online.changed() => {}
+            }
+        }
+    }
+
     /// Waits for a write that is queued. Giving up waiting does not stop the write, so the future must be one that may
     /// be dropped.
     pub async fn within<T>(&self, write: impl Future<Output = T>) -> Result<T, NotFinal> {
@@ -162,6 +179,18 @@ mod tests {
         let (founder, presence, finality) = seen_by_another(patience);
         presence.note(PeerEvent::Online(founder));
         assert_eq!(finality.within(pending::<()>()).await, Err(NotFinal::Slow(SHORT)));
+    }
+
+    #[tokio::test]
+    async fn a_quorum_of_a_set_is_given_a_moment_to_appear() {
+        let (founder, presence, finality) =
+            seen_by_another(Patience { final_max: LONG, no_quorum_max: LONG });
+        let set = ValidatorSet::sole(founder);
+        let waiting = tokio::spawn(async move { finality.quorum_of(&set).await });
+        presence.note(PeerEvent::Online(founder));
+        assert!(waiting.await.unwrap().has_quorum());
+        let (founder, _, finality) = seen_by_another(Patience { final_max: LONG, no_quorum_max: SHORT });
+        assert_eq!(finality.quorum_of(&ValidatorSet::sole(founder)).await.away(), [founder]);
     }
 
     #[tokio::test]
