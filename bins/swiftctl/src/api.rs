@@ -39,6 +39,8 @@ pub(crate) struct Status {
     #[serde(default)]
     pub(crate) peers_online: u64,
     #[serde(default)]
+    pub(crate) evidence: u64,
+    #[serde(default)]
     pub(crate) problem: Option<String>,
 }
 

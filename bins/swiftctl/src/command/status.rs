@@ -41,6 +41,9 @@ fn told(status: &Status) -> String {
     if !is_lost {
         pairs.extend(warning.clone().map(|warning| ("warning", warning)));
     }
+    if status.evidence > 0 {
+        pairs.push(("evidence", evidence_told(status.evidence)));
+    }
     pairs.extend(status.store.as_ref().map(|store| ("store", store_told(store))));
     pairs.push(("problem", status.problem.clone().unwrap_or_else(|| "none".into())));
     let facts = facts(pairs);
@@ -49,6 +52,11 @@ fn told(status: &Status) -> String {
         return format!("NO QUORUM: writes wait and nothing becomes final: {why}\n\n{facts}");
     }
     facts
+}
+
+fn evidence_told(count: u64) -> String {
+    let proofs = if count == 1 { "proof" } else { "proofs" };
+    format!("{count} {proofs} that a validator lied; see `swiftctl inspect-chain --evidence`")
 }
 
 fn quorum_told(quorum: &Quorum) -> String {
@@ -120,6 +128,14 @@ mod tests {
         }));
         assert!(told.contains("problem     disk full: 0 B left"), "{told}");
         assert!(told.contains("store       1.0 KiB, 2.0 KiB available"), "{told}");
+    }
+
+    #[test]
+    fn a_validator_that_was_caught_is_spoken_of() {
+        let told = told_of(json!({"node_id": "n", "network_id": "w", "height": 12, "evidence": 1}));
+        assert!(told.contains("evidence    1 proof that a validator lied; see"), "{told}");
+        let told = told_of(json!({"node_id": "n", "network_id": "w", "height": 12, "evidence": 0}));
+        assert!(!told.contains("evidence"), "{told}");
     }
 
     /// A network of `weights`, of whose validators the first is this node.

@@ -26,6 +26,8 @@ pub(super) struct Status {
     validators: Vec<ValidatorRow>,
     quorum: QuorumRow,
     last_certificate: Option<CertificateRow>,
+    /// Proofs that validators signed what excludes each other.
+    evidence: u64,
     members: u64,
     files: u64,
     bytes: u128,
@@ -101,9 +103,9 @@ pub(super) async fn status(
     let looked = services.ledger.read(|reader| {
         let head = reader.head()?;
         let last = reader.block(head.height)?.map(|sealed| CertificateRow::from(sealed.certificate));
-        Ok((head, reader.counts()?, reader.validators()?, last))
+        Ok((head, reader.counts()?, reader.validators()?, last, reader.evidence_count()?))
     });
-    let (head, counts, validators, last_certificate) = looked.await?;
+    let (head, counts, validators, last_certificate, evidence) = looked.await?;
     let store = services.store.clone();
     let looked = task::spawn_blocking(move || {
         let wanted = store.wanted(None, WANTED_COUNTED_MAX)?.len();
@@ -127,6 +129,7 @@ pub(super) async fn status(
         validators: rows(&services, &validators, last_certificate.as_ref()),
         quorum: services.finality.health_of(&validators).into(),
         last_certificate,
+        evidence,
         members: counts.members,
         files: counts.files,
         bytes: counts.bytes,
