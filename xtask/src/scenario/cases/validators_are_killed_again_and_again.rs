@@ -9,7 +9,7 @@ use super::validators::{are_level, nobody_lied, promote, write};
 use crate::scenario::world::World;
 
 /// Each time another one dies, at another moment of what it is doing.
-const KILLS: usize = 12;
+const KILLS: usize = 24;
 
 pub(super) fn play(world: &mut World) -> Result<()> {
     let mut writer = world.found()?;
