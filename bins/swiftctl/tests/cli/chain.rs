@@ -22,6 +22,7 @@ fn chain() -> (Vec<u8>, Value) {
         founder: key.id(),
         address: "127.0.0.1:8000".parse().unwrap(),
         params: NetworkParams::default(),
+        origin: None,
     };
     let genesis = Genesis::sign(&key, body);
     let node_id = key.id();

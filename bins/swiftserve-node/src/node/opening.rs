@@ -79,6 +79,7 @@ fn found(data_dir: &DataDir, key: &NodeKey, options: &NodeOptions) -> Result<Led
         founder: key.id(),
         address: options.config.address.clone(),
         params: options.params,
+        origin: None,
     };
     let genesis = Genesis::sign(key, body);
     check_content(data_dir, genesis.id())?;

@@ -10,8 +10,8 @@ use std::{
 use reqwest::StatusCode;
 use serde::Deserialize;
 use swift_chain::{
-    Address, ChainFrame, DbError, FrameDecoder, Genesis, Input, LedgerDb, NetworkId, NodeKey, Now, Output,
-    Poisoned, Replica, RequestId, SealedBlock, StreamError, Ticket,
+    Address, ChainFrame, DbError, FrameDecoder, Genesis, Input, LedgerBuilder, NetworkId, NodeKey, Now,
+    Output, Poisoned, Replica, RequestId, SealedBlock, StreamError, Ticket,
 };
 use tokio::{task, time::timeout};
 use tracing::{info, warn};
@@ -204,24 +204,32 @@ struct Intake {
     ticket: Ticket,
     path: PathBuf,
     decoder: FrameDecoder,
+    /// The ledger while the state that a recovered network begins with is still coming.
+    building: Option<LedgerBuilder>,
     replica: Option<Replica>,
     blocks: Vec<SealedBlock>,
 }
 
 impl Intake {
     fn new(key: NodeKey, ticket: Ticket, path: PathBuf) -> Self {
-        Self { key, ticket, path, decoder: FrameDecoder::default(), replica: None, blocks: Vec::new() }
+        let decoder = FrameDecoder::default();
+        Self { key, ticket, path, decoder, building: None, replica: None, blocks: Vec::new() }
     }
 
     fn push(mut self, piece: &[u8]) -> Result<Self, JoinError> {
         self.decoder.push(piece);
         while let Some(frame) = self.decoder.next_frame()? {
-            match (frame, &self.replica) {
-                (ChainFrame::Genesis(genesis), None) => self.begin(&genesis)?,
-                (ChainFrame::Block(sealed), Some(_)) => self.blocks.push(*sealed),
+            match (frame, &mut self.building, &self.replica) {
+                (ChainFrame::Genesis(genesis), None, None) => self.begin(&genesis)?,
+                (ChainFrame::Snapshot(frame), Some(building), None) => building.push(&frame)?,
+                (ChainFrame::Block(sealed), None, Some(_)) => self.blocks.push(*sealed),
                 _ => {
-                    return Err(JoinError::Invalid("a chain has one genesis block, at its beginning".into()));
+                    let order = "a chain is a genesis block, the state that it imports, and blocks";
+                    return Err(JoinError::Invalid(order.into()));
                 }
+            }
+            if let Some(building) = self.building.take_if(|building| building.is_whole()) {
+                self.replica = Some(Replica::new(self.key.clone(), building.finish()?)?);
             }
             if self.blocks.len() >= BLOCKS_PER_STEP {
                 self.step()?;
@@ -237,8 +245,7 @@ impl Intake {
         if found != expected {
             return Err(JoinError::OtherNetwork { expected, found });
         }
-        let db = LedgerDb::create(&self.path, genesis)?;
-        self.replica = Some(Replica::new(self.key.clone(), db)?);
+        self.building = Some(LedgerBuilder::new(&self.path, genesis)?);
         Ok(())
     }
 
@@ -257,7 +264,7 @@ impl Intake {
 
     fn finish(self) -> Result<(), JoinError> {
         self.decoder.finish()?;
-        let Some(replica) = self.replica else { return Err(broken_off("it is empty")) };
+        let Some(replica) = self.replica else { return Err(broken_off("its beginning is missing")) };
         let reader = replica.reader();
         let checkpoint = self.ticket.checkpoint;
         if reader.block_hash(checkpoint.height)? != Some(checkpoint.hash) {
