@@ -18,8 +18,10 @@
 mod config;
 mod data_dir;
 mod node;
+mod recovery;
 mod routes;
 
 pub use config::{Args, Config, ConfigError, ConfigSource};
 pub use data_dir::{DataDir, DataDirError};
 pub use node::{Node, NodeFailure, NodeOptions, StartError};
+pub use recovery::{Acceptance, Accepted, Consent, Recovered, Recovery, RecoveryError};

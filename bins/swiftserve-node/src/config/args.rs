@@ -7,6 +7,7 @@
 /// (data_dir = "...").
 #[derive(Clone, Debug, Default, clap::Parser)]
 #[command(name = "swiftserve-node", version, about)]
+#[group(skip)]
 pub struct Args {
     /// Folder for key, ledger and files [default: swiftserve-data]
     #[arg(long, value_name = "DIR")]

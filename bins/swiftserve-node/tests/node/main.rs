@@ -14,6 +14,7 @@ mod port;
 mod program;
 mod proof;
 mod quorum;
+mod recovery;
 mod restart;
 mod roles;
 mod site;

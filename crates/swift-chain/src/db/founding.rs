@@ -1,6 +1,9 @@
 //! Making the ledger of a network: one SQLite transaction, also when the network begins with an imported state.
 
-use std::path::Path;
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::{Connection, params};
 
@@ -66,5 +69,22 @@ impl LedgerBuilder {
         connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         connection.execute_batch("COMMIT")?;
         LedgerDb::over(connection)
+    }
+}
+
+impl LedgerDb {
+    /// Removes a ledger that is not open, and what may be left of one: SQLite would play the log of an older ledger into
+    /// whatever comes to its place. An error names the file that is still there.
+    pub fn remove(path: &Path) -> Result<(), (PathBuf, io::Error)> {
+        for suffix in ["", "-wal", "-shm"] {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            let path = PathBuf::from(name);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err((path, error)),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }

@@ -10,6 +10,7 @@
 mod bench;
 mod crashes;
 mod downloads;
+mod leveling;
 mod names;
 mod opening;
 mod reading;

@@ -10,8 +10,8 @@ use std::{
 use reqwest::StatusCode;
 use serde::Deserialize;
 use swift_chain::{
-    Address, ChainFrame, DbError, FrameDecoder, Genesis, Input, LedgerBuilder, NetworkId, NodeKey, Now,
-    Output, Poisoned, Replica, RequestId, SealedBlock, StreamError, Ticket,
+    Address, ChainFrame, DbError, FrameDecoder, Genesis, Input, LedgerBuilder, LedgerDb, NetworkId, NodeKey,
+    Now, Output, Poisoned, Replica, RequestId, SealedBlock, StreamError, Ticket,
 };
 use tokio::{task, time::timeout};
 use tracing::{info, warn};
@@ -146,7 +146,7 @@ pub async fn fetch_chain(
     path: &Path,
 ) -> Result<(), JoinError> {
     let unfinished = path.with_extension("joining");
-    remove_database(&unfinished)?;
+    remove(&unfinished)?;
     let response = client.post("/getBlockDatas").body("num=0").send();
     let response = timeout(STALL_TIMEOUT, response).await.map_err(|_| broken_off("no answer"))?;
     let response = response.and_then(reqwest::Response::error_for_status);
@@ -162,7 +162,7 @@ pub async fn fetch_chain(
         intake.finish()?;
         // There is no ledger at `path`, but beside it the log of an older one may lie, which SQLite would play into the
         // new one.
-        remove_database(&path)?;
+        remove(&path)?;
         // The database is closed: its log is merged into it.
         let io = |source| JoinError::Io { path: path.clone(), source };
         fs::rename(&unfinished, &path).map_err(io)?;
@@ -182,20 +182,9 @@ async fn blocking<T: Send + 'static>(
     task::spawn_blocking(work).await.map_err(|_| JoinError::Interrupted)?
 }
 
-/// Removes a database that is not open, and what may be left of one.
-fn remove_database(path: &Path) -> Result<(), JoinError> {
-    for suffix in ["", "-wal", "-shm"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        let path = PathBuf::from(name);
-        match fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(JoinError::Io { path, source });
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+/// Removes a ledger that is not open, and what may be left of one.
+fn remove(path: &Path) -> Result<(), JoinError> {
+    LedgerDb::remove(path).map_err(|(path, source)| JoinError::Io { path, source })
 }
 
 /// A chain on its way into a ledger of its own.
