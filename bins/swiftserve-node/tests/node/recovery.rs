@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
 use serde_json::json;
-use swift_chain::{Audit, NetworkId};
+use swift_chain::{Audit, LedgerDb, NetworkId, recovery::RecoveryFile};
 use swiftserve_node::{Acceptance, Accepted, Consent, Recovered, Recovery, RecoveryError, StartError};
 
 use crate::{
@@ -221,6 +221,44 @@ async fn recoveries_that_are_not_for_this_node_are_refused_and_change_nothing() 
     let member = member.start().await;
     assert_eq!(member.node.network(), old);
     assert_eq!(member.client.names().await, ["a"]);
+}
+
+/// As a node that lost its ledger gets it back from a chain file.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chain_of_a_recovered_network_is_posted_in_one_piece() {
+    let home = Site::found().await.stop().await;
+    let recovered = recover(&home);
+    let site = home.start().await;
+    site.client.put("a", b"a").await.ok();
+    let head = site.node.ledger().head();
+    let chain = site.client.post("/getBlockDatas", "0").await.is(200).body;
+    let blocks = site.client.post("/getBlockDatas", "1").await.is(200).body;
+    let beginning = fs::read(&recovered.file).unwrap();
+    assert!([&beginning[..], &blocks[..]].concat() == chain);
+    site.client.post("/addBlock", chain.clone()).await.refused(400, "bad_request");
+
+    let home = site.stop().await;
+    LedgerDb::remove(&home.path("ledger.db")).unwrap();
+    let file = RecoveryFile::open(beginning.as_slice()).unwrap();
+    drop(file.into_ledger(&home.path("ledger.db")).unwrap());
+    let site = home.start().await;
+    assert_eq!(site.node.ledger().head().height, 0);
+    let genesis_len = beginning.len() - snapshot_len(&beginning);
+    let without = [&beginning[..genesis_len], &blocks[..]].concat();
+    let reason = site.client.post("/overwriteBlockchain", without).await.refused(400, "bad_request");
+    assert!(reason.contains("imported state"), "{reason}");
+    site.client
+        .post("/overwriteBlockchain", beginning[genesis_len..].to_vec())
+        .await
+        .refused(400, "bad_request");
+    site.client.post("/overwriteBlockchain", chain).await.is(200);
+    assert_eq!(site.node.ledger().head(), head);
+}
+
+/// Bytes behind the genesis frame.
+fn snapshot_len(beginning: &[u8]) -> usize {
+    let genesis_len = u32::from_le_bytes(beginning[1..5].try_into().unwrap()) as usize;
+    beginning.len() - 5 - genesis_len
 }
 
 /// The old ticket stands in the settings still, as the documents say it may.
