@@ -6,16 +6,17 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use swiftserve_node::{Acceptance, Args, Consent, Recovery};
+use swift_p2p::driver::wall_clock_ms;
+use swiftserve_node::{Acceptance, Args, Backup, Consent, Recovery};
 
 /// Where a command finds the folder when nothing else says so.
 const DEFAULT_DATA_DIR: &str = "swiftserve-data";
 
 /// A node of a SwiftServe network: one binary, one port, one data folder.
 ///
-/// Without --join it founds a network at its first start. Every flag can also be given as SWIFTSERVE_FLAG in the
-/// environment (--data-dir as SWIFTSERVE_DATA_DIR), and every one but --config as a line of a TOML file
-/// (data_dir = "...").
+/// Without --join it founds a network at its first start. Every flag but --after-restore can also be given as
+/// SWIFTSERVE_FLAG in the environment (--data-dir as SWIFTSERVE_DATA_DIR), and every one but that and --config as a line
+/// of a TOML file (data_dir = "...").
 #[derive(Debug, Parser)]
 #[command(name = "swiftserve-node", version, about, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
@@ -35,6 +36,12 @@ pub(crate) enum Command {
     ///
     /// For a stopped node. Compares it with this node's own ledger first.
     AcceptRecovery(AcceptRecovery),
+    /// Copies key, ledger, index, tokens and settings of a node, also while it runs
+    ///
+    /// Content is not in it: after a restore it is fetched from other nodes.
+    Backup(MakeBackup),
+    /// Puts a backup back as a data folder
+    Restore(Restore),
 }
 
 #[derive(Debug, clap::Args)]
@@ -73,12 +80,34 @@ pub(crate) struct AcceptRecovery {
     discard_blocks: bool,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct MakeBackup {
+    /// A folder that is to be made, or is empty
+    dest: PathBuf,
+    #[command(flatten)]
+    folder: Folder,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Restore {
+    /// The backup
+    source: PathBuf,
+    /// The data folder that is to be made, or is empty
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+}
+
 impl Command {
     /// Does it. `environment` looks a variable up.
     pub(crate) fn run(&self, environment: impl Fn(&str) -> Option<String>) -> anyhow::Result<ExitCode> {
         match self {
             Self::Recover(command) => command.run(&command.folder.find(environment)),
             Self::AcceptRecovery(command) => command.run(&command.folder.find(environment)),
+            Self::Backup(command) => command.run(&command.folder.find(environment)),
+            Self::Restore(Restore { source, data_dir }) => {
+                println!("{}", Backup::open(source)?.restore(data_dir)?);
+                Ok(ExitCode::SUCCESS)
+            }
         }
     }
 }
@@ -117,6 +146,15 @@ impl AcceptRecovery {
         };
         let Self { trust_recovery, discard_blocks, .. } = *self;
         println!("{}", acceptance.carry_out(Consent { trust_recovery, discard_blocks })?);
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl MakeBackup {
+    fn run(&self, folder: &Path) -> anyhow::Result<ExitCode> {
+        let Backup { path, manifest } = Backup::make(folder, &self.dest, wall_clock_ms())?;
+        println!("Copied node {} at height {} to {}", manifest.node_id, manifest.height, path.display());
+        println!("Whoever has the copy has the node's key: keep it as safe as that.");
         Ok(ExitCode::SUCCESS)
     }
 }

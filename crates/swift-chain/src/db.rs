@@ -4,6 +4,7 @@
 //! One SQLite file with write-ahead log and `synchronous=FULL`: what is committed survives a power cut. One writer, any
 //! number of readers beside it.
 
+mod backup;
 mod founding;
 mod reader;
 mod snapshot;
@@ -79,6 +80,9 @@ pub enum DbError {
         /// Why.
         error: DecodeError,
     },
+    /// SQLite finds pages that do not fit together: the file is damaged.
+    #[error("the ledger database is damaged: {0}")]
+    Pages(String),
     /// The genesis block in the file cannot be followed.
     #[error(transparent)]
     Genesis(#[from] GenesisError),

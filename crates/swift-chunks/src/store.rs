@@ -3,6 +3,7 @@
 //! Four locks, always taken in this order: the files folder, the index, the table of contents in use, one
 //! content. Bytes of content are read and written under none of them.
 
+mod backup;
 mod content;
 mod download;
 mod error;
@@ -18,6 +19,7 @@ mod space;
 mod trash;
 mod upload;
 
+pub use backup::{copy_index, forget_content};
 pub use content::ContentRef;
 pub use download::{ChunkWriter, Download, WrittenChunk};
 pub use error::{ChunkWriteError, InstallError, OpenError, ReadError, StoreError};

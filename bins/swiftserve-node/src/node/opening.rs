@@ -8,11 +8,11 @@ use swift_chain::{
 use swift_chunks::{Store, StoreOptions};
 use swift_http::{Scope, TokenRecord, Tokens};
 use swift_p2p::driver::{bring_level, wall_clock_ms};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{NodeOptions, StartError};
 use crate::{
-    config::Config,
+    config::{AfterRestore, Config},
     data_dir::{DataDir, DataDirError},
 };
 
@@ -122,6 +122,7 @@ impl Stored {
                 LedgerDb::open(&data_dir.file("ledger.db"))?.ok_or(StartError::Interrupted)?
             }
         };
+        hold(&db, config.after_restore)?;
         let mut options = StoreOptions::in_dir(data_dir.path());
         options.quota_bytes = config.quota_bytes;
         if let Some(bytes) = config.free_floor_bytes {
@@ -136,6 +137,25 @@ impl Stored {
         ensure_admin_token(data_dir, &tokens)?;
         Ok(Self { replica, store, tokens })
     }
+}
+
+/// A folder that came from a backup may have made blocks since that it does not know of.
+fn hold(ledger: &LedgerDb, after_restore: AfterRestore) -> Result<(), StartError> {
+    if !ledger.reader().is_restored()? {
+        return Ok(());
+    }
+    match after_restore {
+        AfterRestore::Wait => warn!(
+            members = ledger.reader().counts()?.members,
+            "this folder was restored from a backup: the node makes no blocks before it has heard from every member; \
+             if some are gone for good, see --after-restore"
+        ),
+        AfterRestore::Proceed => {
+            warn!("this folder was restored from a backup, and the node goes on as it was told to");
+            ledger.clear_restored()?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the content in this folder is of this network, of the one it goes on from, or of none yet: the store knows

@@ -164,6 +164,14 @@ impl LedgerStore for LedgerDb {
         .collect()
     }
 
+    fn signs_from(&self) -> Result<u64, DbError> {
+        self.reader.signs_from()
+    }
+
+    fn hold_signing(&mut self, until: u64) -> Result<(), DbError> {
+        self.write_hold(until)
+    }
+
     fn keep_evidence(&mut self, evidence: &Evidence, found_ms: u64) -> Result<bool, DbError> {
         let sql = "INSERT OR IGNORE INTO evidence VALUES (?1, ?2, ?3, ?4)";
         let mut statement = self.reader.connection().prepare_cached(sql)?;

@@ -7,6 +7,7 @@
     reason = "fixtures of tests fail by panicking"
 )]
 
+mod backup;
 mod bench;
 mod crashes;
 mod downloads;
