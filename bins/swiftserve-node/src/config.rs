@@ -71,6 +71,16 @@ pub enum ConfigError {
     NoAddress(std::io::Error),
 }
 
+/// What a node that was restored from a backup does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum AfterRestore {
+    /// Makes no blocks before it has heard from every member, and none has a block that it lacks.
+    #[default]
+    Wait,
+    /// Goes on at once, on the operator's word that nobody has such a block. If that is wrong, the network forks.
+    Proceed,
+}
+
 /// Settings of a node, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -90,6 +100,8 @@ pub struct Config {
     pub free_floor_bytes: Option<u64>,
     /// What to log.
     pub log: tracing::level_filters::LevelFilter,
+    /// For this start only: what to do if the folder came from a backup.
+    pub after_restore: AfterRestore,
 }
 
 /// The settings file. A key that is not here is an error that names it.
@@ -120,6 +132,7 @@ impl Config {
             quota_bytes: None,
             free_floor_bytes: None,
             log: tracing::level_filters::LevelFilter::INFO,
+            after_restore: AfterRestore::default(),
         }
     }
 
@@ -192,6 +205,7 @@ impl Config {
             quota_bytes: quota.map(|Size(bytes)| bytes),
             free_floor_bytes: free_floor.map(|Size(bytes)| bytes),
             log: log.unwrap_or(tracing::level_filters::LevelFilter::INFO),
+            after_restore: args.after_restore.unwrap_or_default(),
         })
     }
 }

@@ -8,6 +8,9 @@
 //! ledger.db      the ledger (SQLite)
 //! network        id of the network that the content is from
 //! ledger.joining a ledger that is still being fetched
+//! ledger.recovering a ledger that is still being made
+//! ledger-<network>.db the ledger of a network that was founded anew
+//! recovery-<network>.chain tells the other operators of it
 //! tokens.db      hashes of tokens (SQLite)
 //! swiftserve.toml settings, if there are any
 //! content/       the store
@@ -41,6 +44,14 @@ pub enum DataDirError {
     InUse {
         /// Which folder.
         path: PathBuf,
+    },
+    /// It is not the folder of a node.
+    #[error("{} is not the data folder of a node: there is no {missing} in it", .path.display())]
+    NotANode {
+        /// Which folder.
+        path: PathBuf,
+        /// What a node has.
+        missing: &'static str,
     },
     /// Others than the owner can read the key.
     #[error("the key file {} can be read by others (mode {mode:04o}): chmod 600 it, and if it was copied, replace the node", .path.display())]
@@ -86,6 +97,16 @@ impl DataDir {
         }
     }
 
+    /// Locks a folder in which a node has run; makes nothing.
+    pub fn open_existing(path: &Path) -> Result<Self, DataDirError> {
+        for missing in ["node.key", "ledger.db"] {
+            if !path.join(missing).is_file() {
+                return Err(DataDirError::NotANode { path: path.to_owned(), missing });
+            }
+        }
+        Self::open(path)
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -128,12 +149,17 @@ impl DataDir {
         let mut file = options.open(&temporary).map_err(io_error("create", &temporary))?;
         file.write_all(content).and_then(|()| file.sync_all()).map_err(io_error("write", &temporary))?;
         fs::rename(&temporary, &path).map_err(io_error("create", &path))?;
-        let folder = File::open(&self.path).map_err(io_error("open", &self.path))?;
-        folder.sync_all().map_err(io_error("sync", &self.path))
+        sync_folder(&self.path)
     }
 }
 
-fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataDirError {
+/// Makes what was created, renamed or removed in a folder durable.
+pub(crate) fn sync_folder(path: &Path) -> Result<(), DataDirError> {
+    let folder = File::open(path).map_err(io_error("open", path))?;
+    folder.sync_all().map_err(io_error("sync", path))
+}
+
+pub(crate) fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataDirError {
     let path = path.to_owned();
     move |source| DataDirError::Io { doing, path, source }
 }

@@ -15,11 +15,15 @@
 //!
 //! `examples/embed.rs` is a whole program around one.
 
+mod backup;
 mod config;
 mod data_dir;
 mod node;
+mod recovery;
 mod routes;
 
-pub use config::{Args, Config, ConfigError, ConfigSource};
+pub use backup::{Backup, BackupError, Manifest, Restored};
+pub use config::{AfterRestore, Args, Config, ConfigError, ConfigSource};
 pub use data_dir::{DataDir, DataDirError};
 pub use node::{Node, NodeFailure, NodeOptions, StartError};
+pub use recovery::{Acceptance, Accepted, Consent, Recovered, Recovery, RecoveryError};

@@ -1,8 +1,11 @@
 //! Parses, composes, runs, exits.
 
+mod cli;
+
 use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
+use cli::Cli;
 use swift_chain::{NetworkParams, Role};
 use swift_p2p::driver::Patience;
 use swiftserve_node::{Args, Config, Node, NodeOptions};
@@ -15,8 +18,15 @@ use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::Subscriber
 const GRACE: Duration = Duration::from_secs(6);
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    match run(&args) {
+    let Cli { args, command } = Cli::parse();
+    let ended = match &command {
+        Some(command) => {
+            start_log(LevelFilter::WARN);
+            command.run(|name| std::env::var(name).ok())
+        }
+        None => run(&args),
+    };
+    match ended {
         Ok(code) => code,
         Err(error) => {
             // Each error is a whole sentence with its cause in it.

@@ -26,6 +26,7 @@ pub use error::{NodeFailure, StartError};
 
 use crate::{config::Config, data_dir::DataDir, routes::Routes};
 use opening::{LedgerOrTicket, Opened, Stored};
+pub(crate) use opening::{follow_network, random};
 use parts::Parts;
 
 /// How long the ledger's thread may take to end a step.

@@ -5,8 +5,9 @@ use std::io::{self, Read};
 use crate::{
     block::SealedBlock,
     execution::{BlockError, CertifiedBlock, Head, verify_block},
-    genesis::Genesis,
+    genesis::{Genesis, Origin},
     hash::NetworkId,
+    snapshot::{SnapshotCheck, SnapshotError, SnapshotFrame},
     state::MemoryState,
     stream::{ChainFrame, FrameDecoder, StreamError},
 };
@@ -31,15 +32,20 @@ pub enum AuditError {
         /// The network found.
         found: NetworkId,
     },
+    /// The state that a recovered network begins with is not the one its genesis block names.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// A block does not follow.
     #[error(transparent)]
     Block(#[from] BlockError),
 }
 
-/// A chain being checked, block by block.
+/// A chain being checked, frame by frame.
 #[derive(Debug)]
 pub struct Audit {
-    network: NetworkId,
+    genesis: Genesis,
+    /// Of the imported state, until all of it has come.
+    snapshot: Option<SnapshotCheck>,
     head: Head,
     state: MemoryState,
     transactions: u64,
@@ -49,16 +55,47 @@ impl Audit {
     /// Begins with a genesis block.
     pub fn new(genesis: &Genesis) -> Self {
         let (head, state) = (Head::of_genesis(genesis), MemoryState::new(genesis));
-        Self { network: genesis.id(), head, state, transactions: 0 }
+        let snapshot = genesis.body().origin.map(|_| SnapshotCheck::new(genesis));
+        Self { genesis: genesis.clone(), snapshot, head, state, transactions: 0 }
+    }
+
+    /// Takes the next frame behind the genesis block; gives the block that it proved to be, if it is one.
+    pub fn push_frame(&mut self, frame: ChainFrame) -> Result<Option<CertifiedBlock>, AuditError> {
+        match frame {
+            ChainFrame::Genesis(_) => Err(AuditError::Genesis),
+            ChainFrame::Snapshot(frame) => self.push_snapshot(frame).map(|()| None),
+            ChainFrame::Block(sealed) => self.push(*sealed).map(Some),
+        }
     }
 
     /// Checks the next block by every rule and goes on to it.
-    pub fn push(&mut self, sealed: SealedBlock) -> Result<CertifiedBlock, BlockError> {
-        let block = verify_block(&self.network, &self.state, &self.head, sealed)?;
+    pub fn push(&mut self, sealed: SealedBlock) -> Result<CertifiedBlock, AuditError> {
+        self.check_whole()?;
+        let block = verify_block(&self.network(), &self.state, &self.head, sealed)?;
         self.transactions += block.block().transactions.len() as u64;
         self.head = block.as_head();
         self.state.apply(block.effect().changes.clone());
         Ok(block)
+    }
+
+    /// Takes the next part of the imported state. Only when all of it has come is it known to be the right one.
+    pub fn push_snapshot(&mut self, frame: SnapshotFrame) -> Result<(), AuditError> {
+        let frames = self.frames();
+        let check = self.snapshot.as_mut().ok_or(SnapshotError::TooMany { frames })?;
+        check.push(&frame)?;
+        self.state.apply(frame.into_changes());
+        if let Some(check) = self.snapshot.take_if(|check| check.is_whole()) {
+            check.finish()?;
+        }
+        Ok(())
+    }
+
+    /// To be called at the end: an error if the state that the genesis block imports has not come whole.
+    pub fn check_whole(&self) -> Result<(), SnapshotError> {
+        match &self.snapshot {
+            Some(check) => Err(SnapshotError::CutShort { found: check.found(), frames: self.frames() }),
+            None => Ok(()),
+        }
     }
 
     /// Checks a whole stream from the genesis block on, handing each block to `see` when it proved right.
@@ -84,18 +121,29 @@ impl Audit {
                         }
                         audit = Some(Self::new(&genesis));
                     }
-                    (ChainFrame::Block(sealed), Some(audit)) => see(&audit.push(*sealed)?),
+                    (frame, Some(audit)) => {
+                        if let Some(block) = audit.push_frame(frame)? {
+                            see(&block);
+                        }
+                    }
                     _ => return Err(AuditError::Genesis),
                 }
             }
         }
         decoder.finish()?;
-        audit.ok_or(AuditError::Genesis)
+        let audit = audit.ok_or(AuditError::Genesis)?;
+        audit.check_whole()?;
+        Ok(audit)
     }
 
     /// The network.
     pub fn network(&self) -> NetworkId {
-        self.network
+        self.genesis.id()
+    }
+
+    /// The network that this one goes on from, if it is a recovered one.
+    pub fn origin(&self) -> Option<Origin> {
+        self.genesis.body().origin
     }
 
     /// The last block checked.
@@ -111,5 +159,9 @@ impl Audit {
     /// Transactions checked.
     pub fn transactions(&self) -> u64 {
         self.transactions
+    }
+
+    fn frames(&self) -> u32 {
+        self.origin().map_or(0, |origin| origin.frames)
     }
 }

@@ -4,17 +4,21 @@
 //! One SQLite file with write-ahead log and `synchronous=FULL`: what is committed survives a power cut. One writer, any
 //! number of readers beside it.
 
+mod backup;
+mod founding;
 mod reader;
+mod snapshot;
 mod state;
 mod writer;
 
 use std::path::PathBuf;
 
+pub use founding::LedgerBuilder;
 pub use reader::{FileFilter, LedgerCounts, LedgerReader};
 pub use state::SqlState;
 pub use writer::LedgerDb;
 
-use crate::{encoding::DecodeError, genesis::GenesisError};
+use crate::{encoding::DecodeError, genesis::GenesisError, snapshot::SnapshotError};
 
 /// Tells SQLite files of ours from others: "SwLg".
 const APPLICATION_ID: i32 = 0x5377_4c67;
@@ -38,13 +42,14 @@ CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, signed BLOB NOT NULL)
 ";
 
 /// What version 2 added: validator sets by the first height they certify, the write-ahead log of the height that is
-/// being decided, and evidence against validators.
+/// being decided, evidence against validators, and the imported state of a recovered network as it travels.
 const SCHEMA_2: &str = "
 CREATE TABLE validator_sets (height INTEGER PRIMARY KEY, validators BLOB NOT NULL) STRICT;
 CREATE TABLE wal (id INTEGER PRIMARY KEY, entry BLOB NOT NULL) STRICT;
 CREATE TABLE evidence (
     id BLOB PRIMARY KEY, height INTEGER NOT NULL, found_ms INTEGER NOT NULL, proof BLOB NOT NULL
 ) WITHOUT ROWID, STRICT;
+CREATE TABLE snapshot (frame INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
 ";
 
 /// The ledger's file cannot be used. A node whose ledger says so must stop: it cannot know what it stored.
@@ -75,9 +80,15 @@ pub enum DbError {
         /// Why.
         error: DecodeError,
     },
+    /// SQLite finds pages that do not fit together: the file is damaged.
+    #[error("the ledger database is damaged: {0}")]
+    Pages(String),
     /// The genesis block in the file cannot be followed.
     #[error(transparent)]
     Genesis(#[from] GenesisError),
+    /// The state that the network begins with is not the one its genesis block names. Nothing was stored.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// Something that must be there is not: the file is damaged.
     #[error("the ledger database is damaged: {0} is missing")]
     Missing(&'static str),

@@ -36,7 +36,8 @@ pub struct Head {
 impl Head {
     /// The genesis block as head.
     pub fn of_genesis(genesis: &Genesis) -> Self {
-        let state_hash = chain_state_hash(Hash::default(), &Change::of_genesis(genesis));
+        let imported = genesis.body().origin.map_or(Hash::default(), |origin| origin.state);
+        let state_hash = chain_state_hash(imported, &Change::of_genesis(genesis));
         Self { height: 0, hash: genesis.id().into(), time_ms: genesis.body().time_ms, state_hash }
     }
 

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     address::Address,
     encoding::{self, DecodeError},
-    hash::{NetworkId, sha256},
+    hash::{BlockHash, Hash, NetworkId, sha256},
     identity::{NodeId, NodeKey, Signature, Statement},
-    limits::{FILE_LEN_MAX, GENESIS_LEN_MAX, PROTOCOL_VERSION, TIME_MS_MAX},
+    limits::{FILE_LEN_MAX, GENESIS_LEN_MAX, PROTOCOL_VERSION, SNAPSHOT_FRAMES_MAX, TIME_MS_MAX},
 };
 
 /// Limits a founder sets for good. A member that misuses its key stays within them.
@@ -26,9 +26,26 @@ impl Default for NetworkParams {
         Self {
             live_files_per_author_max: 10_000_000,
             live_bytes_per_author_max: 64 * FILE_LEN_MAX,
-            transactions_per_author_and_block_max: 2048,
+            // As many as a block holds.
+            transactions_per_author_and_block_max: 1000,
         }
     }
+}
+
+/// The network that a recovered one goes on from: its validators were lost for good, so one of its admins founded it
+/// anew with the state it had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The old network.
+    pub network: NetworkId,
+    /// The block whose state is imported.
+    pub height: u64,
+    /// That block's hash.
+    pub hash: BlockHash,
+    /// Merkle root over the frames of the imported state.
+    pub state: Hash,
+    /// Number of these frames.
+    pub frames: u32,
 }
 
 /// What the founder signs.
@@ -46,6 +63,8 @@ pub struct GenesisBody {
     pub address: Address,
     /// Limits of the network.
     pub params: NetworkParams,
+    /// What it goes on from; none for a network that begins with nothing.
+    pub origin: Option<Origin>,
 }
 
 impl Statement for GenesisBody {
@@ -77,6 +96,9 @@ pub enum GenesisError {
     /// No block could follow: its time is impossible, or no member may ever put anything into a block.
     #[error("the genesis block is for a network in which nothing can happen: {0}")]
     Useless(&'static str),
+    /// It names an imported state that no network can have.
+    #[error("the genesis block names an imported state of no or too many frames")]
+    Origin,
     /// Its rules are not known here.
     #[error(
         "the network follows protocol version {0}, this program knows {PROTOCOL_VERSION}: use a newer one"
@@ -112,6 +134,9 @@ impl Genesis {
         if body.params.transactions_per_author_and_block_max == 0 {
             return Err(GenesisError::Useless("no author may put a transaction into a block"));
         }
+        if body.origin.is_some_and(|origin| !(1..=SNAPSHOT_FRAMES_MAX).contains(&origin.frames)) {
+            return Err(GenesisError::Origin);
+        }
         Ok(Self::with_id(signed))
     }
 
@@ -143,7 +168,13 @@ mod tests {
             founder: key.id(),
             address: "127.0.0.1:8000".parse().unwrap(),
             params: NetworkParams::default(),
+            origin: None,
         }
+    }
+
+    fn origin(frames: u32) -> Option<Origin> {
+        let (network, hash) = (NetworkId::from_bytes([3; 32]), BlockHash::from_bytes([4; 32]));
+        Some(Origin { network, height: 5, hash, state: Hash::from_bytes([6; 32]), frames })
     }
 
     #[test]
@@ -151,6 +182,18 @@ mod tests {
         let key = NodeKey::from_seed([1; 32]);
         let genesis = Genesis::sign(&key, body(&key));
         assert_eq!(Genesis::from_bytes(&genesis.to_bytes()), Ok(genesis));
+    }
+
+    #[test]
+    fn a_recovered_network_names_what_it_goes_on_from() {
+        let key = NodeKey::from_seed([1; 32]);
+        let genesis = Genesis::sign(&key, GenesisBody { origin: origin(1), ..body(&key) });
+        assert_eq!(Genesis::from_bytes(&genesis.to_bytes()), Ok(genesis.clone()));
+        assert_ne!(genesis.id(), Genesis::sign(&key, body(&key)).id());
+        for frames in [0, SNAPSHOT_FRAMES_MAX + 1] {
+            let absurd = Genesis::sign(&key, GenesisBody { origin: origin(frames), ..body(&key) });
+            assert_eq!(Genesis::from_bytes(&absurd.to_bytes()), Err(GenesisError::Origin));
+        }
     }
 
     #[test]

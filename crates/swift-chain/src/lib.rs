@@ -24,6 +24,7 @@
 //!     founder: key.id(),
 //!     address: "127.0.0.1:8000".parse()?,
 //!     params: NetworkParams::default(),
+//!     origin: None,
 //! });
 //! let db = LedgerDb::create(&folder.path().join("ledger.db"), &genesis)?;
 //! let mut replica = Replica::new(key, db)?;
@@ -74,8 +75,10 @@ mod merkle;
 mod name;
 mod quorum;
 mod receipt;
+pub mod recovery;
 mod replica;
 mod rules;
+mod snapshot;
 mod state;
 mod store;
 mod stream;
@@ -87,13 +90,13 @@ pub use address::{Address, AddressError};
 pub use audit::{Audit, AuditError};
 pub use block::{Block, Header, SealedBlock};
 pub use certificate::{Certificate, CertificateError, Vote, VoteKind};
-pub use db::{DbError, FileFilter, LedgerCounts, LedgerDb, LedgerReader, SqlState};
+pub use db::{DbError, FileFilter, LedgerBuilder, LedgerCounts, LedgerDb, LedgerReader, SqlState};
 pub use encoding::DecodeError;
 pub use evidence::{Evidence, EvidenceError, EvidenceFileError, Fork};
 pub use execution::{
     BlockEffect, BlockError, CertifiedBlock, Draft, Head, ValidBlock, check_block, draft_block, verify_block,
 };
-pub use genesis::{Genesis, GenesisBody, GenesisError, NetworkParams};
+pub use genesis::{Genesis, GenesisBody, GenesisError, NetworkParams, Origin};
 pub use hash::{BlockHash, Hash, HashParseError, NetworkId, TransactionId};
 pub use identity::{NodeId, NodeIdError, NodeKey, NodeKeyError, Signature, Statement};
 pub use limits::PROTOCOL_VERSION;
@@ -110,11 +113,14 @@ pub use replica::{
     TRANSACTION_VALIDITY_MS,
 };
 pub use rules::{AlreadyTrue, BlockContext, JudgeError, Rejection, judge, judge_action};
+pub use snapshot::{Commitment, SnapshotCheck, SnapshotError, SnapshotFrame};
 pub use state::{
     AuthorRecord, Change, FileRecord, Member, MemoryState, Overlay, ProtocolSchedule, StateError, StateView,
 };
 pub use store::{LedgerStore, MemoryLedger, OutboxEntry};
-pub use stream::{ChainFrame, FrameDecoder, StreamError, block_frame, genesis_frame};
+pub use stream::{
+    ChainFrame, ChainPosition, FrameDecoder, StreamError, block_frame, genesis_frame, snapshot_frame,
+};
 pub use ticket::{Checkpoint, CheckpointParseError, TICKET_ADDRESSES_MAX, Ticket, TicketError};
 pub use transaction::{
     Action, CheckedTransaction, FileEntry, Invitation, InvitationTerms, JoinRequest, Label, LabelError,

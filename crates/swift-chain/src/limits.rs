@@ -28,6 +28,15 @@ pub const EVIDENCE_LEN_MAX: usize = 2048 + 2 * CERTIFICATE_LEN_MAX + VALIDATORS_
 /// Bytes of one encoded genesis block.
 pub const GENESIS_LEN_MAX: usize = 4 * 1024;
 
+/// Bytes of the encoded changes in one frame of an imported state.
+pub const SNAPSHOT_CHANGES_LEN_MAX: usize = 256 * 1024;
+
+/// Bytes of one frame of an imported state: its changes and their number.
+pub const SNAPSHOT_FRAME_LEN_MAX: usize = SNAPSHOT_CHANGES_LEN_MAX + 5;
+
+/// Frames of an imported state: 256 GiB of it.
+pub const SNAPSHOT_FRAMES_MAX: u32 = 1 << 20;
+
 /// How far a transaction's sequence may be ahead of its author's last one. The bound keeps one stray transaction from
 /// using up an author's whole range.
 pub const SEQUENCE_GAP_MAX: u64 = 1 << 20;

@@ -43,7 +43,8 @@ impl MerklePath {
     }
 }
 
-fn leaf_hash(leaf: &[u8]) -> Hash {
+/// The hash of one leaf.
+pub(crate) fn leaf_hash(leaf: &[u8]) -> Hash {
     Hash::from_bytes(sha256(&[&[0], leaf]))
 }
 
@@ -56,7 +57,8 @@ fn split(leaf_count: usize) -> usize {
     leaf_count.next_power_of_two() / 2
 }
 
-fn root_of(hashes: &[Hash]) -> Hash {
+/// The root over leaves whose hashes are known.
+pub(crate) fn root_of(hashes: &[Hash]) -> Hash {
     match hashes {
         [] => Hash::from_bytes(sha256(&[])),
         [one] => *one,

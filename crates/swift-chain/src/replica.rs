@@ -11,6 +11,7 @@ mod agreeing;
 mod deciding;
 mod early;
 mod following;
+mod holding;
 mod outbox;
 mod writing;
 
@@ -91,6 +92,8 @@ pub enum Input {
         /// What it brought, which need not be its own.
         message: ConsensusMessage,
     },
+    /// This node came from a backup, and has now heard from every member: nobody has a block that it lacks.
+    EndHold,
     /// Time has passed: look whether waiting transactions are still right, and send them again.
     Tick,
 }
@@ -212,6 +215,8 @@ pub struct Replica<S = LedgerDb> {
     /// Stored when the program ended, for the first step.
     recovered: Vec<WalEntry>,
     outputs: Vec<Output>,
+    /// The first height at which this node may sign; see [`LedgerStore::signs_from`].
+    signs_from: u64,
     /// What waits gave no block at the last attempt, and nothing has happened since.
     is_stuck: bool,
     /// The head at the last tick, to notice that nothing was decided since.
@@ -225,7 +230,9 @@ impl<S: LedgerStore> Replica<S> {
     pub fn new(key: NodeKey, store: S) -> Result<Self, DbError> {
         let network = store.network();
         let (head, validators) = (store.head()?, store.validators()?);
-        let (outbox, recovered) = (Outbox::load(&store)?, store.wal()?);
+        let (outbox, signs_from) = (Outbox::load(&store)?, store.signs_from()?);
+        // The log of a backup is not all that was signed.
+        let recovered = if signs_from == 0 { store.wal()? } else { Vec::new() };
         let engine = Engine::new(key.clone(), network);
         Ok(Self {
             key,
@@ -240,6 +247,7 @@ impl<S: LedgerStore> Replica<S> {
             early: EarlyMessages::default(),
             recovered,
             outputs: Vec::new(),
+            signs_from,
             is_stuck: false,
             ticked_height: head.height,
             poisoned: None,
@@ -323,6 +331,7 @@ impl<S: LedgerStore> Replica<S> {
                     self.outputs.push(Output::Followed { request, outcome });
                 }
                 Input::Consensus { from, message } => self.receive(now, from, message)?,
+                Input::EndHold => self.end_hold()?,
                 Input::Tick => {
                     self.review_outbox(now.wall_ms, ReviewScope::All)?;
                     self.relay_overdue();
@@ -338,7 +347,7 @@ impl<S: LedgerStore> Replica<S> {
 
     /// Whether this node makes blocks.
     fn decides(&self) -> bool {
-        self.validators.weight(&self.key.id()) > 0
+        self.may_sign() && self.validators.weight(&self.key.id()) > 0
     }
 }
 

@@ -80,6 +80,13 @@ pub trait LedgerStore {
     /// The write-ahead log in order.
     fn wal(&self) -> Result<Vec<WalEntry>, DbError>;
 
+    /// The first height at which this node may sign. 0, unless the storage came from a backup: then `u64::MAX` until the
+    /// node has found out what it missed.
+    fn signs_from(&self) -> Result<u64, DbError>;
+
+    /// Sets the first height at which this node may sign; 0 ends the hold.
+    fn hold_signing(&mut self, until: u64) -> Result<(), DbError>;
+
     /// Keeps evidence; false when it is there already.
     fn keep_evidence(&mut self, evidence: &Evidence, found_ms: u64) -> Result<bool, DbError>;
 }

@@ -2,20 +2,24 @@
 //!
 //! ```text
 //! stream = frame*
-//! frame  = kind (1 byte: 0 genesis, 1 block with certificate) | length (4 bytes, little endian) | canonical bytes
+//! frame  = kind (1 byte: 0 genesis, 1 block with certificate, 2 part of an imported state)
+//!        | length (4 bytes, little endian) | canonical bytes
 //! ```
 //!
-//! A stream from height 0 on begins with the genesis frame, and a file always does.
+//! A stream from height 0 on begins with the genesis frame, and a file always does. In a recovered network's the
+//! imported state comes next.
 
 use crate::{
     block::SealedBlock,
     encoding::DecodeError,
     genesis::{Genesis, GenesisError},
-    limits::GENESIS_LEN_MAX,
+    limits::{GENESIS_LEN_MAX, SNAPSHOT_FRAME_LEN_MAX},
+    snapshot::SnapshotFrame,
 };
 
 const KIND_GENESIS: u8 = 0;
 const KIND_BLOCK: u8 = 1;
+const KIND_SNAPSHOT: u8 = 2;
 const FRAME_HEAD_LEN: usize = 5;
 
 /// One element of a chain stream. Nothing but form and the genesis block's own signature is checked.
@@ -25,6 +29,32 @@ pub enum ChainFrame {
     Genesis(Box<Genesis>),
     /// A block and its certificate.
     Block(Box<SealedBlock>),
+    /// A part of the state that a recovered network begins with.
+    Snapshot(SnapshotFrame),
+}
+
+/// Where a chain stream goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainPosition {
+    /// At the genesis block.
+    Genesis,
+    /// Behind it, at a part of the imported state; of a network that imports none, at block 1.
+    Snapshot {
+        /// Which part, from 0.
+        frame: u32,
+    },
+    /// At a block.
+    Block {
+        /// Its height, from 1.
+        height: u64,
+    },
+}
+
+impl From<u64> for ChainPosition {
+    /// The block at a height; 0 is the genesis block.
+    fn from(height: u64) -> Self {
+        if height == 0 { Self::Genesis } else { Self::Block { height } }
+    }
 }
 
 /// Why a stream cannot be read on.
@@ -56,9 +86,9 @@ pub enum StreamError {
         /// Why.
         error: GenesisError,
     },
-    /// A frame's content is no block.
+    /// A frame's content is no block, or no part of an imported state.
     #[error("frame {index} of the chain stream: {error}")]
-    Block {
+    Content {
         /// Which frame, from 0.
         index: u64,
         /// Why.
@@ -80,6 +110,11 @@ pub fn genesis_frame(genesis_bytes: &[u8]) -> Vec<u8> {
 /// The frame of a block with its certificate.
 pub fn block_frame(sealed_bytes: &[u8]) -> Vec<u8> {
     frame(KIND_BLOCK, sealed_bytes)
+}
+
+/// The frame of a part of an imported state.
+pub fn snapshot_frame(part_bytes: &[u8]) -> Vec<u8> {
+    frame(KIND_SNAPSHOT, part_bytes)
 }
 
 fn frame(kind: u8, content: &[u8]) -> Vec<u8> {
@@ -118,6 +153,7 @@ impl FrameDecoder {
         let len_max = match kind {
             KIND_GENESIS => GENESIS_LEN_MAX,
             KIND_BLOCK => SealedBlock::LEN_MAX,
+            KIND_SNAPSHOT => SNAPSHOT_FRAME_LEN_MAX,
             _ => return Err(StreamError::Kind { index, kind }),
         };
         let len = u32::from_le_bytes([head[1], head[2], head[3], head[4]]) as usize;
@@ -125,12 +161,14 @@ impl FrameDecoder {
             return Err(StreamError::TooLong { index, len, len_max });
         }
         let Some(content) = rest.get(..len) else { return Ok(None) };
-        let frame = if kind == KIND_GENESIS {
-            let genesis = Genesis::from_bytes(content);
-            ChainFrame::Genesis(Box::new(genesis.map_err(|error| StreamError::Genesis { index, error })?))
-        } else {
-            let block = SealedBlock::from_bytes(content);
-            ChainFrame::Block(Box::new(block.map_err(|error| StreamError::Block { index, error })?))
+        let bad = |error| StreamError::Content { index, error };
+        let frame = match kind {
+            KIND_GENESIS => {
+                let genesis = Genesis::from_bytes(content);
+                ChainFrame::Genesis(Box::new(genesis.map_err(|error| StreamError::Genesis { index, error })?))
+            }
+            KIND_SNAPSHOT => ChainFrame::Snapshot(SnapshotFrame::from_bytes(content).map_err(bad)?),
+            _ => ChainFrame::Block(Box::new(SealedBlock::from_bytes(content).map_err(bad)?)),
         };
         self.used += FRAME_HEAD_LEN + len;
         self.index += 1;

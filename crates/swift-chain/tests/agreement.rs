@@ -401,3 +401,40 @@ fn a_replica_whose_storage_fails_says_why_and_takes_no_further_step() {
     assert_eq!(founder.replica.step(now, vec![submit(2)]).unwrap_err(), error);
     assert!(!founder.replica.has_work());
 }
+
+/// It forgot what it had signed, and a block that it voted for may become final yet.
+#[test]
+fn a_validator_from_a_backup_lets_the_others_decide_what_it_may_have_signed_before() {
+    let mut fleet = Fleet::of(4);
+    fleet.write(0, 100, add("a", 1));
+    let back = &mut fleet.peers[3];
+    let copy = back.folder.path().join("copy.db");
+    back.replica.reader().copy_to(&copy).unwrap();
+    let restored = LedgerDb::open(&copy).unwrap().unwrap();
+    restored.mark_restored().unwrap();
+    fleet.write(0, 101, add("b", 1));
+    let back = &mut fleet.peers[3];
+    back.replica = Replica::new(key(4), restored).unwrap();
+    back.outputs.clear();
+    fleet.level();
+    fleet.write(1, 102, add("c", 1));
+    assert!(fleet.peers[3].replica.is_held());
+    fleet.step(3, vec![Input::EndHold]);
+    assert!(!fleet.peers[3].replica.is_held());
+    // Not even over a restart.
+    let height = fleet.height(3);
+    let store = LedgerDb::open(&copy).unwrap().unwrap();
+    assert_eq!(store.signs_from().unwrap(), height + 3);
+    fleet.peers[3].replica = Replica::new(key(4), store).unwrap();
+    fleet.write(0, 103, add("d", 1));
+    // What it wants itself the others decide.
+    fleet.write(3, 104, add("e", 1));
+    assert!(sent(&fleet.peers[3]).is_empty(), "it signed before it could know");
+    assert_eq!(fleet.height(3), height + 2);
+
+    // From here on nothing of before can count. With another one away, nothing is final without it.
+    assert!(!fleet.peers[3].replica.reader().is_restored().unwrap());
+    fleet.away = BTreeSet::from([0]);
+    fleet.write(1, 105, add("f", 1));
+    assert!(!sent(&fleet.peers[3]).is_empty());
+}

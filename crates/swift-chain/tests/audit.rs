@@ -20,7 +20,7 @@ fn build_chain() -> (NetworkId, Vec<u8>) {
     founder.submit(add("a", 1)).unwrap();
     founder.submit(replace("a", 2, 1)).unwrap();
     let (chain, next) = founder.replica.reader().frames(0, usize::MAX).unwrap();
-    assert_eq!(next, 4);
+    assert_eq!(next, ChainPosition::Block { height: 4 });
     (founder.replica.reader().network(), chain)
 }
 

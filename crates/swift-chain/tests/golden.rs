@@ -21,9 +21,67 @@ fn the_genesis_block_has_these_bytes() {
     let genesis = founder_genesis(NetworkParams::default());
     assert_eq!(
         hex(&genesis.to_bytes()),
-        "010909090909090909090909090909090980d095ffbc318a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c0d31302e302e302e313a3830303080ade20480808080808080028010ebfc6260c2275591defb23033514d8ba8cf016d105487aacfcf43623460dc32898b183995ff0b7a8e90c07f2ca4465e7b544a39cb6e2c0ce2e5088f1580e8d0b"
+        "010909090909090909090909090909090980d095ffbc318a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c0d31302e302e302e313a3830303080ade2048080808080808002e8070050266ecfb1ee240b124812795e21c9ecbe8154cc3359a8fe4e5bd2b5865f8fec6bdc8ff18ee86318426070ea2c398b878c169884ac465ec4b221981aedbcb503"
     );
-    assert_eq!(genesis.id().to_string(), "4b1798e872bbdecc9cd83b23847a3d6e49f8781393660e6e06e6c1bec091c5a4");
+    assert_eq!(genesis.id().to_string(), "aeaac1076494f0fd2dd178bd86ffa64dc171e4344241dd4abe645acbc968f79b");
+}
+
+#[test]
+fn a_recovered_network_begins_with_these_bytes() {
+    let founder = {
+        let mut founder = Peer::founder();
+        founder.admit(2, Role::Publisher);
+        founder.admit(3, Role::Reader);
+        founder.submit(Action::RemoveNode { node: key(3).id() }).unwrap();
+        founder.submit(add("a", 1)).unwrap();
+        founder
+    };
+    let mut parts = Vec::new();
+    let commitment = founder.replica.reader().snapshot(|part| {
+        parts.push(hex(part.to_bytes()));
+        Ok::<_, DbError>(())
+    });
+    let commitment = commitment.unwrap();
+    assert_eq!(
+        parts,
+        [
+            "05038139770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b39401010d31302e302e302e323a3830303000038a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c01020d31302e302e302e313a383030300004ed4928c628d1c2c6eae90338905995612959273a5c63f93636c14614ac8737d100058a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c0001e807060161010161e807010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101018a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c0090d895ffbc31"
+        ]
+    );
+    assert_eq!(
+        commitment.state.to_string(),
+        "70527d5d50b5eba5ff8679bc93384c1f6325d4ce551eb80f10aa35f3be2b1e35"
+    );
+    let body = GenesisBody {
+        protocol_version: PROTOCOL_VERSION,
+        nonce: [9; 16],
+        time_ms: START_MS + 1_000_000,
+        founder: key(1).id(),
+        address: address(1),
+        params: NetworkParams::default(),
+        origin: Some(Origin {
+            network: NetworkId::from_bytes([1; 32]),
+            height: 300,
+            hash: BlockHash::from_bytes([2; 32]),
+            state: commitment.state,
+            frames: commitment.frames,
+        }),
+    };
+    let genesis = Genesis::sign(&key(1), body);
+    assert_eq!(
+        hex(&genesis.to_bytes()),
+        "0109090909090909090909090909090909c0d4d2ffbc318a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c0d31302e302e302e313a3830303080ade2048080808080808002e807010101010101010101010101010101010101010101010101010101010101010101ac02020202020202020202020202020202020202020202020202020202020202020270527d5d50b5eba5ff8679bc93384c1f6325d4ce551eb80f10aa35f3be2b1e3501329ee25262a0ec98b945cc75fdb5bf3a97e940d1c7377229307f2cd7527bb2b2bf9f8075ceff3d2bfc07bdf348ea656ecf041bcd9dce54e2b0864d05bed9640a"
+    );
+    assert_eq!(genesis.id().to_string(), "f047687dd5b03fbb1721a36bde201bc538375ee0f3df1daec9e8d4ad89575f4c");
+    let (_folder, db) = {
+        let folder = tempfile::tempdir().unwrap();
+        let db = recovery::create_ledger(&folder.path().join("new.db"), &genesis, founder.replica.reader());
+        (folder, db.unwrap())
+    };
+    assert_eq!(
+        db.reader().head().unwrap().state_hash.to_string(),
+        "7203ee7aa7b33bbf16de16531a8d6f8b9988cb13e46fe8f35916accb812b794f"
+    );
 }
 
 #[test]
@@ -62,7 +120,7 @@ fn a_block_with_its_certificate_has_these_bytes() {
     let sealed = SealedBlock { block: draft.block.block().clone(), certificate };
     assert_eq!(
         hex(&sealed.to_bytes()),
-        "014b1798e872bbdecc9cd83b23847a3d6e49f8781393660e6e06e6c1bec091c5a485d095ffbc318a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c2495962357d2a42eb002ae664229671d9862c00bfc35440f7d3f48cf36a5dfe6bd90b4eba877f2f8ff2e62041e1458bec7fb958a082f7ae5f98bcd769c4fc17da460a19246a04f9ee2f8a2e2e30c14c4d19b1d67300f60168a0805ecbb3510db014b1798e872bbdecc9cd83b23847a3d6e49f8781393660e6e06e6c1bec091c5a48a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c01c0d4d2ffbc3100030161e8070101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010100a3b8fee6bc96cc22f45e1e4bda79d7a5f8ef13fc0234f93cde804379e19f7622bc5f0b4cea019fb5c05d30179ca508a2ee50477a276a2f1e899521b115e5e20814ce34f1bd07c2c44229ca39e24b3ea3b05e3ca7c9f3e1099fb49080b997c77175bd0032d1b0d2f64a876f290a6b17c78060c88e25f207919d7eb0d30b1b3f0a0100aa775b3fe35ec9fcc9a1c7411e2d3622c732836034724f87e1c05313a9d92faf018a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c8d8bd5a33ebdadb8762cdc7d02ca91356ce5adef02728f440f991e7270387bc0f32b5f1ec032699535e110810a105a7fa5c0bfdc1471e959a3623b2f124e5308"
+        "01aeaac1076494f0fd2dd178bd86ffa64dc171e4344241dd4abe645acbc968f79b85d095ffbc318a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c9ee610375df85b46653e2e944a410bc29536c60464d255fea15d478b6802f749bd90b4eba877f2f8ff2e62041e1458bec7fb958a082f7ae5f98bcd769c4fc17d54edb33843714f947f56f81c1b98f476bc6b5d21b16a3f53dc3edc33db802b3801aeaac1076494f0fd2dd178bd86ffa64dc171e4344241dd4abe645acbc968f79b8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c01c0d4d2ffbc3100030161e8070101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010100f24a9a42661696f3eba675950c7bd9a648f3c01ddd621234e82a55b2dd7312f493146e0cd0b0405bb962c2df58359d1fc62fe86766ae19dddcf9298bdb673a0536de8184c3a38b18504cfcf814e7774385819865dc3cedb24e6d76da3cd894d3cf75e4d7f36082e118abc4e824b5aed79ce1c7035091e179d5b2e90964ce05050100fe791c80282849a3f11464ffe632cfb493d8ed65ee9045cb140feaf9831e3e6c018a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5cd88eac14d7af913760c279b7c2beb9b0a132063054d7cff60e2d7466711bc037af1b7e6a930e1c82ae8aa7d3637cb1a6da961c8af42e12c46490501d90f3fe0a"
     );
 }
 
@@ -78,7 +136,7 @@ fn a_ticket_has_this_text() {
     };
     assert_eq!(
         ticket.to_string(),
-        "swift1jmlzr2dsxppmzhgyhmryi6r5nze7q6atsnta43qg43a35qerywsaasyxtduhfo66zsonqozdqr5d23sj7b4bhe3gbzxanzwbx3ajdrnerkeohxlubhyzl7ks3mwtzos5olfgocn7dwkbeg7toseadnapn5oagdjrgaxdalrqfyytuobqgaya6wzsgaydcotemi4duorrlu5dsddbfzsxqylnobwgkorygcfiry65oqe7dfp5klns2pf2lvzmuzyjx4ozieq36n2iqanub5xvyaadambqgaydambqgaydambqgaydvdonf754gftlbtxwz5p6qymyn2clez5fxw4c6mljhyxo44h2gv3jcnuwj7iezulrnf3uiavnqq3hzurqwerbvoouuzr7joevajksd55k5jmqqlad2hx2wdi"
+        "swift1v2vmcb3estyp2lorpc6yn75gjxaxdzbuija52sv6mrnmxsli66nqblvkyedwjfhq7uw5c6f5q372mtobohsdiqsb3vfl4zc2zpewr543rkeohxlubhyzl7ks3mwtzos5olfgocn7dwkbeg7toseadnapn5oagdjrgaxdalrqfyytuobqgaya6wzsgaydcotemi4duorrlu5dsddbfzsxqylnobwgkorygcfiry65oqe7dfp5klns2pf2lvzmuzyjx4ozieq36n2iqanub5xvyaadambqgaydambqgaydambqgaydvdonf754ghhlaczn6pf665yhczcjofoiu7apmz7brke5a7zeqvbefl5m2qj3yapbfwbir6pernzdlu2ujcrrlzi77o3v6n23b24fy4ce6mtzzxylz6r7q5q"
     );
 }
 

@@ -298,3 +298,35 @@ proptest! {
         );
     }
 }
+
+/// It made blocks after its backup that it does not know of: a second one at such a height would fork the chain.
+#[test]
+fn a_validator_from_a_backup_makes_no_block_before_it_knows_what_others_have() {
+    let mut founder = Peer::founder();
+    let mut member = founder.admit(2, Role::Publisher);
+    let copy = founder.folder.path().join("copy.db");
+    founder.replica.reader().copy_to(&copy).unwrap();
+    founder.submit(add("after-the-backup", 1)).unwrap();
+    member.catch_up(&founder);
+
+    let restored = LedgerDb::open(&copy).unwrap().unwrap();
+    restored.check_file().unwrap();
+    restored.mark_restored().unwrap();
+    assert!(restored.reader().is_restored().unwrap());
+    let mut back = Peer::founder();
+    back.replica = Replica::new(key(1), restored).unwrap();
+    back.now_ms = founder.now_ms;
+    assert!(back.replica.is_held());
+    let height = back.replica.head().height;
+    back.request(1, add("later", 2));
+    back.step(vec![Input::Tick]);
+    assert_eq!((back.replica.head().height, back.outcome(1)), (height, None));
+
+    back.catch_up(&member);
+    back.step(vec![Input::EndHold]);
+    back.now_ms += 10_000;
+    back.step(vec![Input::Tick]);
+    assert_eq!(back.replica.head().height, height + 2);
+    assert!(!back.replica.is_held() && !back.replica.reader().is_restored().unwrap());
+    member.catch_up(&back);
+}

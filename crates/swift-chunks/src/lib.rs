@@ -105,8 +105,8 @@ pub use manifest::{Manifest, ManifestBuilder, ManifestCheck, ManifestFault, mani
 #[cfg(feature = "store")]
 pub use store::{
     ChunkWriteError, ChunkWriter, ContentReader, ContentRef, Download, Expired, FREE_FLOOR_BYTES,
-    FolderError, Hold, InstallError, KeptEdit, ManifestReader, NameChange, NameInfo, ObjectInfo, ObjectState,
-    OpenError, ReadError, Staged, Store, StoreError, StoreOptions, TRASH_KEEP, Upload, Usage, VerifyReport,
-    VisibleChanges, VisibleProblem, Wanted, WrittenChunk,
+    FolderError, Hold, InstallError, KeptEdit, LiveName, ManifestReader, NameChange, NameInfo, ObjectInfo,
+    ObjectState, OpenError, ReadError, Staged, Store, StoreError, StoreOptions, TRASH_KEEP, Upload, Usage,
+    VerifyReport, VisibleChanges, VisibleProblem, Wanted, WrittenChunk, copy_index, forget_content,
 };
 pub use verify::{ChunkFault, ChunkVerifier, VerifiedChunk};

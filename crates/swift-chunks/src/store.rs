@@ -3,11 +3,13 @@
 //! Four locks, always taken in this order: the files folder, the index, the table of contents in use, one
 //! content. Bytes of content are read and written under none of them.
 
+mod backup;
 mod content;
 mod download;
 mod error;
 mod folder;
 mod index;
+mod level;
 mod names;
 mod open;
 mod paths;
@@ -17,10 +19,12 @@ mod space;
 mod trash;
 mod upload;
 
+pub use backup::{copy_index, forget_content};
 pub use content::ContentRef;
 pub use download::{ChunkWriter, Download, WrittenChunk};
 pub use error::{ChunkWriteError, InstallError, OpenError, ReadError, StoreError};
 pub use folder::FolderError;
+pub use level::LiveName;
 pub use names::{KeptEdit, NameChange, NameInfo, VisibleChanges, VisibleProblem};
 pub use open::{FREE_FLOOR_BYTES, StoreOptions, TRASH_KEEP};
 pub use reader::{ContentReader, ManifestReader};

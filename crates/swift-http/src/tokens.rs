@@ -8,7 +8,7 @@ use std::{
 };
 
 use data_encoding::BASE32_NOPAD;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OpenFlags, params};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use swift_chain::Label;
@@ -100,6 +100,19 @@ impl Tokens {
         connection.execute_batch(SCHEMA)?;
         let by_hash = load(&connection)?;
         Ok(Self(Mutex::new(Inner { connection, by_hash })))
+    }
+
+    /// Copies the tokens as they are at this moment into a new file, also while a node uses them. False if there are none
+    /// yet. Not synchronised.
+    pub fn copy(path: &Path, to: &Path) -> Result<bool, TokenError> {
+        if !path.exists() {
+            return Ok(false);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        let to = to.to_str().ok_or_else(|| rusqlite::Error::InvalidPath(to.to_owned()))?;
+        connection.execute("VACUUM INTO ?1", [to])?;
+        Ok(true)
     }
 
     /// Makes a token of 32 bytes from the caller's random source. Its text is in the answer and nowhere else.

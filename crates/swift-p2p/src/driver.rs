@@ -14,7 +14,7 @@ mod swarm;
 mod upkeep;
 mod validators;
 
-pub use catalog::{CatalogError, CatalogHandle, CatalogTask};
+pub use catalog::{CatalogError, CatalogHandle, CatalogTask, LevelError, bring_level};
 pub use finality::{FINAL_WAIT_MAX, Finality, NO_QUORUM_WAIT_MAX, NotFinal, Patience};
 pub use gossip::{GossipError, GossipHandle, GossipSetup, GossipTask};
 pub use join::{

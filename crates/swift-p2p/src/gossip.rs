@@ -150,6 +150,13 @@ impl Gossip {
         self.peers.iter().filter(|(_, peer)| peer.heard.is_some()).map(|(node, _)| *node)
     }
 
+    /// Whether every member has told of its head, and none is ahead of this node or on another chain.
+    pub fn is_level_with_all(&self) -> bool {
+        let ours = self.head;
+        let is_level = |theirs: HeadNote| theirs.height < ours.height || theirs == ours;
+        self.peers.values().all(|peer| peer.head.is_some_and(is_level))
+    }
+
     /// This node's head, as it tells others.
     pub fn head(&self) -> HeadNote {
         self.head

@@ -272,6 +272,29 @@ fn two_heads_at_one_height_are_told_once() {
     assert_eq!(lab.differing.len(), 2, "{:?}", lab.differing);
 }
 
+/// What a node must know that came from a backup: whether anybody has a block that it made and lost.
+#[test]
+fn a_node_is_level_with_all_only_when_every_member_was_heard_and_none_is_ahead() {
+    let level = |lab: &Lab, number: u8| lab.nodes[&node(number)].is_level_with_all();
+    let mut lab = Lab::of(3);
+    assert!(!level(&lab, 1), "nobody was heard");
+    lab.down.insert(node(3));
+    lab.commit(node(2), 5);
+    lab.run(Duration::from_secs(20));
+    assert_eq!(lab.height(node(1)), 5);
+    assert!(!level(&lab, 1), "one was not heard");
+    lab.commit(node(3), 6);
+    lab.down.clear();
+    lab.run(Duration::from_secs(60));
+    assert!(lab.height(node(1)) == 6 && level(&lab, 1));
+    lab.commit(node(1), 7);
+    assert!(level(&lab, 1), "others may be behind");
+    lab.lies.insert(node(2), HeadNote { hash: BlockHash::default(), ..head(7) });
+    lab.run(Duration::from_secs(20));
+    assert!(!level(&lab, 1), "one is on another chain");
+    assert!(Gossip::new(head(3), 1).is_level_with_all(), "a node alone has nobody to ask");
+}
+
 #[test]
 fn a_removed_member_is_forgotten() {
     let mut lab = Lab::of(3);

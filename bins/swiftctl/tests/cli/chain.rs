@@ -1,9 +1,10 @@
-use std::fs;
+use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 use swift_chain::{
     Action, FileEntry, Genesis, GenesisBody, Hash, Input, LedgerDb, NetworkParams, NodeKey, Now,
     PROTOCOL_VERSION, Replica, RequestId,
+    recovery::{Refounding, create_ledger, write_recovery_file},
 };
 
 use crate::{
@@ -11,9 +12,8 @@ use crate::{
     program::{listed, swiftctl},
 };
 
-/// A chain with a genesis block and two files, and what a node says about itself with it.
-fn chain() -> (Vec<u8>, Value) {
-    let folder = tempfile::tempdir().unwrap();
+/// A node's ledger with a genesis block and two files.
+fn ledger(folder: &Path) -> Replica {
     let key = NodeKey::from_seed([7; 32]);
     let body = GenesisBody {
         protocol_version: PROTOCOL_VERSION,
@@ -22,10 +22,10 @@ fn chain() -> (Vec<u8>, Value) {
         founder: key.id(),
         address: "127.0.0.1:8000".parse().unwrap(),
         params: NetworkParams::default(),
+        origin: None,
     };
     let genesis = Genesis::sign(&key, body);
-    let node_id = key.id();
-    let db = LedgerDb::create(&folder.path().join("ledger.db"), &genesis).unwrap();
+    let db = LedgerDb::create(&folder.join("ledger.db"), &genesis).unwrap();
     let mut replica = Replica::new(key, db).unwrap();
     for (number, name) in [(1, "a.txt"), (2, "b.txt")] {
         let hash = Hash::from_bytes([u8::try_from(number).unwrap(); 32]);
@@ -34,10 +34,51 @@ fn chain() -> (Vec<u8>, Value) {
         let submit = Input::Submit { request: RequestId(number), action, on_behalf_of: None };
         replica.step(Now::at_ms(1_700_000_000_000 + number), vec![submit]).unwrap();
     }
+    replica
+}
+
+/// A chain with a genesis block and two files, and what a node says about itself with it.
+fn chain() -> (Vec<u8>, Value) {
+    let folder = tempfile::tempdir().unwrap();
+    let replica = ledger(folder.path());
     let (bytes, _) = replica.reader().frames(0, usize::MAX).unwrap();
-    let head = replica.head();
-    let status = json!({"node_id": node_id, "network_id": genesis.id(), "height": head.height, "head_hash": head.hash});
+    let (head, network) = (replica.head(), replica.reader().network());
+    let status = json!({"node_id": replica.node(), "network_id": network, "height": head.height, "head_hash": head.hash});
     (bytes, status)
+}
+
+#[test]
+fn a_recovered_network_says_what_it_goes_on_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = ledger(folder.path());
+    let key = NodeKey::from_seed([7; 32]);
+    let genesis = Refounding::plan(key.id(), old.reader()).unwrap().sign(&key, [2; 16], 1_700_000_000_000);
+    let new = create_ledger(&folder.path().join("new.db"), &genesis, old.reader()).unwrap();
+    let mut bytes = Vec::new();
+    write_recovery_file(new.reader(), &mut bytes).unwrap();
+    fs::write(folder.path().join("chain"), &bytes).unwrap();
+
+    let network = genesis.id().to_string();
+    let args = ["inspect-chain", "--file", "chain", "--network", &network];
+    let verdict = swiftctl(folder.path(), &[&args[..], &["-o", "json"]].concat(), b"").ended(0).json();
+    let (head, origin) = (old.head(), &verdict["origin"]);
+    assert_eq!(
+        (&verdict["height"], &verdict["files"], &verdict["members"]),
+        (&json!(0), &json!(2), &json!(1))
+    );
+    assert_eq!((&origin["height"], &origin["hash"]), (&json!(head.height), &json!(head.hash)));
+    assert_eq!(origin["network_id"], json!(old.reader().network()));
+    let text = swiftctl(folder.path(), &args, b"").ended(0).text();
+    assert!(text.contains("goes on from") && text.contains(&head.hash.to_string()), "{text}");
+
+    // A name in the state that it began with.
+    let at = bytes.windows(5).rposition(|window| window == b"b.txt").unwrap();
+    bytes[at] = b'c';
+    fs::write(folder.path().join("chain"), &bytes).unwrap();
+    swiftctl(folder.path(), &args, b"").ended(5);
+    fs::write(folder.path().join("chain"), &bytes[..5 + genesis.to_bytes().len()]).unwrap();
+    let run = swiftctl(folder.path(), &args, b"").ended(5);
+    assert!(run.stderr.contains("ends after 0 of 1 parts"), "{}", run.stderr);
 }
 
 #[test]

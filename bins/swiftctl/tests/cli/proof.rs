@@ -37,6 +37,7 @@ fn network() -> Network {
         founder: key.id(),
         address: "127.0.0.1:8000".parse().unwrap(),
         params: NetworkParams::default(),
+        origin: None,
     };
     let genesis = Genesis::sign(&key, body);
     let node_id = key.id();

@@ -1,12 +1,15 @@
 //! The command line.
 
+use super::AfterRestore;
+
 /// A node of a SwiftServe network: one binary, one port, one data folder.
 ///
-/// Without --join it founds a network at its first start. Every flag can also be given as SWIFTSERVE_FLAG in the
-/// environment (--data-dir as SWIFTSERVE_DATA_DIR), and every one but --config as a line of a TOML file
-/// (data_dir = "...").
+/// Without --join it founds a network at its first start. Every flag but --after-restore can also be given as
+/// SWIFTSERVE_FLAG in the environment (--data-dir as SWIFTSERVE_DATA_DIR), and every one but that and --config as a line
+/// of a TOML file (data_dir = "...").
 #[derive(Clone, Debug, Default, clap::Parser)]
 #[command(name = "swiftserve-node", version, about)]
+#[group(skip)]
 pub struct Args {
     /// Folder for key, ledger and files [default: swiftserve-data]
     #[arg(long, value_name = "DIR")]
@@ -41,4 +44,8 @@ pub struct Args {
     /// What to log: error, warn, info, debug or trace [default: info]
     #[arg(long, value_name = "LEVEL")]
     pub log: Option<String>,
+    /// If the folder came from a backup: wait until every member was heard, or proceed at once (only if nobody can have
+    /// a block that the backup lacks, else the network forks); a flag only [default: wait]
+    #[arg(long, value_name = "WHAT")]
+    pub after_restore: Option<AfterRestore>,
 }

@@ -6,7 +6,9 @@ use swift_chain::{DbError, NetworkId, NodeIdError, Poisoned};
 use swift_chunks::{OpenError, StoreError};
 use swift_http::TokenError;
 use swift_p2p::{
-    driver::{CatalogError, GossipError, JoinError, LedgerStartError, PublishError, SwarmStartError},
+    driver::{
+        CatalogError, GossipError, JoinError, LedgerStartError, LevelError, PublishError, SwarmStartError,
+    },
     transport::TlsError,
 };
 
@@ -38,6 +40,9 @@ pub enum StartError {
     /// The store.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// The store cannot be brought level.
+    #[error(transparent)]
+    Level(#[from] LevelError),
     /// The tokens.
     #[error(transparent)]
     Tokens(#[from] TokenError),

@@ -2,15 +2,17 @@
 
 use std::{collections::BTreeSet, io};
 
-use swift_chain::{Genesis, GenesisBody, LedgerDb, NetworkId, NodeKey, PROTOCOL_VERSION, Replica, Ticket};
+use swift_chain::{
+    Genesis, GenesisBody, LedgerDb, LedgerReader, NetworkId, NodeKey, PROTOCOL_VERSION, Replica, Ticket,
+};
 use swift_chunks::{Store, StoreOptions};
 use swift_http::{Scope, TokenRecord, Tokens};
-use swift_p2p::driver::wall_clock_ms;
-use tracing::info;
+use swift_p2p::driver::{bring_level, wall_clock_ms};
+use tracing::{info, warn};
 
 use super::{NodeOptions, StartError};
 use crate::{
-    config::Config,
+    config::{AfterRestore, Config},
     data_dir::{DataDir, DataDirError},
 };
 
@@ -39,6 +41,18 @@ impl LedgerOrTicket {
             Self::Ticket(ticket) => ticket.network,
         }
     }
+
+    /// The network that this one goes on from, as far as that is known here.
+    fn origin(&self) -> Option<NetworkId> {
+        match self {
+            Self::Ledger(db) => origin(db.reader()),
+            Self::Ticket(_) => None,
+        }
+    }
+}
+
+fn origin(ledger: &LedgerReader) -> Option<NetworkId> {
+    ledger.genesis().body().origin.map(|origin| origin.network)
 }
 
 impl Opened {
@@ -52,15 +66,15 @@ impl Opened {
             (None, None) => LedgerOrTicket::Ledger(Box::new(found(&data_dir, &key, options)?)),
         };
         // Before anybody is asked to let this node in: a ticket works once.
-        check_content(&data_dir, ledger.network())?;
+        check_content(&data_dir, ledger.network(), ledger.origin())?;
         Ok(Self { data_dir, key, ledger })
     }
 }
 
 fn go_on(db: LedgerDb, ticket: Option<&Ticket>) -> Result<LedgerDb, StartError> {
-    let ours = db.reader().network();
+    let (ours, origin) = (db.reader().network(), origin(db.reader()));
     match ticket {
-        Some(ticket) if ticket.network != ours => {
+        Some(ticket) if ticket.network != ours && Some(ticket.network) != origin => {
             Err(StartError::OtherNetwork { ours, theirs: ticket.network })
         }
         Some(_) => {
@@ -79,9 +93,10 @@ fn found(data_dir: &DataDir, key: &NodeKey, options: &NodeOptions) -> Result<Led
         founder: key.id(),
         address: options.config.address.clone(),
         params: options.params,
+        origin: None,
     };
     let genesis = Genesis::sign(key, body);
-    check_content(data_dir, genesis.id())?;
+    check_content(data_dir, genesis.id(), None)?;
     info!(network = %genesis.id(), "founding a network");
     Ok(LedgerDb::create(&data_dir.file("ledger.db"), &genesis)?)
 }
@@ -107,15 +122,15 @@ impl Stored {
                 LedgerDb::open(&data_dir.file("ledger.db"))?.ok_or(StartError::Interrupted)?
             }
         };
-        let replica = Replica::new(key.clone(), db)?;
+        hold(&db, config.after_restore)?;
         let mut options = StoreOptions::in_dir(data_dir.path());
         options.quota_bytes = config.quota_bytes;
         if let Some(bytes) = config.free_floor_bytes {
             options.free_floor_bytes = bytes;
         }
-        let network = replica.reader().network();
-        data_dir.write(NETWORK_FILE, format!("{network}\n").as_bytes())?;
         let store = Store::open(options)?;
+        follow_network(data_dir, &store, db.reader())?;
+        let replica = Replica::new(key.clone(), db)?;
         // Files that somebody changed or took away while no node ran.
         store.retry_visible(wall_clock_ms())?;
         let tokens = Tokens::open(&data_dir.file("tokens.db"))?;
@@ -124,21 +139,77 @@ impl Stored {
     }
 }
 
-/// Whether the content in this folder is of this network, or of none yet: the store knows heights, and those of another
-/// network mean nothing here.
-fn check_content(data_dir: &DataDir, network: NetworkId) -> Result<(), StartError> {
-    match std::fs::read_to_string(data_dir.file(NETWORK_FILE)) {
-        Ok(text) if text.trim().parse() == Ok(network) => Ok(()),
-        Ok(text) => {
-            let theirs = text.trim().chars().take(80).collect();
-            Err(StartError::ForeignContent { ours: network, theirs })
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => {
-            let path = data_dir.file(NETWORK_FILE);
-            Err(DataDirError::Io { doing: "read", path, source }.into())
+/// A folder that came from a backup may have made blocks since that it does not know of.
+fn hold(ledger: &LedgerDb, after_restore: AfterRestore) -> Result<(), StartError> {
+    if !ledger.reader().is_restored()? {
+        return Ok(());
+    }
+    match after_restore {
+        AfterRestore::Wait => warn!(
+            members = ledger.reader().counts()?.members,
+            "this folder was restored from a backup: the node makes no blocks before it has heard from every member; \
+             if some are gone for good, see --after-restore"
+        ),
+        AfterRestore::Proceed => {
+            warn!("this folder was restored from a backup, and the node goes on as it was told to");
+            ledger.clear_restored()?;
         }
     }
+    Ok(())
+}
+
+/// Whether the content in this folder is of this network, of the one it goes on from, or of none yet: the store knows
+/// heights, and those of another network mean nothing here.
+fn check_content(
+    data_dir: &DataDir,
+    network: NetworkId,
+    origin: Option<NetworkId>,
+) -> Result<(), StartError> {
+    match content_network(data_dir)? {
+        Some(Ok(theirs)) if theirs == network || Some(theirs) == origin => Ok(()),
+        Some(theirs) => {
+            let theirs = theirs.map_or_else(|text| text, |network| network.to_string());
+            Err(StartError::ForeignContent { ours: network, theirs })
+        }
+        None => Ok(()),
+    }
+}
+
+/// The network that the folder's content is from, if it says so, or what it says.
+fn content_network(data_dir: &DataDir) -> Result<Option<Result<NetworkId, String>>, DataDirError> {
+    let path = data_dir.file(NETWORK_FILE);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            let text = text.trim();
+            Ok(Some(text.parse().map_err(|_| text.chars().take(80).collect())))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(DataDirError::Io { doing: "read", path, source }),
+    }
+}
+
+/// Lets the store follow the network of this ledger. If that was founded anew, the store's heights are those of the
+/// network before, and what it began with is in no block.
+pub(crate) fn follow_network(
+    data_dir: &DataDir,
+    store: &Store,
+    ledger: &LedgerReader,
+) -> Result<(), StartError> {
+    let (network, origin) = (ledger.network(), origin(ledger));
+    check_content(data_dir, network, origin)?;
+    let known = content_network(data_dir)?;
+    if known != Some(Ok(network)) {
+        if known.is_some() || origin.is_some() {
+            // In this order: a crash in between forgets once more.
+            store.forget_height()?;
+        }
+        data_dir.write(NETWORK_FILE, format!("{network}\n").as_bytes())?;
+    }
+    if origin.is_some() && store.applied_height()?.is_none() {
+        info!("bringing the files here level with what the network began with");
+        bring_level(store, ledger)?;
+    }
+    Ok(())
 }
 
 /// The first start makes a token that may do everything, and leaves it where only the owner of the folder finds it.
@@ -157,7 +228,7 @@ fn ensure_admin_token(data_dir: &DataDir, tokens: &Tokens) -> Result<(), StartEr
     Ok(data_dir.write("admin-token", format!("{token}\n").as_bytes())?)
 }
 
-pub(super) fn random<const N: usize>() -> Result<[u8; N], StartError> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], StartError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(StartError::Random)?;
     Ok(bytes)

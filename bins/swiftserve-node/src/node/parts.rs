@@ -51,6 +51,7 @@ impl Parts {
         let id = self.key.id();
         let presence = Presence::default();
         let finality = Finality::new(id, self.members.clone(), presence.clone(), self.patience);
+        let is_held = replica.is_held();
         let ledger = LedgerTask::spawn(replica, &self.ledger_path, self.members)?;
         let catalog = CatalogTask::spawn(&ledger.handle, store.clone());
         let publisher = Publisher::new(ledger.handle.clone(), catalog.handle.clone(), store.clone());
@@ -87,6 +88,7 @@ impl Parts {
                 PeerEvent::Online(peer) => told.peer_online(peer),
                 PeerEvent::Offline(peer) => told.peer_offline(peer),
             }),
+            is_held,
             seed: u64::from_le_bytes(random()?),
         });
         update_address(&ledger.handle, id, &self.config.address);

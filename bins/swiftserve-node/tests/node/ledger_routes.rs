@@ -32,7 +32,7 @@ fn frames(stream: &[u8]) -> Vec<ChainFrame> {
 fn blocks(stream: &[u8]) -> Vec<SealedBlock> {
     let block = |frame| match frame {
         ChainFrame::Block(sealed) => Some(*sealed),
-        ChainFrame::Genesis(_) => None,
+        ChainFrame::Genesis(_) | ChainFrame::Snapshot(_) => None,
     };
     frames(stream).into_iter().filter_map(block).collect()
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod access;
+mod backup;
 mod client;
 mod download;
 mod joining;
@@ -14,6 +15,7 @@ mod port;
 mod program;
 mod proof;
 mod quorum;
+mod recovery;
 mod restart;
 mod roles;
 mod site;

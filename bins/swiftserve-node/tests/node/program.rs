@@ -33,6 +33,16 @@ pub(crate) async fn fails(args: &[&str]) -> String {
     stderr
 }
 
+/// Runs a program to its end, which is to be a good one; what it says.
+pub(crate) async fn runs(args: &[&str]) -> String {
+    let mut command = command(args);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let output = soon(output).await.unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{}: {stderr}", output.status);
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// A running program. Killed when dropped.
 pub(crate) struct Program {
     child: Child,

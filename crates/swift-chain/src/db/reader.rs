@@ -17,7 +17,7 @@ use crate::{
     identity::NodeId,
     name::NameKey,
     state::{FileRecord, Member, StateView},
-    stream,
+    stream::{self, ChainPosition},
     validators::ValidatorSet,
 };
 
@@ -145,25 +145,68 @@ impl LedgerReader {
         .transpose()
     }
 
-    /// Frames of a chain stream from a height on, until `len_max` bytes are exceeded or the head is reached, and the
-    /// height to go on from.
-    pub fn frames(&self, from: u64, len_max: usize) -> Result<(Vec<u8>, u64), DbError> {
-        let Ok(first) = i64::try_from(from) else { return Ok((Vec::new(), from)) };
+    /// Frames of a chain stream from a position (or height) on, until `len_max` bytes are exceeded or the head is
+    /// reached, and the position to go on from.
+    pub fn frames(
+        &self,
+        from: impl Into<ChainPosition>,
+        len_max: usize,
+    ) -> Result<(Vec<u8>, ChainPosition), DbError> {
+        let (mut frames, mut next) = self.beginning(from.into(), len_max)?;
+        if let ChainPosition::Block { height } = next
+            && (frames.is_empty() || frames.len() < len_max)
+        {
+            next = self.block_frames(height, len_max, &mut frames)?;
+        }
+        Ok((frames, next))
+    }
+
+    /// As [`Self::frames`], but no further than to block 1: the genesis block and the state that it imports.
+    pub(crate) fn beginning(
+        &self,
+        from: ChainPosition,
+        len_max: usize,
+    ) -> Result<(Vec<u8>, ChainPosition), DbError> {
+        let (mut frames, mut next) = (Vec::new(), from);
+        if next == ChainPosition::Genesis {
+            frames = stream::genesis_frame(&self.genesis.to_bytes());
+            next = ChainPosition::Snapshot { frame: 0 };
+        }
+        while let ChainPosition::Snapshot { frame } = next
+            && (frames.is_empty() || frames.len() < len_max)
+        {
+            next = match self.snapshot_part(frame)? {
+                Some(body) => {
+                    frames.extend_from_slice(&stream::snapshot_frame(&body));
+                    ChainPosition::Snapshot { frame: frame + 1 }
+                }
+                None => ChainPosition::Block { height: 1 },
+            };
+        }
+        Ok((frames, next))
+    }
+
+    fn block_frames(
+        &self,
+        from: u64,
+        len_max: usize,
+        frames: &mut Vec<u8>,
+    ) -> Result<ChainPosition, DbError> {
+        let mut next = from;
+        let Ok(first) = i64::try_from(from) else { return Ok(next.into()) };
         let sql = "SELECT height, body FROM blocks WHERE height >= ?1 ORDER BY height";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query([first])?;
-        let (mut frames, mut next) = (Vec::new(), from);
         while let Some(row) = rows.next()? {
             let height: u64 = row.get(0)?;
             let body = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-            let frame = if height == 0 { stream::genesis_frame(body) } else { stream::block_frame(body) };
-            frames.extend_from_slice(&frame);
+            frames.extend_from_slice(&stream::block_frame(body));
             next = height + 1;
             if frames.len() >= len_max {
                 break;
             }
         }
-        Ok((frames, next))
+        Ok(ChainPosition::Block { height: next })
     }
 
     /// Evidence against validators, the latest first, at most `limit`, and when this node found it (milliseconds since

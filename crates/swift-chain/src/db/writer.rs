@@ -5,9 +5,10 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 
 use super::{
-    APPLICATION_ID, DbError, SCHEMA, SCHEMA_2, SCHEMA_VERSION,
+    DbError, SCHEMA_2, SCHEMA_VERSION,
+    founding::LedgerBuilder,
     reader::{LedgerReader, check_tables},
-    state::{Counts, SqlState, read_meta, write_meta},
+    state::{SqlState, read_meta, write_meta},
 };
 use crate::{
     block::SealedBlock,
@@ -17,7 +18,6 @@ use crate::{
     execution::{CertifiedBlock, Head},
     genesis::Genesis,
     hash::NetworkId,
-    state::Change,
     store::{LedgerStore, OutboxEntry},
     transaction::SignedTransaction,
     validators::ValidatorSet,
@@ -32,22 +32,13 @@ pub struct LedgerDb {
 impl LedgerDb {
     /// Creates the ledger of a network that begins with `genesis`. Durable when this returns; a crash before leaves a
     /// file that [`Self::open`] takes for none.
+    ///
+    /// A recovered network begins with an imported state, which takes a [`LedgerBuilder`].
     pub fn create(path: &Path, genesis: &Genesis) -> Result<Self, DbError> {
-        let connection = connect(path)?;
-        connection.execute_batch("BEGIN IMMEDIATE")?;
-        connection.execute_batch(SCHEMA)?;
-        connection.execute_batch(SCHEMA_2)?;
-        connection.execute(
-            "INSERT INTO blocks VALUES (0, ?1, ?2)",
-            params![genesis.id().as_bytes(), genesis.to_bytes()],
-        )?;
-        write_meta(&connection, "counts", &Counts::default())?;
-        SqlState(&connection).apply(&Change::of_genesis(genesis))?;
-        write_meta(&connection, "head", &Head::of_genesis(genesis))?;
-        write_validators(&connection, 1, &ValidatorSet::sole(genesis.body().founder))?;
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-        connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-        connection.execute_batch("COMMIT")?;
+        LedgerBuilder::new(path, genesis)?.finish()
+    }
+
+    pub(super) fn over(connection: Connection) -> Result<Self, DbError> {
         Ok(Self { reader: LedgerReader::over(connection)? })
     }
 
@@ -65,7 +56,7 @@ impl LedgerDb {
         if check_tables(&connection, path)? < SCHEMA_VERSION {
             upgrade(&connection)?;
         }
-        Ok(Some(Self { reader: LedgerReader::over(connection)? }))
+        Ok(Some(Self::over(connection)?))
     }
 
     /// Everything that can be read, including what the open step has written.
@@ -173,6 +164,14 @@ impl LedgerStore for LedgerDb {
         .collect()
     }
 
+    fn signs_from(&self) -> Result<u64, DbError> {
+        self.reader.signs_from()
+    }
+
+    fn hold_signing(&mut self, until: u64) -> Result<(), DbError> {
+        self.write_hold(until)
+    }
+
     fn keep_evidence(&mut self, evidence: &Evidence, found_ms: u64) -> Result<bool, DbError> {
         let sql = "INSERT OR IGNORE INTO evidence VALUES (?1, ?2, ?3, ?4)";
         let mut statement = self.reader.connection().prepare_cached(sql)?;
@@ -191,13 +190,17 @@ fn upgrade(connection: &Connection) -> Result<(), DbError> {
 }
 
 /// Notes who certifies blocks from a height on.
-fn write_validators(connection: &Connection, from: u64, set: &ValidatorSet) -> Result<(), DbError> {
+pub(super) fn write_validators(
+    connection: &Connection,
+    from: u64,
+    set: &ValidatorSet,
+) -> Result<(), DbError> {
     let sql = "INSERT INTO validator_sets VALUES (?1, ?2)";
     connection.prepare_cached(sql)?.execute(params![from, encoding::encode(set)])?;
     Ok(())
 }
 
-fn connect(path: &Path) -> Result<Connection, DbError> {
+pub(super) fn connect(path: &Path) -> Result<Connection, DbError> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -223,10 +226,14 @@ mod tests {
             founder: key.id(),
             address: "10.0.0.1:1".parse().unwrap(),
             params: Default::default(),
+            origin: None,
         };
         drop(LedgerDb::create(&path, &Genesis::sign(&key, body)).unwrap());
         let old = connect(&path).unwrap();
-        old.execute_batch("DROP TABLE validator_sets; DROP TABLE wal; DROP TABLE evidence").unwrap();
+        old.execute_batch(
+            "DROP TABLE validator_sets; DROP TABLE wal; DROP TABLE evidence; DROP TABLE snapshot",
+        )
+        .unwrap();
         old.pragma_update(None, "user_version", 1).unwrap();
         drop(old);
         let ledger = LedgerDb::open(&path).unwrap().unwrap();

@@ -104,6 +104,7 @@ impl<S: LedgerStore> Replica<S> {
         self.store.append(&block)?;
         self.head = block.as_head();
         self.validators = block.effect().next_validators.clone();
+        self.review_hold()?;
         if !self.decides() {
             // Others make the blocks: what waits here of other nodes they bring there themselves.
             self.mempool = Mempool::default();

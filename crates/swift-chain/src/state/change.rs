@@ -60,16 +60,20 @@ pub enum Change {
 }
 
 impl Change {
-    /// What the genesis block makes of nothing.
+    /// What the genesis block makes of nothing, or of the state that it imports. The founder of a recovered network is
+    /// a member by the imported state.
     pub fn of_genesis(genesis: &Genesis) -> Vec<Self> {
         let body = genesis.body();
-        let member = Member { role: Role::Admin, address: body.address.clone(), joined_height: 0 };
-        vec![
+        let mut changes = vec![
             Self::Params(body.params),
             Self::Protocol(ProtocolSchedule { version: PROTOCOL_VERSION, next: None }),
             Self::Validators(ValidatorSet::sole(body.founder)),
-            Self::Member { node: body.founder, member: Some(member) },
-        ]
+        ];
+        if body.origin.is_none() {
+            let member = Member { role: Role::Admin, address: body.address.clone(), joined_height: 0 };
+            changes.push(Self::Member { node: body.founder, member: Some(member) });
+        }
+        changes
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     identity::NodeId,
     limits::PROTOCOL_VERSION,
     name::NameKey,
+    snapshot::{imported_author, imported_file, imported_member, imported_removal},
     transaction::Role,
     validators::ValidatorSet,
 };
@@ -78,6 +79,19 @@ impl MemoryState {
                 }
             }
         }
+    }
+
+    /// What a network that is founded anew from this state begins with.
+    pub(crate) fn imported(&self) -> impl Iterator<Item = Change> + '_ {
+        let mut authors = BTreeMap::<NodeId, AuthorRecord>::new();
+        for file in self.files.values() {
+            authors.entry(file.publisher).or_default().count(file);
+        }
+        let members = self.members.iter().map(|(node, member)| imported_member(*node, member.clone()));
+        let removed = self.removed.keys().map(|node| imported_removal(*node));
+        let authors = authors.into_iter().filter_map(|(node, record)| imported_author(node, record));
+        let files = self.files.values().map(|file| imported_file(file.clone()));
+        members.chain(removed).chain(authors).chain(files)
     }
 
     /// All live files in the order of their keys.

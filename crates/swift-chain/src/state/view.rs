@@ -39,6 +39,14 @@ pub struct AuthorRecord {
     pub live_bytes: u64,
 }
 
+impl AuthorRecord {
+    /// Counts a live file of this author.
+    pub(crate) fn count(&mut self, file: &FileRecord) {
+        self.live_files = self.live_files.saturating_add(1);
+        self.live_bytes = self.live_bytes.saturating_add(file.entry.size);
+    }
+}
+
 /// A live file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRecord {

@@ -29,6 +29,7 @@ pub struct MemoryLedger {
     last_outbox_id: i64,
     wal: Vec<WalEntry>,
     evidence: BTreeMap<Hash, Evidence>,
+    signs_from: u64,
 }
 
 impl MemoryLedger {
@@ -44,6 +45,7 @@ impl MemoryLedger {
             last_outbox_id: 0,
             wal: Vec::new(),
             evidence: BTreeMap::new(),
+            signs_from: 0,
         }
     }
 
@@ -145,6 +147,15 @@ impl LedgerStore for MemoryLedger {
 
     fn wal(&self) -> Result<Vec<WalEntry>, DbError> {
         Ok(self.wal.clone())
+    }
+
+    fn signs_from(&self) -> Result<u64, DbError> {
+        Ok(self.signs_from)
+    }
+
+    fn hold_signing(&mut self, until: u64) -> Result<(), DbError> {
+        self.signs_from = until;
+        Ok(())
     }
 
     fn keep_evidence(&mut self, evidence: &Evidence, _found_ms: u64) -> Result<bool, DbError> {

@@ -28,6 +28,7 @@ pub(crate) fn founder_genesis(params: NetworkParams) -> Genesis {
         founder: founder.id(),
         address: address(1),
         params,
+        origin: None,
     };
     Genesis::sign(&founder, body)
 }

@@ -19,6 +19,9 @@ use super::error::StoreError;
 use super::index::ObjectRow;
 use crate::id::FileId;
 
+/// The index, in the content directory.
+pub(super) const INDEX_FILE: &str = "index.db";
+
 #[derive(Debug)]
 pub(super) struct Paths {
     root: PathBuf,
@@ -41,7 +44,7 @@ impl Paths {
     }
 
     pub(super) fn index(&self) -> PathBuf {
-        self.root.join("index.db")
+        self.root.join(INDEX_FILE)
     }
 
     pub(super) fn objects(&self) -> PathBuf {

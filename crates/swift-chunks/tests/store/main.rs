@@ -7,9 +7,11 @@
     reason = "fixtures of tests fail by panicking"
 )]
 
+mod backup;
 mod bench;
 mod crashes;
 mod downloads;
+mod leveling;
 mod names;
 mod opening;
 mod reading;

@@ -10,7 +10,7 @@ use axum::{
 use futures_util::stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use swift_chain::{ChainFrame, FollowError, FrameDecoder, SealedBlock};
+use swift_chain::{ChainFrame, ChainPosition, FollowError, FrameDecoder, SealedBlock, SnapshotCheck};
 
 use crate::{
     access::{Access, Allowed, MembersOrAdmin, MembersOrRead},
@@ -66,10 +66,10 @@ pub(super) async fn blocks(
 ) -> Result<Response, Problem> {
     let from = first_block(&body)?;
     let end = services.ledger.head().height + 1;
-    let pieces = stream::try_unfold(from, move |next| {
+    let pieces = stream::try_unfold(ChainPosition::from(from), move |next| {
         let ledger = services.ledger.clone();
         async move {
-            if next >= end {
+            if matches!(next, ChainPosition::Block { height } if height >= end) {
                 return Ok::<_, swift_p2p::driver::LedgerError>(None);
             }
             let (frames, next) = ledger.read(move |reader| reader.frames(next, FRAMES_LEN)).await?;
@@ -94,7 +94,9 @@ pub(super) async fn add_block(
 ) -> Result<Json<Value>, Problem> {
     let blocks = decode(&body, |frame| match frame {
         ChainFrame::Block(sealed) => Ok(Some(*sealed)),
-        ChainFrame::Genesis(_) => Err(Problem::bad_request("a genesis block is not added to a chain")),
+        ChainFrame::Genesis(_) | ChainFrame::Snapshot(_) => {
+            Err(Problem::bad_request("the beginning of a chain is not added to one"))
+        }
     })?;
     follow(&services, blocks).await
 }
@@ -109,14 +111,23 @@ pub(super) async fn overwrite(
         return Err(Problem::conflict("conflict", detail));
     }
     let network = services.ledger.network();
-    let blocks = decode(&body, |frame| match frame {
-        ChainFrame::Block(sealed) => Ok(Some(*sealed)),
-        ChainFrame::Genesis(genesis) if genesis.id() == network => Ok(None),
-        ChainFrame::Genesis(genesis) => {
+    // What the network began with is here already; what came is looked at all the same, and then left.
+    let mut beginning = None;
+    let bad = |error: swift_chain::SnapshotError| Problem::bad_request(error.to_string());
+    let blocks = decode(&body, |frame| match (frame, &mut beginning) {
+        (ChainFrame::Block(sealed), _) => Ok(Some(*sealed)),
+        (ChainFrame::Genesis(genesis), _) if genesis.id() == network => {
+            beginning = Some(SnapshotCheck::new(&genesis));
+            Ok(None)
+        }
+        (ChainFrame::Genesis(genesis), _) => {
             let detail = format!("this is the chain of network {}, not of {network}", genesis.id());
             Err(Problem::conflict("conflict", detail))
         }
+        (ChainFrame::Snapshot(frame), Some(check)) => check.push(&frame).map(|()| None).map_err(bad),
+        (ChainFrame::Snapshot(_), None) => Err(Problem::bad_request("a chain begins with its genesis block")),
     })?;
+    beginning.map_or(Ok(()), SnapshotCheck::finish).map_err(bad)?;
     follow(&services, blocks).await
 }
 

@@ -103,9 +103,11 @@ pub(super) async fn status(
     let looked = services.ledger.read(|reader| {
         let head = reader.head()?;
         let last = reader.block(head.height)?.map(|sealed| CertificateRow::from(sealed.certificate));
-        Ok((head, reader.counts()?, reader.validators()?, last, reader.evidence_count()?))
+        let (counts, validators, evidence) =
+            (reader.counts()?, reader.validators()?, reader.evidence_count()?);
+        Ok((head, counts, validators, last, evidence, reader.signs_from()?))
     });
-    let (head, counts, validators, last_certificate, evidence) = looked.await?;
+    let (head, counts, validators, last_certificate, evidence, signs_from) = looked.await?;
     let store = services.store.clone();
     let looked = task::spawn_blocking(move || {
         let wanted = store.wanted(None, WANTED_COUNTED_MAX)?.len();
@@ -116,7 +118,8 @@ pub(super) async fn status(
     let member = services.ledger.members().member(&node_id);
     let is_full = usage.available == 0;
     let full = is_full.then(|| "disk full: no room for more content".to_owned());
-    let problem = services.swarm.problem().or(full);
+    let held = (signs_from > 0 && validators.weight(&node_id) > 0).then(|| held_until(signs_from));
+    let problem = services.swarm.problem().or(full).or(held);
     Ok(Json(Status {
         node_id,
         network_id: services.ledger.network(),
@@ -154,4 +157,14 @@ fn rows(services: &Services, validators: &ValidatorSet, last: Option<&Certificat
         signed_last: last.is_some_and(|last| last.signers.contains(&node)),
     };
     validators.iter().map(row).collect()
+}
+
+/// Why a validator that came from a backup decides nothing.
+fn held_until(signs_from: u64) -> String {
+    match signs_from {
+        u64::MAX => {
+            "restored from a backup: signs nothing before every member was heard (see --after-restore)".into()
+        }
+        height => format!("restored from a backup: signs nothing before block {height}"),
+    }
 }

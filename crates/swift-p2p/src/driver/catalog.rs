@@ -3,6 +3,8 @@
 //! The store remembers the height it has applied, so after a crash the catalog goes on where it was. It reads blocks
 //! back from the ledger instead of being told of each: being slow costs it nothing but time.
 
+mod leveling;
+
 use std::time::Duration;
 
 use swift_chain::{Action, DbError, LedgerReader};
@@ -12,6 +14,8 @@ use tokio::{
     task,
 };
 use tracing::{info, warn};
+
+pub use leveling::{LevelError, bring_level};
 
 use super::{ledger::LedgerHandle, wall_clock_ms};
 

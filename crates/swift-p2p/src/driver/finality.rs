@@ -144,6 +144,7 @@ mod tests {
             founder: key.id(),
             address: "127.0.0.1:8000".parse().unwrap(),
             params: NetworkParams::default(),
+            origin: None,
         };
         let db = LedgerDb::create(&folder.path().join("ledger.db"), &Genesis::sign(&key, body)).unwrap();
         let (members, presence) = (Members::default(), Presence::default());

@@ -48,6 +48,8 @@ pub struct GossipSetup {
     pub presence: Presence,
     /// Told of every member that comes or goes.
     pub on_peer: Box<dyn Fn(PeerEvent) + Send>,
+    /// This node came from a backup, and makes no blocks before it has heard from every member.
+    pub is_held: bool,
     /// 64 bits from the caller's random source.
     pub seed: u64,
 }
@@ -105,6 +107,7 @@ impl GossipTask {
             sessions: setup.sessions,
             presence: setup.presence,
             on_peer: setup.on_peer,
+            is_held: setup.is_held,
             work: JoinSet::new(),
             fetch: None,
             comparing: JoinSet::new(),
@@ -139,6 +142,7 @@ struct Driver {
     sessions: Sessions,
     presence: Presence,
     on_peer: Box<dyn Fn(PeerEvent) + Send>,
+    is_held: bool,
     work: JoinSet<Result<Input, GossipError>>,
     /// The one fetch that runs.
     fetch: Option<AbortHandle>,
@@ -153,6 +157,15 @@ impl Driver {
         loop {
             while let Some(output) = self.machine.poll_output() {
                 self.carry_out(output);
+            }
+            if self.is_held && self.machine.is_level_with_all() {
+                info!(
+                    "every member was heard and none has a block that this node lacks: it makes blocks again"
+                );
+                self.is_held = false;
+                if self.ledger.end_hold().await.is_err() {
+                    return GossipError::Ledger;
+                }
             }
             let due = self.machine.poll_timeout().map(|due| self.start + due.elapsed());
             let input = tokio::select! {

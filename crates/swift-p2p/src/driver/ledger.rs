@@ -75,6 +75,7 @@ enum Command {
         from: NodeId,
         message: ConsensusMessage,
     },
+    EndHold,
     Tick,
 }
 
@@ -190,6 +191,7 @@ impl Waiting {
                 Input::Blocks { request, blocks }
             }
             Command::Consensus { from, message } => Input::Consensus { from, message },
+            Command::EndHold => Input::EndHold,
             Command::Tick => Input::Tick,
         }
     }
@@ -336,6 +338,11 @@ impl LedgerHandle {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Follow { blocks, reply }).await?;
         answer.await.map_err(|_| LedgerError::Stopped)
+    }
+
+    /// This node came from a backup, and knows now that no member has a block that it lacks: it may make blocks again.
+    pub async fn end_hold(&self) -> Result<(), LedgerError> {
+        self.send(Command::EndHold).await
     }
 
     /// The last block now.

@@ -105,6 +105,7 @@ impl Network {
             founder: peers[0].key.id(),
             address: peers[0].address(),
             params: NetworkParams::default(),
+            origin: None,
         };
         let genesis = Genesis::sign(&peers[0].key, body);
         for peer in &peers {

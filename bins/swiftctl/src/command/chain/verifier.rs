@@ -51,8 +51,8 @@ impl Verifier {
                 }
                 *self.audit.insert(Audit::new(&genesis)).head()
             }
-            (ChainFrame::Block(sealed), Some(audit)) => {
-                audit.push(*sealed)?;
+            (frame, Some(audit)) => {
+                audit.push_frame(frame)?;
                 *audit.head()
             }
             _ => return Err(AuditError::Genesis),
@@ -68,6 +68,8 @@ impl Verifier {
     /// The end of the stream.
     pub(super) fn finish(&mut self) -> Result<&Audit, AuditError> {
         self.decoder.finish()?;
-        self.audit.as_ref().ok_or(AuditError::Genesis)
+        let audit = self.audit.as_ref().ok_or(AuditError::Genesis)?;
+        audit.check_whole()?;
+        Ok(audit)
     }
 }

@@ -101,6 +101,12 @@ fn audit_json(audit: &Audit) -> Value {
     json!({
         "valid": true,
         "network_id": audit.network(),
+        "origin": audit.origin().map(|origin| json!({
+            "network_id": origin.network,
+            "height": origin.height,
+            "hash": origin.hash,
+            "state": origin.state,
+        })),
         "height": head.height,
         "blocks": head.height + 1,
         "transactions": audit.transactions(),
@@ -114,7 +120,11 @@ fn audit_json(audit: &Audit) -> Value {
 
 fn audit_text(audit: &Audit) -> String {
     let head = audit.head();
-    facts([
+    let recovered = audit.origin().map(|origin| {
+        let (network, height, hash) = (origin.network, origin.height, origin.hash);
+        ("goes on from", format!("network {network}, block {hash} at height {height}"))
+    });
+    let shown = [
         ("chain", "valid".into()),
         ("blocks", (head.height + 1).to_string()),
         ("transactions", audit.transactions().to_string()),
@@ -122,7 +132,8 @@ fn audit_text(audit: &Audit) -> String {
         ("members", audit.state().members().count().to_string()),
         ("head", format!("{} at height {}, {}", head.hash, head.height, date::rfc3339(head.time_ms))),
         ("network id", audit.network().to_string()),
-    ])
+    ];
+    facts(shown.into_iter().chain(recovered))
 }
 
 /// The verdict that a chain is wrong, also for programs.

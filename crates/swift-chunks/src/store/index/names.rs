@@ -76,6 +76,23 @@ impl Index {
         Ok(())
     }
 
+    pub(in crate::store) fn forget_height(&mut self) -> Result<(), StoreError> {
+        let transaction = self.begin()?;
+        transaction.execute("UPDATE totals SET applied_height = NULL", [])?;
+        Ok(transaction.commit()?)
+    }
+
+    pub(in crate::store) fn set_name_height(
+        connection: &Connection,
+        name: &str,
+        height: u64,
+    ) -> Result<(), StoreError> {
+        connection
+            .prepare_cached("UPDATE names SET height = ? WHERE name = ?")?
+            .execute(params![to_sql(height), name])?;
+        Ok(())
+    }
+
     /// Notes that the file under a name must be looked at.
     pub(in crate::store) fn queue_name(connection: &Connection, name: &str) -> Result<(), StoreError> {
         connection.prepare_cached("INSERT OR IGNORE INTO todo(name) VALUES(?)")?.execute([name])?;
@@ -200,7 +217,10 @@ impl Index {
         Ok(names.collect::<Result<_, _>>()?)
     }
 
-    fn name_object(connection: &Connection, name: &str) -> Result<Option<i64>, StoreError> {
+    pub(in crate::store) fn name_object(
+        connection: &Connection,
+        name: &str,
+    ) -> Result<Option<i64>, StoreError> {
         let mut statement = connection.prepare_cached("SELECT object FROM names WHERE name = ?")?;
         Ok(statement.query_row([name], |row| row.get(0)).optional()?)
     }

@@ -326,6 +326,21 @@ impl Index {
         Ok(transaction.commit()?)
     }
 
+    /// Nothing is on disk: what names need is lacking, what only holds or the trash had is forgotten. Answers how many
+    /// holds there were.
+    pub(in crate::store) fn forget_content(&mut self) -> Result<u64, StoreError> {
+        let transaction = self.begin()?;
+        let holds = transaction.execute("DELETE FROM holds", [])?;
+        transaction.execute_batch(
+            "DELETE FROM pages; DELETE FROM visible; DELETE FROM todo;
+             DELETE FROM objects WHERE id NOT IN (SELECT object FROM names);
+             UPDATE objects SET state = 0 WHERE state IN (1, 2, 4);
+             UPDATE objects SET held = 0, has_manifest = 0, mtime_ns = 0, reserved = 0, stored = 0;",
+        )?;
+        transaction.commit()?;
+        Ok(holds as u64)
+    }
+
     pub(in crate::store) fn forget(&mut self, ids: &[i64]) -> Result<(), StoreError> {
         let transaction = self.begin()?;
         for &id in ids {

@@ -140,8 +140,8 @@ impl<'l> Follower<'l> {
         while let Some(frame) = self.decoder.next_frame().map_err(|error| Stop::Refused(error.to_string()))? {
             match frame {
                 ChainFrame::Block(sealed) => self.blocks.push(*sealed),
-                ChainFrame::Genesis(_) => {
-                    return Err(Stop::Refused("a genesis block among the others".into()));
+                ChainFrame::Genesis(_) | ChainFrame::Snapshot(_) => {
+                    return Err(Stop::Refused("the beginning of a chain among its blocks".into()));
                 }
             }
             if self.blocks.len() >= BLOCKS_PER_STEP || self.len >= BYTES_PER_STEP {

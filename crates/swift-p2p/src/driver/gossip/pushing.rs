@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use swift_chain::NodeId;
+use swift_chain::{ChainPosition, NodeId};
 use tokio::time::timeout;
 use tracing::{debug, info};
 
@@ -19,7 +19,7 @@ const PUSH_TIMEOUT: Duration = Duration::from_secs(30);
 /// Posts the blocks behind a height.
 pub(super) async fn push(clients: &PeerClients, ledger: &LedgerHandle, to: NodeId, behind: u64) {
     let frames = ledger.read(move |reader| reader.frames(behind + 1, BLOCKS_LEN)).await;
-    let Ok((frames, next)) = frames else { return };
+    let Ok((frames, ChainPosition::Block { height: next })) = frames else { return };
     if frames.is_empty() {
         return;
     }

@@ -30,6 +30,7 @@ mod tests {
             founder: founder.id(),
             address: "10.0.0.1:1".parse().unwrap(),
             params: NetworkParams::default(),
+            origin: None,
         };
         let genesis = Genesis::sign(&founder, body);
         let network = genesis.id();

@@ -10,8 +10,8 @@ use std::{
 use reqwest::StatusCode;
 use serde::Deserialize;
 use swift_chain::{
-    Address, ChainFrame, DbError, FrameDecoder, Genesis, Input, LedgerDb, NetworkId, NodeKey, Now, Output,
-    Poisoned, Replica, RequestId, SealedBlock, StreamError, Ticket,
+    Address, ChainFrame, DbError, FrameDecoder, Genesis, Input, LedgerBuilder, LedgerDb, NetworkId, NodeKey,
+    Now, Output, Poisoned, Replica, RequestId, SealedBlock, StreamError, Ticket,
 };
 use tokio::{task, time::timeout};
 use tracing::{info, warn};
@@ -146,7 +146,7 @@ pub async fn fetch_chain(
     path: &Path,
 ) -> Result<(), JoinError> {
     let unfinished = path.with_extension("joining");
-    remove_database(&unfinished)?;
+    remove(&unfinished)?;
     let response = client.post("/getBlockDatas").body("num=0").send();
     let response = timeout(STALL_TIMEOUT, response).await.map_err(|_| broken_off("no answer"))?;
     let response = response.and_then(reqwest::Response::error_for_status);
@@ -162,7 +162,7 @@ pub async fn fetch_chain(
         intake.finish()?;
         // There is no ledger at `path`, but beside it the log of an older one may lie, which SQLite would play into the
         // new one.
-        remove_database(&path)?;
+        remove(&path)?;
         // The database is closed: its log is merged into it.
         let io = |source| JoinError::Io { path: path.clone(), source };
         fs::rename(&unfinished, &path).map_err(io)?;
@@ -182,20 +182,9 @@ async fn blocking<T: Send + 'static>(
     task::spawn_blocking(work).await.map_err(|_| JoinError::Interrupted)?
 }
 
-/// Removes a database that is not open, and what may be left of one.
-fn remove_database(path: &Path) -> Result<(), JoinError> {
-    for suffix in ["", "-wal", "-shm"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        let path = PathBuf::from(name);
-        match fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(JoinError::Io { path, source });
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+/// Removes a ledger that is not open, and what may be left of one.
+fn remove(path: &Path) -> Result<(), JoinError> {
+    LedgerDb::remove(path).map_err(|(path, source)| JoinError::Io { path, source })
 }
 
 /// A chain on its way into a ledger of its own.
@@ -204,24 +193,32 @@ struct Intake {
     ticket: Ticket,
     path: PathBuf,
     decoder: FrameDecoder,
+    /// The ledger while the state that a recovered network begins with is still coming.
+    building: Option<LedgerBuilder>,
     replica: Option<Replica>,
     blocks: Vec<SealedBlock>,
 }
 
 impl Intake {
     fn new(key: NodeKey, ticket: Ticket, path: PathBuf) -> Self {
-        Self { key, ticket, path, decoder: FrameDecoder::default(), replica: None, blocks: Vec::new() }
+        let decoder = FrameDecoder::default();
+        Self { key, ticket, path, decoder, building: None, replica: None, blocks: Vec::new() }
     }
 
     fn push(mut self, piece: &[u8]) -> Result<Self, JoinError> {
         self.decoder.push(piece);
         while let Some(frame) = self.decoder.next_frame()? {
-            match (frame, &self.replica) {
-                (ChainFrame::Genesis(genesis), None) => self.begin(&genesis)?,
-                (ChainFrame::Block(sealed), Some(_)) => self.blocks.push(*sealed),
+            match (frame, &mut self.building, &self.replica) {
+                (ChainFrame::Genesis(genesis), None, None) => self.begin(&genesis)?,
+                (ChainFrame::Snapshot(frame), Some(building), None) => building.push(&frame)?,
+                (ChainFrame::Block(sealed), None, Some(_)) => self.blocks.push(*sealed),
                 _ => {
-                    return Err(JoinError::Invalid("a chain has one genesis block, at its beginning".into()));
+                    let order = "a chain is a genesis block, the state that it imports, and blocks";
+                    return Err(JoinError::Invalid(order.into()));
                 }
+            }
+            if let Some(building) = self.building.take_if(|building| building.is_whole()) {
+                self.replica = Some(Replica::new(self.key.clone(), building.finish()?)?);
             }
             if self.blocks.len() >= BLOCKS_PER_STEP {
                 self.step()?;
@@ -237,8 +234,7 @@ impl Intake {
         if found != expected {
             return Err(JoinError::OtherNetwork { expected, found });
         }
-        let db = LedgerDb::create(&self.path, genesis)?;
-        self.replica = Some(Replica::new(self.key.clone(), db)?);
+        self.building = Some(LedgerBuilder::new(&self.path, genesis)?);
         Ok(())
     }
 
@@ -257,7 +253,7 @@ impl Intake {
 
     fn finish(self) -> Result<(), JoinError> {
         self.decoder.finish()?;
-        let Some(replica) = self.replica else { return Err(broken_off("it is empty")) };
+        let Some(replica) = self.replica else { return Err(broken_off("its beginning is missing")) };
         let reader = replica.reader();
         let checkpoint = self.ticket.checkpoint;
         if reader.block_hash(checkpoint.height)? != Some(checkpoint.hash) {

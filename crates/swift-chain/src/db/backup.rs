@@ -1,0 +1,65 @@
+//! Copies of a ledger, and what a node must know that was put back from one.
+
+use std::path::Path;
+
+use rusqlite::OptionalExtension;
+
+use super::{
+    DbError,
+    reader::LedgerReader,
+    state::{decode, write_meta},
+    writer::LedgerDb,
+};
+
+/// The first height at which a node that was restored from a backup may sign; absent in every other.
+const HOLD: &str = "vote_hold";
+
+impl LedgerReader {
+    /// Copies the ledger as it is at this moment into a new file, also while a node writes it. Not synchronised.
+    pub fn copy_to(&self, path: &Path) -> Result<(), DbError> {
+        let path = path.to_str().ok_or_else(|| rusqlite::Error::InvalidPath(path.to_owned()))?;
+        self.connection().execute("VACUUM INTO ?1", [path])?;
+        Ok(())
+    }
+
+    /// Whether this ledger came from a backup, and the node may still have signed what it does not know of: it must not
+    /// vote, propose or make blocks.
+    pub fn is_restored(&self) -> Result<bool, DbError> {
+        Ok(self.signs_from()? > 0)
+    }
+
+    /// See [`LedgerStore::signs_from`](crate::LedgerStore::signs_from).
+    pub fn signs_from(&self) -> Result<u64, DbError> {
+        let mut statement = self.connection().prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+        let height: Option<Vec<u8>> = statement.query_row([HOLD], |row| row.get(0)).optional()?;
+        height.map_or(Ok(0), |height| decode(HOLD, &height))
+    }
+}
+
+impl LedgerDb {
+    /// Notes that this ledger came from a backup; see [`LedgerReader::is_restored`]. Durable when this returns, or with
+    /// the open step.
+    pub fn mark_restored(&self) -> Result<(), DbError> {
+        self.write_hold(u64::MAX)
+    }
+
+    /// Takes that back: the operator answers for it that nobody has what this node may have signed.
+    pub fn clear_restored(&self) -> Result<(), DbError> {
+        self.write_hold(0)
+    }
+
+    /// Looks through the whole file for damage.
+    pub fn check_file(&self) -> Result<(), DbError> {
+        let mut statement = self.reader().connection().prepare("PRAGMA quick_check(1)")?;
+        let found: String = statement.query_row([], |row| row.get(0))?;
+        if found == "ok" { Ok(()) } else { Err(DbError::Pages(found)) }
+    }
+
+    pub(super) fn write_hold(&self, until: u64) -> Result<(), DbError> {
+        if until > 0 {
+            return write_meta(self.reader().connection(), HOLD, &until);
+        }
+        self.reader().connection().execute("DELETE FROM meta WHERE key = ?1", [HOLD])?;
+        Ok(())
+    }
+}
