@@ -1,6 +1,7 @@
 //! All scenarios. To add one: a file beside this one with a `play` function, its module, its row.
 
 mod disk_full;
+mod founder_is_gone_for_good;
 mod late_joiner_catches_up;
 mod lying_peer_is_dropped;
 mod one_node_serves_what_it_took;
@@ -79,6 +80,11 @@ pub(super) const CASES: &[Scenario] = &[
         name: "seven_validators_and_twenty_members",
         about: "seven decide, twenty follow, two of seven may be away, and nobody is busy when nobody writes",
         play: seven_validators_and_twenty_members::play,
+    },
+    Scenario {
+        name: "founder_is_gone_for_good",
+        about: "an admin founds the network anew, the others check and follow, a newcomer verifies it from its id alone",
+        play: founder_is_gone_for_good::play,
     },
     Scenario {
         name: "disk_full",

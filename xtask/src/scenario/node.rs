@@ -102,6 +102,15 @@ impl Node {
         ctl::run(&mut command, &record, limit, &self.patience)
     }
 
+    /// Runs a command of `swiftserve-node`, which names the folder itself.
+    pub(crate) fn program(&self, args: &[&dyn AsRef<OsStr>]) -> Result<Output> {
+        let mut command = self.command(&self.binaries.node);
+        command.args(args.iter().map(AsRef::as_ref));
+        let number = self.commands.fetch_add(1, Ordering::Relaxed) + 1;
+        let record = self.beside(&format!("{}-program-{number:04}.out", self.spec.name));
+        ctl::run(&mut command, &record, CTL_LIMIT, &self.patience)
+    }
+
     /// Runs a command of `swiftctl` that prints data, and reads it.
     pub(crate) fn ctl_json(&self, args: &[&dyn AsRef<OsStr>]) -> Result<Value> {
         self.ctl(&[args, &[&"-o", &"json"]].concat())?.ok()?.json()

@@ -2,7 +2,6 @@
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
-use serde_json::json;
 use swift_chain::{Audit, LedgerDb, NetworkId, recovery::RecoveryFile};
 use swiftserve_node::{Acceptance, Accepted, Consent, Recovered, Recovery, RecoveryError, StartError};
 
@@ -15,14 +14,9 @@ use crate::{
 /// A founder, a second admin and a publisher.
 async fn three() -> (Site, Site, Site) {
     let founder = Site::found().await;
-    let admin = Site::join(&invite(&founder, "admin").await).await;
-    let member = Site::join(&invite(&founder, "publisher").await).await;
+    let admin = Site::join(&founder.invite_as("admin").await).await;
+    let member = Site::join(&founder.invite().await).await;
     (founder, admin, member)
-}
-
-async fn invite(site: &Site, role: &str) -> String {
-    let made = site.client.post_json("/v1/invites", &json!({ "role": role })).await.ok().json();
-    made["ticket"].as_str().unwrap().to_owned()
 }
 
 fn recover(home: &Home) -> Recovered {
@@ -265,7 +259,7 @@ fn snapshot_len(beginning: &[u8]) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ticket_of_the_old_network_in_the_settings_does_no_harm() {
     let founder = Site::found().await;
-    let ticket = invite(&founder, "admin").await;
+    let ticket = founder.invite_as("admin").await;
     let admin = Site::join(&ticket).await.stop().await;
     drop(founder.stop().await);
     let recovered = recover(&admin);
