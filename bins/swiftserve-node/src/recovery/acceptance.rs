@@ -104,9 +104,11 @@ impl fmt::Display for Accepted {
         writeln!(f, "  network        {}", self.network)?;
         match self.standing {
             Standing::Level => {
-                writeln!(f, "  checked        members, files and limits are those of this node's ledger")?
+                writeln!(f, "  checked        members, files and limits are those of this node's ledger")?;
             }
-            Standing::Behind { .. } => writeln!(f, "  not checked    this node's ledger was shorter")?,
+            Standing::Behind { .. } => {
+                writeln!(f, "  not checked    this node's ledger was shorter")?;
+            }
             Standing::Ahead { height: ours } => {
                 writeln!(f, "  given up       {} blocks of this node's ledger", ours - height)?;
             }
