@@ -13,6 +13,7 @@ mod open;
 mod paths;
 mod reader;
 mod scrub;
+mod show;
 mod space;
 mod trash;
 mod upload;
