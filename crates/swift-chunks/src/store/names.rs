@@ -4,11 +4,9 @@ use super::content::ContentRef;
 use super::error::StoreError;
 use super::folder::{FolderError, SafeName};
 use super::index::Index;
+use super::show::BATCH;
 use super::{Core, Store};
 use crate::id::{FileId, ManifestHash};
-
-/// Names that are looked at in one go.
-const BATCH: usize = 256;
 
 /// A change of the ledger's live names.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,12 +1,16 @@
 //! Bringing the files folder in line with the ledger.
 
+use std::collections::{BTreeMap, HashSet};
 use std::os::fd::OwnedFd;
 
 use super::Core;
 use super::error::StoreError;
-use super::folder::{Folder, FolderError, SafeName, Seen};
+use super::folder::{Folder, FolderError, Ready, SafeName, Seen};
 use super::index::{Due, Index, NamePlan, OldVisible, STATE_COMPLETE};
 use super::names::{KeptEdit, VisibleChanges, VisibleProblem};
+
+/// Names that share one note of what is about to be done, and one sync for each folder.
+pub(super) const BATCH: usize = 256;
 
 impl Core {
     /// Brings the files under these names in line with the ledger. The folder's lock keeps everybody else
@@ -14,24 +18,48 @@ impl Core {
     pub(super) fn show(
         &self,
         folder: &mut Folder,
-        names: Vec<String>,
+        mut names: Vec<String>,
         now_ms: u64,
     ) -> Result<VisibleChanges, StoreError> {
+        // What stands in the end follows from the index, however often a name changed on the way there.
+        let mut known = HashSet::new();
+        names.retain(|name| known.insert(name.clone()));
         let mut changes = VisibleChanges::default();
-        let mut settled = Vec::new();
+        for some in names.chunks(BATCH) {
+            self.show_some(folder, some, now_ms, &mut changes)?;
+        }
+        Ok(changes)
+    }
+
+    fn show_some(
+        &self,
+        folder: &mut Folder,
+        names: &[String],
+        now_ms: u64,
+        changes: &mut VisibleChanges,
+    ) -> Result<(), StoreError> {
+        let (mut settled, mut prepared) = (Vec::new(), Vec::new());
         for name in names {
-            let safe = SafeName::parse(&name)?;
-            match self.show_one(folder, &safe, &name, now_ms, &mut changes) {
-                Ok(Outcome::Settled(stands)) => settled.push((name, stands)),
+            let safe = SafeName::parse(name)?;
+            match self.show_one(folder, &safe, name, now_ms, changes) {
+                Ok(Outcome::Settled(stands)) => settled.push((name.clone(), stands)),
+                Ok(Outcome::Prepared(ready, due)) => prepared.push(Prepared { name, safe, ready, due }),
                 Ok(Outcome::Undecided) => {}
-                Err(ShowError::Folder(error)) => changes.problems.push(VisibleProblem { name, error }),
+                Err(ShowError::Folder(error)) => {
+                    changes.problems.push(VisibleProblem { name: name.clone(), error });
+                }
                 Err(ShowError::Store(error)) => return Err(error),
             }
+        }
+        if !prepared.is_empty() {
+            // Noted before the renames, so that after a crash the files are known to be ours.
+            self.index().intend_visible(prepared.iter().map(|one| (one.name, &one.due)))?;
+            settled.extend(place(folder, prepared, changes));
         }
         if !settled.is_empty() {
             self.index().settle_names(&settled)?;
         }
-        Ok(changes)
+        Ok(())
     }
 
     fn show_one(
@@ -113,14 +141,8 @@ impl Core {
         if let Some(parent) = aside {
             self.keep_edit(folder, parent, safe, name, now_ms, changes)?;
         }
-        let parent = folder.make_parent(safe)?;
         let ready = folder.prepare(&object, &due.file_id.to_string(), due.mtime_ns, safe)?;
-        // Noted before the rename, so that after a crash the file is known to be ours.
-        self.index().intend_visible(name, due)?;
-        folder.place(&ready, &parent, safe)?;
-        changes.shown.push(name.to_owned());
-        let stands = OldVisible { object: due.object, len: due.len, mtime_ns: due.mtime_ns };
-        Ok(Outcome::Settled(Some(stands)))
+        Ok(Outcome::Prepared(ready, *due))
     }
 
     fn keep_edit(
@@ -150,6 +172,51 @@ impl Core {
     }
 }
 
+/// A file that only has to be renamed into place.
+struct Prepared<'a> {
+    name: &'a str,
+    safe: SafeName<'a>,
+    ready: Ready,
+    due: Due,
+}
+
+/// Puts prepared files into place, durably; answers what stands where now.
+fn place(
+    folder: &Folder,
+    prepared: Vec<Prepared<'_>>,
+    changes: &mut VisibleChanges,
+) -> Vec<(String, Option<OldVisible>)> {
+    let mut by_parent = BTreeMap::new();
+    for one in prepared {
+        match folder.place(&one.ready, &one.safe) {
+            Ok(parent) => {
+                let (_, placed) =
+                    by_parent.entry(one.safe.parent().to_owned()).or_insert_with(|| (parent, Vec::new()));
+                placed.push(one);
+            }
+            Err(error) => changes.problems.push(VisibleProblem { name: one.name.to_owned(), error }),
+        }
+    }
+    let mut settled = Vec::new();
+    for (parent, placed) in by_parent.into_values() {
+        let synced = folder.sync(&parent);
+        for Prepared { name, safe, due, .. } in placed {
+            match synced {
+                Ok(()) => {
+                    changes.shown.push(name.to_owned());
+                    let stands = OldVisible { object: due.object, len: due.len, mtime_ns: due.mtime_ns };
+                    settled.push((name.to_owned(), Some(stands)));
+                }
+                Err(errno) => {
+                    let error = folder.error("create", &safe, errno);
+                    changes.problems.push(VisibleProblem { name: name.to_owned(), error });
+                }
+            }
+        }
+    }
+    settled
+}
+
 /// Whose file stands under a name.
 enum Stands {
     Ours(OldVisible),
@@ -172,6 +239,8 @@ impl Stands {
 enum Outcome {
     /// This is what of ours stands under the name now.
     Settled(Option<OldVisible>),
+    /// A file is ready to be renamed into place.
+    Prepared(Ready, Due),
     /// The name must be looked at again.
     Undecided,
 }
