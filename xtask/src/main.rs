@@ -1,7 +1,8 @@
-//! The project's own tool, run as `cargo xtask SUBCOMMAND`: its checks, its scenarios with real processes, and a
-//! demonstration. It drives the programs from outside and depends on none of our crates, so it can neither be
+//! The project's own tool, run as `cargo xtask SUBCOMMAND`: its checks, its scenarios with real processes, a
+//! demonstration, and benchmarks. It drives the programs from outside and depends on none of our crates, so it can neither be
 //! fooled by them nor keep them from being rearranged.
 
+mod bench;
 mod cargo;
 mod ci;
 mod demo;
@@ -18,7 +19,7 @@ use clap::Parser;
 use crate::interrupt::Interrupt;
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Checks, scenarios and demonstrations of SwiftServe")]
+#[command(name = "cargo xtask", about = "Checks, scenarios, demonstrations and benchmarks of SwiftServe")]
 enum Cli {
     /// Runs every check of the project, step by step
     Test(test::Args),
@@ -32,6 +33,8 @@ enum Cli {
     Scenario(scenario::Args),
     /// Founds a network of real nodes, sends a file through it and stays up to be tried
     Demo(demo::Args),
+    /// Measures release builds and says which bars hold
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +57,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Cli::Tidy => tidy::run(),
         Cli::Scenario(args) => scenario::run(&args, &interrupt),
         Cli::Demo(args) => demo::run(&args, &interrupt),
+        Cli::Bench(args) => bench::run(&args, &interrupt),
     }
 }
 

@@ -12,7 +12,7 @@ pub(crate) mod http;
 mod lan;
 pub(crate) mod node;
 mod port;
-mod process;
+pub(crate) mod process;
 pub(crate) mod wait;
 pub(crate) mod world;
 

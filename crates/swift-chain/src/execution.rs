@@ -11,6 +11,7 @@ use crate::{
     hash::{BlockHash, Hash, NetworkId},
     identity::{NodeId, NodeKey},
     limits::{BLOCK_LEN_MAX, BLOCK_TRANSACTIONS_MAX, TIME_MS_MAX},
+    mempool::Mempool,
     rules::{self, BlockContext, JudgeError, Rejection},
     state::{Change, Overlay, StateError, StateView, chain_state_hash},
     transaction::{CheckedTransaction, SignedTransaction},
@@ -361,20 +362,22 @@ pub fn verify_block(
         .certificate
         .check(network, &validators, height, hash)
         .map_err(|error| BlockError::Certificate { height, error })?;
-    let effect = execute_block(network, state, head, &sealed.block)?;
+    let effect = execute_block(network, state, head, &sealed.block, &Mempool::default())?;
     Ok(CertifiedBlock { sealed, hash, effect })
 }
 
-/// Checks a block that is proposed: every rule but that it is final.
+/// Checks a block that is proposed: every rule but that it is final. The signatures of transactions that wait in `pool`
+/// were checked when they came, and are not checked again.
 pub fn check_block(
     network: &NetworkId,
     state: &dyn StateView,
     head: &Head,
     block: Block,
+    pool: &Mempool,
 ) -> Result<ValidBlock, BlockError> {
     check_header(network, state, &state.validators()?, head, &block)?;
     let hash = block.header.hash();
-    let effect = execute_block(network, state, head, &block)?;
+    let effect = execute_block(network, state, head, &block, pool)?;
     Ok(ValidBlock { block, hash, effect })
 }
 
@@ -413,6 +416,7 @@ fn execute_block(
     state: &dyn StateView,
     head: &Head,
     block: &Block,
+    pool: &Mempool,
 ) -> Result<BlockEffect, BlockError> {
     let header = &block.header;
     let height = header.height;
@@ -425,7 +429,7 @@ fn execute_block(
     }
     let mut execution = Execution::new(state, BlockContext { height, time_ms: header.time_ms })?;
     for (index, transaction) in block.transactions.iter().enumerate() {
-        check_transaction(network, &mut execution, transaction).map_err(|error| match error {
+        check_transaction(network, &mut execution, transaction, pool).map_err(|error| match error {
             JudgeError::State(error) => BlockError::State(error),
             JudgeError::Rejected(rejection) => BlockError::Transaction { height, index, rejection },
         })?;
@@ -444,7 +448,11 @@ fn check_transaction(
     network: &NetworkId,
     execution: &mut Execution<'_>,
     transaction: &SignedTransaction,
+    pool: &Mempool,
 ) -> Result<(), JudgeError> {
+    if let Some(checked) = pool.find(transaction).filter(|known| known.transaction().network == *network) {
+        return execution.apply(checked);
+    }
     let checked = transaction.clone().check(network).map_err(Rejection::from)?;
     execution.apply(&checked)
 }

@@ -6,7 +6,7 @@ use crate::{
     hash::TransactionId,
     identity::NodeId,
     limits::{MEMPOOL_AUTHOR_LEN_MAX, MEMPOOL_LEN_MAX},
-    transaction::CheckedTransaction,
+    transaction::{CheckedTransaction, SignedTransaction},
 };
 
 /// Why a transaction was not taken. The pool is as it was.
@@ -60,6 +60,12 @@ impl Mempool {
     /// Whether an author's sequence is taken.
     pub fn contains(&self, author: &NodeId, sequence: u64) -> bool {
         self.authors.get(author).is_some_and(|queue| queue.transactions.contains_key(&sequence))
+    }
+
+    /// This very transaction, signature and all, if it waits here: then it was checked.
+    pub fn find(&self, signed: &SignedTransaction) -> Option<&CheckedTransaction> {
+        let queue = self.authors.get(&signed.transaction.author)?;
+        queue.transactions.get(&signed.transaction.sequence).filter(|waiting| waiting.signed() == signed)
     }
 
     /// Whether nothing waits.
@@ -127,7 +133,7 @@ mod tests {
     use crate::{
         hash::{Hash, NetworkId},
         identity::NodeKey,
-        transaction::{Action, SignedTransaction, Transaction},
+        transaction::{Action, Transaction},
     };
 
     fn transaction(author: u8, sequence: u64) -> CheckedTransaction {

@@ -132,6 +132,27 @@ fn a_transaction_with_a_forged_signature_makes_its_block_invalid() {
     assert!(text.contains("signature is not its author's"), "{text}");
 }
 
+/// Transactions that wait in a validator's pool were checked when they came. What counts as one of them is the very same
+/// transaction, not one by the same author under the same number.
+#[test]
+fn what_waits_in_the_pool_vouches_for_nothing_but_itself() {
+    let (_, follower, sealed) = follower_and_block();
+    let (network, head) = (follower.replica.reader().network(), follower.replica.head());
+    let check = |block: &Block, pool: &Mempool| {
+        check_block(&network, &follower.replica.reader().state(), head, block.clone(), pool)
+    };
+    let mut pool = Mempool::default();
+    pool.insert(sealed.block.transactions[0].clone().check(&network).unwrap()).unwrap();
+    let valid = check(&sealed.block, &pool).unwrap();
+    assert_eq!(valid, check(&sealed.block, &Mempool::default()).unwrap());
+
+    let mut forged = sealed.block.transactions[0].clone();
+    forged.signature = key(2).sign(&network, &forged.transaction);
+    let forged = reseal(&key(1), network, with_transactions(sealed, vec![forged]));
+    let refused = check(&forged.block, &pool).unwrap_err().to_string();
+    assert!(refused.contains("signature is not its author's"), "{refused}");
+}
+
 #[test]
 fn a_repeated_sequence_makes_its_block_invalid() {
     let (founder, mut follower, block) = follower_and_block();

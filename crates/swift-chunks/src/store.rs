@@ -15,6 +15,7 @@ mod open;
 mod paths;
 mod reader;
 mod scrub;
+mod show;
 mod space;
 mod trash;
 mod upload;

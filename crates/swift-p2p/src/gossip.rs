@@ -36,8 +36,9 @@ const NEIGHBOURS: usize = 32;
 const TOLD_AT_ONCE: usize = 16;
 /// The same when many others tell it too.
 const TOLD_AT_LEAST: usize = 2;
-/// Answers in a row with an old head, after which a member is brought the blocks.
-const PUSH_AFTER: u32 = 3;
+/// A member whose head stays at one old height for so long is brought the blocks. Time counts, not answers: while many
+/// blocks are made it is asked often, and each answer is of a moment before.
+const PUSH_AFTER: Duration = Duration::from_secs(3);
 /// How long a fetch may bring nothing before another member is asked.
 const FETCH_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -51,8 +52,8 @@ struct Peer {
     heard: Option<Time>,
     greet_at: Time,
     is_greeting: bool,
-    /// Answers in a row that told of an older head than it had been told of before.
-    lagging: u32,
+    /// The old height its answers tell of, and since when.
+    lagging: Option<(u64, Time)>,
     is_pushing: bool,
     failures: u32,
     /// Not asked for blocks before; it sent bad ones or broke off.
@@ -183,7 +184,7 @@ impl Gossip {
                 heard: None,
                 greet_at,
                 is_greeting: false,
-                lagging: 0,
+                lagging: None,
                 is_pushing: false,
                 failures: 0,
                 shunned_until: Time::ZERO,
@@ -239,11 +240,13 @@ impl Gossip {
 
     /// A node whose address has changed can say so only in a block, which others cannot fetch from it.
     fn push_if_lagging(&mut self, to: NodeId, theirs: HeadNote) {
-        let ours = self.head.height;
+        let (now, ours) = (self.now, self.head.height);
         let Some(peer) = self.peers.get_mut(&to) else { return };
-        peer.lagging = if theirs.height < ours { peer.lagging + 1 } else { 0 };
-        if peer.lagging >= PUSH_AFTER && !peer.is_pushing {
-            peer.lagging = 0;
+        let known = peer.lagging.filter(|(height, _)| *height == theirs.height);
+        let (_, since) = known.unwrap_or((theirs.height, now));
+        peer.lagging = (theirs.height < ours).then_some((theirs.height, since));
+        if peer.lagging.is_some() && now.since(since) >= PUSH_AFTER && !peer.is_pushing {
+            peer.lagging = None;
             peer.is_pushing = true;
             self.outputs.push_back(Output::Push { to, behind: theirs.height });
         }

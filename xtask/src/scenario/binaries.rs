@@ -29,31 +29,40 @@ pub(crate) enum Profile {
 impl Binaries {
     /// Takes the programs that `SWIFTSERVE_BIN_DIR` names, else builds them.
     pub(crate) fn find_or_build(profile: Profile) -> Result<Self> {
+        Ok(Self::find_or_build_with(profile, &[])?.0)
+    }
+
+    /// The same, and example programs beside them, in the order of their names here.
+    pub(crate) fn find_or_build_with(profile: Profile, examples: &[&str]) -> Result<(Self, Vec<PathBuf>)> {
         match env::var_os(BIN_DIR) {
-            Some(folder) => Self::in_folder(Path::new(&folder)),
-            None => Self::build(profile),
+            Some(folder) => {
+                let folder = Path::new(&folder);
+                let examples = examples
+                    .iter()
+                    .map(|name| existing(&folder.join("examples"), name))
+                    .collect::<Result<_>>()?;
+                Ok((Self::in_folder(folder)?, examples))
+            }
+            None => Self::build(profile, examples),
         }
     }
 
     fn in_folder(folder: &Path) -> Result<Self> {
-        let program = |name: &str| {
-            let path = folder.join(format!("{name}{}", env::consts::EXE_SUFFIX));
-            path.canonicalize()
-                .with_context(|| format!("{BIN_DIR} is set, but there is no {}", path.display()))
-        };
-        Ok(Self { node: program("swiftserve-node")?, ctl: program("swiftctl")? })
+        Ok(Self { node: existing(folder, "swiftserve-node")?, ctl: existing(folder, "swiftctl")? })
     }
 
-    fn build(profile: Profile) -> Result<Self> {
+    fn build(profile: Profile, examples: &[&str]) -> Result<(Self, Vec<PathBuf>)> {
         let mut command = cargo::command()?;
         // The whole workspace's programs, not two packages: features are then unified as for the tests, and what
         // those compiled is taken as it is.
         command.args(["build", "--workspace", "--bins", "--exclude", "xtask"]);
+        command.args(examples.iter().flat_map(|name| ["--example", name]));
         command.arg("--message-format=json-render-diagnostics");
         if profile == Profile::Release {
             command.arg("--release");
         }
-        println!(
+        // Beside what the caller prints, which may be for a program.
+        eprintln!(
             "$ cargo build --workspace --bins{}",
             if profile == Profile::Release { " --release" } else { "" }
         );
@@ -63,8 +72,15 @@ impl Binaries {
             let found = built.iter().find(|(built, _)| built == name);
             found.map(|(_, path)| path.clone()).with_context(|| format!("the build made no {name}"))
         };
-        Ok(Self { node: program("swiftserve-node")?, ctl: program("swiftctl")? })
+        let binaries = Self { node: program("swiftserve-node")?, ctl: program("swiftctl")? };
+        Ok((binaries, examples.iter().map(|name| program(name)).collect::<Result<_>>()?))
     }
+}
+
+/// A program that somebody else built.
+fn existing(folder: &Path, name: &str) -> Result<PathBuf> {
+    let path = folder.join(format!("{name}{}", env::consts::EXE_SUFFIX));
+    path.canonicalize().with_context(|| format!("{BIN_DIR} is set, but there is no {}", path.display()))
 }
 
 fn finished(command: &mut Command) -> Result<String> {

@@ -29,6 +29,11 @@ impl Patience {
         Self::new(&Interrupt::default())
     }
 
+    /// Whether somebody asked this program to end.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.interrupt.raised()
+    }
+
     /// Looks until `look` finds something. An error in `look` ends the wait: what cannot become true any more need
     /// not be waited for.
     pub(crate) fn until<T>(

@@ -1,9 +1,9 @@
 //! What a scenario plays in: a folder, programs, and the nodes it starts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
-use std::{fs, process};
+use std::{env, fs, process};
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
@@ -28,7 +28,17 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(name: &str, binaries: Arc<Binaries>, patience: Patience) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix(&format!("swiftserve-{name}-")).tempdir();
+        Self::new_in(&env::temp_dir(), name, binaries, patience)
+    }
+
+    /// A world whose folder lies in another one.
+    pub(crate) fn new_in(
+        parent: &Path,
+        name: &str,
+        binaries: Arc<Binaries>,
+        patience: Patience,
+    ) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix(&format!("swiftserve-{name}-")).tempdir_in(parent);
         let folder = folder.context("cannot make a folder for the nodes")?;
         Ok(Self { folder, binaries, patience, ports: Ports::new(moment()), started: 0 })
     }

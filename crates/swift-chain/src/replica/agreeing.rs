@@ -128,7 +128,8 @@ impl<S: LedgerStore> Replica<S> {
         if self.open.candidates.contains_key(&hash) {
             return Ok(true);
         }
-        let checked = check_block(&self.network, &self.store.state(), &self.head, block.clone());
+        let checked =
+            check_block(&self.network, &self.store.state(), &self.head, block.clone(), &self.mempool);
         match checked {
             Ok(block) => {
                 self.keep_candidate(block);

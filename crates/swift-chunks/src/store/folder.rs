@@ -68,6 +68,11 @@ impl<'a> SafeName<'a> {
         let leaf = dirs.pop().unwrap_or_default();
         Ok(Self { whole: name, dirs, leaf })
     }
+
+    /// The folders on the way to the file; none for a file right in the folder.
+    pub(super) fn parent(&self) -> &'a str {
+        self.whole.rsplit_once('/').map_or("", |(parent, _)| parent)
+    }
 }
 
 /// What stands under a name, without following it.
@@ -124,7 +129,7 @@ impl Folder {
     }
 
     /// The folder a name's file belongs in, made if need be.
-    pub(super) fn make_parent(&self, name: &SafeName<'_>) -> Result<OwnedFd, FolderError> {
+    fn make_parent(&self, name: &SafeName<'_>) -> Result<OwnedFd, FolderError> {
         self.walk(name, Missing::Make).map_err(|(path, errno)| match errno {
             Errno::NOTDIR | Errno::LOOP => FolderError::InTheWay { path },
             errno => FolderError::Io { doing: "create", path, source: errno.into() },
@@ -169,17 +174,23 @@ impl Folder {
         Ok(Ready(temp))
     }
 
-    /// Renames a prepared file into place, over what stands there.
-    pub(super) fn place(
-        &self,
-        ready: &Ready,
-        parent: &OwnedFd,
-        name: &SafeName<'_>,
-    ) -> Result<(), FolderError> {
-        let placed = rustix::fs::renameat(&self.temp, &ready.0, parent, name.leaf);
+    /// Renames a prepared file into place, over what stands there, and answers the folder it is in: the file is there
+    /// for good when that was synchronised.
+    pub(super) fn place(&self, ready: &Ready, name: &SafeName<'_>) -> Result<OwnedFd, FolderError> {
+        let placed = self.make_parent(name).and_then(|parent| {
+            match rustix::fs::renameat(&self.temp, &ready.0, &parent, name.leaf) {
+                Ok(()) => Ok(parent),
+                Err(errno) => Err(self.error("create", name, errno)),
+            }
+        });
         // Renaming one hard link over another of the same file does nothing and leaves both.
         self.discard(&ready.0);
-        placed.and_then(|()| rustix::fs::fsync(parent)).map_err(|errno| self.error("create", name, errno))
+        placed
+    }
+
+    /// Makes renames in a folder durable.
+    pub(super) fn sync(&self, parent: &OwnedFd) -> Result<(), Errno> {
+        rustix::fs::fsync(parent)
     }
 
     /// Removes a file, and the folders on the way to it that are empty then.
@@ -274,7 +285,7 @@ impl Folder {
         let _ = rustix::fs::unlinkat(&self.temp, temp, AtFlags::empty());
     }
 
-    fn error(&self, doing: &'static str, name: &SafeName<'_>, errno: Errno) -> FolderError {
+    pub(super) fn error(&self, doing: &'static str, name: &SafeName<'_>, errno: Errno) -> FolderError {
         FolderError::Io { doing, path: self.path.join(name.whole), source: errno.into() }
     }
 }

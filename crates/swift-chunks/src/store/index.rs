@@ -11,7 +11,7 @@ pub(super) use objects::{ObjectRow, STATE_COMPLETE, STATE_FALSE, STATE_PARTIAL, 
 
 use std::path::Path;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior, config::DbConfig};
 
 use super::error::{OpenError, StoreError};
 
@@ -108,6 +108,9 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     connection.pragma_update(None, "journal_mode", "WAL").map_err(sql)?;
     // FULL makes every commit durable before it is acknowledged, not only consistent.
     connection.pragma_update(None, "synchronous", "FULL").map_err(sql)?;
+    // Plans follow from the statement alone: else many are made anew at every use, because a value might allow a
+    // better one. There are no statistics that could tell.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(sql)?;
     connection.set_prepared_statement_cache_capacity(128);
     if found == 0 {
         let transaction = connection.transaction().map_err(sql)?;

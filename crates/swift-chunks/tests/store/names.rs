@@ -54,6 +54,41 @@ fn several_names_of_one_content_share_its_room() {
 }
 
 #[test]
+fn many_names_of_one_block_appear_together_and_one_in_trouble_holds_none_up() {
+    let bench = Bench::new();
+    let sample = Sample::new(10, 1);
+    bench.upload(&sample);
+    fs::write(bench.file("blocked"), "a file of the user's, where a folder is needed").unwrap();
+    let name = |number: u32| match number {
+        299 => "blocked/299".to_owned(),
+        _ => format!("{}/{number}", number % 7),
+    };
+    let puts: Vec<_> = (0..600).map(|number| put(&name(number), &sample)).collect();
+    let changes = bench.store.apply(1, &puts, NOW).unwrap();
+    assert_eq!(changes.shown.len(), 599);
+    assert_eq!(changes.problems.len(), 1, "{:?}", changes.problems);
+    for number in (0..600).filter(|number| *number != 299) {
+        assert_eq!(fs::read(bench.file(&name(number))).unwrap(), sample.bytes);
+    }
+    fs::remove_file(bench.file("blocked")).unwrap();
+    assert_eq!(bench.store.retry_visible(NOW).unwrap().shown, ["blocked/299"]);
+}
+
+#[test]
+fn a_name_that_changes_several_times_in_one_go_is_looked_at_once() {
+    let bench = Bench::new();
+    let (old, new) = (Sample::new(10, 1), Sample::new(20, 2));
+    bench.upload(&old);
+    bench.upload(&new);
+    let changes = [put("a", &old), remove("a"), put("a", &new), put("b", &old), remove("b")];
+    let changes = bench.store.apply(1, &changes, NOW).unwrap();
+    assert_eq!(changes.shown, ["a"]);
+    assert!(changes.removed.is_empty() && changes.problems.is_empty(), "{changes:?}");
+    assert_eq!(fs::read(bench.file("a")).unwrap(), new.bytes);
+    assert!(!bench.file("b").exists());
+}
+
+#[test]
 fn a_block_that_was_applied_is_not_applied_again() {
     let bench = Bench::new();
     let sample = Sample::new(10, 1);

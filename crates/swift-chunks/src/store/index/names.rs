@@ -153,12 +153,19 @@ impl Index {
         })
     }
 
-    /// Notes, before it happens, that a file will stand under a name.
-    pub(in crate::store) fn intend_visible(&mut self, name: &str, due: &Due) -> Result<(), StoreError> {
+    /// Notes, before it happens, that files will stand under names.
+    pub(in crate::store) fn intend_visible<'a>(
+        &mut self,
+        names: impl Iterator<Item = (&'a str, &'a Due)>,
+    ) -> Result<(), StoreError> {
         let transaction = self.begin()?;
-        transaction
-            .prepare_cached("INSERT OR IGNORE INTO visible(name, object, len, mtime_ns) VALUES(?, ?, ?, ?)")?
-            .execute(params![name, due.object, to_sql(due.len), due.mtime_ns])?;
+        for (name, due) in names {
+            transaction
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO visible(name, object, len, mtime_ns) VALUES(?, ?, ?, ?)",
+                )?
+                .execute(params![name, due.object, to_sql(due.len), due.mtime_ns])?;
+        }
         Ok(transaction.commit()?)
     }
 

@@ -1,0 +1,28 @@
+//! `cargo xtask bench`: measures real programs in release builds, prints what came out, and says which bars hold.
+//!
+//! A benchmark is no check: a machine that is busy with something else misses bars without anything being wrong.
+
+mod disk;
+mod ledger;
+
+use anyhow::Result;
+
+use crate::interrupt::Interrupt;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// How many writes become final, how soon, and how fast a chain is verified and opened
+    Ledger(ledger::Args),
+}
+
+pub(crate) fn run(args: &Args, interrupt: &Interrupt) -> Result<()> {
+    match &args.what {
+        What::Ledger(args) => ledger::run(args, interrupt),
+    }
+}
