@@ -72,6 +72,7 @@ impl Chain {
             founder: key.id(),
             address: "10.0.0.1:8000".parse()?,
             params: NetworkParams::default(),
+            origin: None,
         };
         let genesis = Genesis::sign(&key, body);
         let mut replica = Replica::new(key, LedgerDb::create(path, &genesis)?)?;
