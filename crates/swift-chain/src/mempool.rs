@@ -6,7 +6,7 @@ use crate::{
     hash::TransactionId,
     identity::NodeId,
     limits::{MEMPOOL_AUTHOR_LEN_MAX, MEMPOOL_LEN_MAX},
-    transaction::{CheckedTransaction, SignedTransaction},
+    transaction::{Action, CheckedTransaction, SignedTransaction, Transaction},
 };
 
 /// Why a transaction was not taken. The pool is as it was.
@@ -22,7 +22,8 @@ pub enum MempoolError {
     Full,
 }
 
-/// Waiting transactions by author and sequence, bounded in bytes. An author's sequence is taken once; the first wins.
+/// Waiting transactions by author and sequence, bounded in bytes. An author's sequence is taken once; the first wins,
+/// unless its author takes it back.
 #[derive(Debug, Default)]
 pub struct Mempool {
     authors: BTreeMap<NodeId, Queue>,
@@ -36,14 +37,17 @@ struct Queue {
 }
 
 impl Mempool {
-    /// Takes a transaction in. One that is here, or another with its author and sequence, changes nothing.
+    /// Takes a transaction in, if there is a place for it.
     pub fn insert(&mut self, transaction: CheckedTransaction) -> Result<(), MempoolError> {
         let (author, len) = (transaction.transaction().author, transaction.encoded_len());
         let sequence = transaction.transaction().sequence;
-        let queue_len = self.authors.get(&author).map_or(0, |queue| queue.len);
-        if self.contains(&author, sequence) {
+        if !self.has_place_for(transaction.transaction()) {
             return Ok(());
         }
+        if let Some(waiting) = self.waiting(&author, sequence).map(CheckedTransaction::id) {
+            self.remove(&author, sequence, waiting);
+        }
+        let queue_len = self.authors.get(&author).map_or(0, |queue| queue.len);
         if queue_len + len > MEMPOOL_AUTHOR_LEN_MAX {
             return Err(MempoolError::AuthorFull(author));
         }
@@ -57,15 +61,21 @@ impl Mempool {
         Ok(())
     }
 
-    /// Whether an author's sequence is taken.
-    pub fn contains(&self, author: &NodeId, sequence: u64) -> bool {
-        self.authors.get(author).is_some_and(|queue| queue.transactions.contains_key(&sequence))
+    /// Whether the transaction's sequence is free, or taken by what it takes back.
+    pub fn has_place_for(&self, transaction: &Transaction) -> bool {
+        let is_void = |one: &Transaction| one.action == Action::Void {};
+        self.waiting(&transaction.author, transaction.sequence)
+            .is_none_or(|waiting| is_void(transaction) && !is_void(waiting.transaction()))
+    }
+
+    fn waiting(&self, author: &NodeId, sequence: u64) -> Option<&CheckedTransaction> {
+        self.authors.get(author)?.transactions.get(&sequence)
     }
 
     /// This very transaction, signature and all, if it waits here: then it was checked.
     pub fn find(&self, signed: &SignedTransaction) -> Option<&CheckedTransaction> {
-        let queue = self.authors.get(&signed.transaction.author)?;
-        queue.transactions.get(&signed.transaction.sequence).filter(|waiting| waiting.signed() == signed)
+        let waiting = self.waiting(&signed.transaction.author, signed.transaction.sequence)?;
+        (waiting.signed() == signed).then_some(waiting)
     }
 
     /// Whether nothing waits.
@@ -133,7 +143,6 @@ mod tests {
     use crate::{
         hash::{Hash, NetworkId},
         identity::NodeKey,
-        transaction::{Action, Transaction},
     };
 
     fn transaction(author: u8, sequence: u64) -> CheckedTransaction {
@@ -164,6 +173,25 @@ mod tests {
         let author = transaction(1, 1).transaction().author;
         assert_eq!(pool.insert(transaction(1, first_refused)), Err(MempoolError::AuthorFull(author)));
         assert_eq!(pool.insert(transaction(2, 1)), Ok(()));
+    }
+
+    #[test]
+    fn a_sequence_is_taken_once_and_can_be_taken_back_once() {
+        let (key, network, mut pool) =
+            (NodeKey::from_seed([1; 32]), NetworkId::default(), Mempool::default());
+        let void = |valid_until_ms| {
+            let (author, action) = (key.id(), Action::Void {});
+            let body =
+                Transaction { network, author, sequence: 5, valid_until_ms, on_behalf_of: None, action };
+            SignedTransaction::sign(&key, body).check(&network).unwrap()
+        };
+        pool.insert(transaction(1, 5)).unwrap();
+        assert!(!pool.has_place_for(transaction(1, 5).transaction()));
+        for one in [void(1), transaction(1, 5), void(2)] {
+            pool.insert(one).unwrap();
+        }
+        assert_eq!(pool.candidates().map(CheckedTransaction::id).collect::<Vec<_>>(), [void(1).id()]);
+        assert_eq!(pool.encoded_len(), void(1).encoded_len());
     }
 
     #[test]

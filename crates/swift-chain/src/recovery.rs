@@ -192,6 +192,8 @@ fn has_meaning(action: &Action) -> bool {
         Action::AddNode { .. } => false,
         // It names a height of the old network.
         Action::Upgrade { .. } => false,
+        // What it takes back cannot come into the new network.
+        Action::Void {} => false,
         // It was meant for the set that is lost.
         Action::UpdateNode { change: NodeChange::ValidatorWeight(_), .. } => false,
         Action::UpdateNode { change: NodeChange::Address(_) | NodeChange::Role(_), .. }

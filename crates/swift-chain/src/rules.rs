@@ -124,6 +124,7 @@ fn act(
             require(member, Role::Admin, author)?;
             upgrade(state, block, *version, *from_height)
         }
+        Action::Void {} => Ok(Vec::new()),
     }
 }
 

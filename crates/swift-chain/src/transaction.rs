@@ -153,6 +153,8 @@ pub enum Action {
         /// The first height that follows it.
         from_height: u64,
     },
+    /// Uses its sequence up and does nothing else: takes back what its author signed with it. By any member.
+    Void {},
 }
 
 /// What [`Action::UpdateNode`] changes.

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use network::*;
 use swift_chain::{
-    consensus::{ConsensusMessage, SignedVote},
+    consensus::{ConsensusMessage, Proposal, SignedProposal, SignedVote},
     *,
 };
 
@@ -298,6 +298,42 @@ fn a_validator_that_votes_twice_is_caught_and_the_proof_stands_alone() {
     let stored = fleet.peers[0].replica.reader().evidence(10).unwrap();
     assert_eq!(stored[0].1, again);
     assert_eq!(fleet.peers[0].replica.reader().evidence_count().unwrap(), 1);
+}
+
+/// The story: a validator proposed two blocks in one round, the first with a time too far ahead. When that time had come
+/// the first proposal came once more, and was kept as proof against its proposer beside itself.
+#[test]
+fn a_proposal_that_comes_again_when_its_time_has_come_is_no_proof_by_itself() {
+    let mut fleet = Fleet::of(4);
+    let (at, height) = (0, fleet.height(0) + 1);
+    let set = fleet.peers[at].replica.validators();
+    let proposers = (0..4).map(|round| {
+        let turn = usize::try_from((height + round) % 4).unwrap();
+        (u32::try_from(round).unwrap(), set.iter().nth(turn).unwrap().node)
+    });
+    let (round, proposer) = proposers.into_iter().find(|(_, node)| *node != key(1).id()).unwrap();
+    let key = (1..=4).map(key).find(|key| key.id() == proposer).unwrap();
+    let (network, now_ms) = (fleet.peers[at].replica.reader().network(), fleet.now_ms);
+    let propose = |time_ms| {
+        let replica = &fleet.peers[at].replica;
+        let draft = draft_block(&key, &network, &replica.store().state(), replica.head(), time_ms, []);
+        let block = draft.unwrap().block.block().clone();
+        let hash = block.header.hash();
+        let proposal = Proposal { height, round, block: hash, valid_round: None, proposer };
+        let signed = SignedProposal::sign(&key, &network, proposal);
+        let message = ConsensusMessage::Proposal(signed, Box::new(block));
+        Input::Consensus { from: proposer, message }
+    };
+    let (too_early, good) = (propose(now_ms + 60_000), propose(now_ms));
+    for (ms, input) in [(0, too_early.clone()), (0, good), (60_000, too_early)] {
+        fleet.peers[at].now_ms += ms;
+        fleet.peers[at].step(vec![input]);
+    }
+    let evidence = fleet.peers[at].replica.reader().evidence(10).unwrap();
+    assert!(!evidence.is_empty(), "not caught");
+    for (_, one) in evidence {
+        assert_eq!(one.verify(&network), Ok(()), "{one:?}");
+    }
 }
 
 #[test]

@@ -153,6 +153,7 @@ fn each_action_has_its_number() {
         add("a", 1),
         remove("a", 1),
         Action::Upgrade { version: 2, from_height: 9 },
+        Action::Void {},
     ];
     for (number, action) in actions.into_iter().enumerate() {
         let network = NetworkId::default();

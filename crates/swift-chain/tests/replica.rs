@@ -81,12 +81,85 @@ fn two_writers_of_one_name_end_with_one_file_and_one_refusal() {
     alice.request(1, add("same", 5));
     founder.submit(add("same", 6)).unwrap();
     exchange(&mut alice, &mut founder);
-    // Alice learns of the founder's block; her own transaction can never count and is taken back.
+    // Alice learns of the founder's block, and takes her own transaction back.
     alice.step(vec![Input::Tick]);
+    exchange(&mut alice, &mut founder);
     let outcome = alice.outcome(1).unwrap();
     assert!(matches!(outcome, Err(SubmitError::Rejected(Rejection::NameTaken { .. }))), "{outcome:?}");
     alice.step(vec![Input::Tick]);
     assert!(alice.relayed().is_empty());
+}
+
+/// The story: a client was told that its name was taken. A validator still had the transaction when that name was free
+/// again, and put it into a block: the file appeared after all.
+#[test]
+fn a_refused_write_cannot_happen_later() {
+    let mut founder = Peer::founder();
+    let mut alice = founder.admit(2, Role::Publisher);
+    alice.request(1, add("same", 5));
+    let held = alice.relayed();
+    founder.submit(add("same", 6)).unwrap();
+    alice.catch_up(&founder);
+    alice.step(vec![Input::Tick]);
+    assert_eq!(alice.outcome(1), None, "refused while the transaction can still count");
+    // Who asks for the same now waits for the same.
+    alice.request(2, add("same", 5));
+    exchange(&mut alice, &mut founder);
+    for request in [1, 2] {
+        assert!(matches!(alice.outcome(request), Some(Err(SubmitError::Rejected(_)))));
+    }
+    founder.submit(remove("same", 6)).unwrap();
+    founder.step(vec![Input::Transactions(held)]);
+    assert_eq!(founder.replica.reader().counts().unwrap().files, 0);
+    // The name is free, and Alice can still write.
+    alice.catch_up(&founder);
+    alice.request(3, add("same", 5));
+    exchange(&mut alice, &mut founder);
+    assert!(alice.outcome(3).unwrap().is_ok());
+}
+
+#[test]
+fn a_write_that_happens_while_it_is_taken_back_is_acknowledged() {
+    let mut founder = Peer::founder();
+    let mut alice = founder.admit(2, Role::Publisher);
+    alice.request(1, add("same", 5));
+    let held = alice.relayed();
+    founder.submit(add("same", 6)).unwrap();
+    alice.catch_up(&founder);
+    alice.step(vec![Input::Tick]);
+    let void = alice.relayed();
+    assert!(void.iter().all(|signed| signed.transaction.action == Action::Void {}));
+    founder.submit(remove("same", 6)).unwrap();
+    founder.step(vec![Input::Transactions(held)]);
+    founder.step(vec![Input::Transactions(void)]);
+    alice.outputs.clear();
+    let next = alice.replica.head().height + 1;
+    alice.step(vec![Input::Blocks { request: RequestId(0), blocks: founder.blocks(next) }]);
+    assert!(matches!(alice.outcome(1), Some(Ok(Settled { transaction: Some(_), .. }))));
+    assert_eq!(founder.replica.reader().counts().unwrap().files, 1);
+    alice.step(vec![Input::Tick]);
+    assert!(alice.relayed().is_empty(), "the queue still holds what is final");
+}
+
+/// A crash forgets that a write is being taken back, and that somebody waits; not that it may still happen.
+#[test]
+fn a_write_that_was_being_taken_back_in_a_crash_is_taken_back_again() {
+    let mut founder = Peer::founder();
+    let mut alice = founder.admit(2, Role::Publisher);
+    alice.request(1, add("same", 5));
+    let held = alice.relayed();
+    founder.submit(add("same", 6)).unwrap();
+    alice.catch_up(&founder);
+    alice.step(vec![Input::Tick]);
+    alice.reopen();
+    alice.request(2, add("same", 5));
+    assert_eq!(alice.outcome(2), None, "refused while the transaction can still count");
+    alice.step(vec![Input::Tick]);
+    exchange(&mut alice, &mut founder);
+    assert!(matches!(alice.outcome(2), Some(Err(SubmitError::Rejected(_)))));
+    founder.submit(remove("same", 6)).unwrap();
+    founder.step(vec![Input::Transactions(held)]);
+    assert_eq!(founder.replica.reader().counts().unwrap().files, 0);
 }
 
 #[test]

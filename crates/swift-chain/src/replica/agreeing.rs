@@ -185,6 +185,7 @@ impl<S: LedgerStore> Replica<S> {
             Announcement::Proposal(signed) => {
                 let block = self.open.candidates.get(&signed.proposal.block).ok_or(Fatal::Consensus)?;
                 let block = Box::new(block.block().clone());
+                self.note_left(&block.transactions);
                 ConsensusMessage::Proposal(signed, block)
             }
             Announcement::Vote(signed) => ConsensusMessage::Vote(signed),
@@ -196,8 +197,12 @@ impl<S: LedgerStore> Replica<S> {
         Ok(())
     }
 
-    /// Keeps evidence, and tells of what is new.
+    /// Keeps evidence, and tells of what is new. Only what convicts by itself: the engine pairs a proposal with itself
+    /// when its block was refused for its time and comes once more when that time has come.
     pub(super) fn catch(&mut self, now: Now, evidence: Evidence) -> Result<(), Fatal> {
+        if evidence.verify(&self.network).is_err() {
+            return Ok(());
+        }
         if self.store.keep_evidence(&evidence, now.wall_ms)? {
             self.outputs.push(Output::Caught(Arc::new(evidence)));
         }

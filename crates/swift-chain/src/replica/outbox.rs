@@ -30,9 +30,37 @@ pub(super) struct Pending {
     requests: Vec<RequestId>,
     /// When it was last brought to where blocks are made.
     sent_ms: Option<u64>,
+    /// Whether another node may hold it.
+    has_left: bool,
+    withdrawal: Option<Withdrawal>,
+}
+
+/// A transaction that the ledger has decided without, and that could still come into a block: it is taken back before
+/// anybody is told. Not stored: after a crash it is decided again.
+#[derive(Debug)]
+struct Withdrawal {
+    /// Uses up the same sequence.
+    void: SignedTransaction,
+    /// What those who wait are told when that is done.
+    outcome: Result<Settled, SubmitError>,
 }
 
 impl Pending {
+    /// Whether another node may hold it.
+    pub(super) fn has_left(&self) -> bool {
+        self.has_left
+    }
+
+    /// What those who wait will be told, when it is being taken back.
+    pub(super) fn withdrawn_with(&self) -> Option<&Result<Settled, SubmitError>> {
+        self.withdrawal.as_ref().map(|withdrawal| &withdrawal.outcome)
+    }
+
+    /// What is sent for it.
+    pub(super) fn current(&self) -> &SignedTransaction {
+        self.withdrawal.as_ref().map_or(&self.signed, |withdrawal| &withdrawal.void)
+    }
+
     /// Tells everybody who waits.
     pub(super) fn settle(self, outputs: &mut Vec<Output>, outcome: &Result<Settled, SubmitError>) {
         for request in self.requests {
@@ -51,6 +79,7 @@ impl Outbox {
         let mut outbox = Self::default();
         for OutboxEntry { id, signed } in store.outbox()? {
             outbox.push(id, signed, None);
+            outbox.note_left(outbox.last_sequence());
         }
         Ok(outbox)
     }
@@ -74,8 +103,29 @@ impl Outbox {
     pub(super) fn push(&mut self, id: i64, signed: SignedTransaction, request: Option<RequestId>) {
         let sequence = signed.transaction.sequence;
         self.by_action.insert(action_key(&signed.transaction.action), sequence);
-        self.entries
-            .insert(sequence, Pending { id, signed, requests: request.into_iter().collect(), sent_ms: None });
+        let requests = request.into_iter().collect();
+        let (sent_ms, has_left, withdrawal) = (None, false, None);
+        self.entries.insert(sequence, Pending { id, signed, requests, sent_ms, has_left, withdrawal });
+    }
+
+    /// From now on another node may hold the transaction with this sequence.
+    pub(super) fn note_left(&mut self, sequence: u64) {
+        if let Some(entry) = self.entries.get_mut(&sequence) {
+            entry.has_left = true;
+        }
+    }
+
+    /// Takes the transaction with a sequence back by `void`, which has the same; those who wait will be told `outcome`.
+    pub(super) fn withdraw(
+        &mut self,
+        sequence: u64,
+        void: SignedTransaction,
+        outcome: Result<Settled, SubmitError>,
+    ) {
+        if let Some(entry) = self.entries.get_mut(&sequence) {
+            entry.withdrawal = Some(Withdrawal { void, outcome });
+            entry.sent_ms = None;
+        }
     }
 
     /// Takes the transaction with this action out.
@@ -114,7 +164,7 @@ impl Outbox {
         for entry in self.entries.values_mut() {
             if entry.sent_ms.is_none_or(|sent_ms| now_ms.abs_diff(sent_ms) >= RESEND_AFTER_MS) {
                 entry.sent_ms = Some(now_ms);
-                unsent.push(entry.signed.clone());
+                unsent.push(entry.current().clone());
             }
         }
         unsent

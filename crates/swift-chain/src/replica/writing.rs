@@ -97,9 +97,18 @@ impl<S: LedgerStore> Replica<S> {
         if self.is_sole_validator() || transactions.is_empty() {
             return;
         }
+        self.note_left(&transactions);
         match self.outputs.last_mut() {
             Some(Output::Relay(waiting)) => waiting.extend(transactions),
             _ => self.outputs.push(Output::Relay(transactions)),
+        }
+    }
+
+    /// Others get these transactions: those of them that are this node's can be taken back by a void only.
+    pub(super) fn note_left(&mut self, transactions: &[SignedTransaction]) {
+        let me = self.key.id();
+        for signed in transactions.iter().filter(|signed| signed.transaction.author == me) {
+            self.outbox.note_left(signed.transaction.sequence);
         }
     }
 
@@ -121,7 +130,7 @@ impl<S: LedgerStore> Replica<S> {
     /// What is unsound or does not fit is dropped here: its author's node keeps it and asks its own ledger why.
     fn pool(&mut self, signed: SignedTransaction) {
         let body = &signed.transaction;
-        if self.mempool.contains(&body.author, body.sequence) {
+        if !self.mempool.has_place_for(body) {
             return;
         }
         if let Ok(checked) = signed.check(&self.network) {
@@ -138,7 +147,7 @@ impl<S: LedgerStore> Replica<S> {
         let block_time = self.head.next_time_ms(now_ms);
         for sequence in self.outbox.sequences() {
             let Some(entry) = self.outbox.by_sequence(sequence) else { continue };
-            let is_lapsed = block_time > entry.signed.transaction.valid_until_ms;
+            let is_lapsed = block_time > entry.current().transaction.valid_until_ms;
             if sequence <= last || is_lapsed || scope == ReviewScope::All {
                 self.review_own(now_ms, sequence)?;
             }
@@ -149,19 +158,38 @@ impl<S: LedgerStore> Replica<S> {
     /// Settles one own transaction if the ledger has decided; else sees to it that a block can still take it.
     ///
     /// One that was overtaken is certainly in no block: it gets a new sequence. One whose time has passed may be in a
-    /// block that has not come here yet, so it keeps its sequence: whichever copy is first makes the other void.
+    /// block that has not come here yet, so it keeps its sequence: whichever copy is first makes the other void. For the
+    /// same reason one that others may hold is taken back before anybody hears that nothing will come of it: what refuses
+    /// it now may be gone before they notice.
     pub(super) fn review_own(&mut self, now_ms: u64, sequence: u64) -> Result<(), Fatal> {
         let Some(entry) = self.outbox.by_sequence(sequence) else { return Ok(()) };
         let mut transaction = entry.signed.transaction.clone();
-        if let Verdict::Done(outcome) = self.judge_own(now_ms, &transaction)? {
-            if let Some(entry) = self.outbox.take(&transaction.action) {
-                self.store.dequeue(entry.id)?;
-                entry.settle(&mut self.outputs, &outcome);
+        let is_overtaken = sequence <= self.last_sequence()?;
+        let is_lapsed = self.head.next_time_ms(now_ms) > entry.current().transaction.valid_until_ms;
+        let is_withdrawn = entry.withdrawn_with().is_some();
+        let decided = match entry.withdrawn_with() {
+            Some(outcome) => Some(outcome.clone()),
+            None => match self.judge_own(now_ms, &transaction)? {
+                Verdict::Done(outcome) => Some(outcome),
+                Verdict::Open => None,
+            },
+        };
+        if let Some(outcome) = decided {
+            let may_count = entry.has_left() && !is_overtaken && self.is_member()?;
+            if !may_count {
+                if let Some(entry) = self.outbox.take(&transaction.action) {
+                    self.mempool.remove(&transaction.author, sequence, entry.signed.id());
+                    self.store.dequeue(entry.id)?;
+                    entry.settle(&mut self.outputs, &outcome);
+                }
+            } else if is_lapsed || !is_withdrawn {
+                transaction.action = Action::Void {};
+                transaction.valid_until_ms = self.valid_until_ms(now_ms);
+                self.outbox.withdraw(sequence, SignedTransaction::sign(&self.key, transaction), outcome);
             }
             return Ok(());
         }
-        let is_lapsed = self.head.next_time_ms(now_ms) > transaction.valid_until_ms;
-        if sequence <= self.last_sequence()? {
+        if is_overtaken {
             transaction = self.next_transaction(now_ms, transaction.action, transaction.on_behalf_of)?;
         } else if is_lapsed {
             transaction.valid_until_ms = self.valid_until_ms(now_ms);
@@ -184,6 +212,10 @@ impl<S: LedgerStore> Replica<S> {
 
     fn last_sequence(&self) -> Result<u64, Fatal> {
         Ok(self.store.state().author(&self.key.id())?.last_sequence)
+    }
+
+    fn is_member(&self) -> Result<bool, Fatal> {
+        Ok(self.store.state().member(&self.key.id())?.is_some())
     }
 
     fn valid_until_ms(&self, now_ms: u64) -> u64 {

@@ -74,6 +74,7 @@ pub(in crate::command) fn action(action: &Value) -> String {
                 let (version, from) = (of.get("version")?.as_u64()?, of.get("from_height")?.as_u64()?);
                 Some(format!("upgraded the protocol to version {version} from block {from} on"))
             }
+            "void" => Some("took a write back that had come too late".to_owned()),
             _ => None,
         });
     known.unwrap_or_else(|| action.to_string())
@@ -110,6 +111,7 @@ mod tests {
         assert_eq!(told_of(&update), format!("set validator weight of node {short} to 2"));
         let upgrade = Action::Upgrade { version: 2, from_height: 9 };
         assert_eq!(told_of(&upgrade), "upgraded the protocol to version 2 from block 9 on");
+        assert_eq!(told_of(&Action::Void {}), "took a write back that had come too late");
     }
 
     #[test]
