@@ -1,0 +1,126 @@
+//! `swift-sim ledger --seeds N`: runs seeds on all processors and says what came of it.
+
+use std::{
+    process::ExitCode,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Instant,
+};
+
+use clap::{Parser, ValueEnum};
+use swift_sim::{Checker, Mutation, Options, Outcome, Totals, Violation, run_seed};
+
+/// Seeds after which progress is told.
+const TELL_EVERY: u64 = 25;
+
+#[derive(Parser)]
+#[command(name = "swift-sim", about = "Seeded simulation of many nodes", version)]
+enum Cli {
+    /// The ledger: replicas, consensus, gossip
+    Ledger(Args),
+}
+
+#[derive(clap::Args)]
+struct Args {
+    /// How many seeds to run, from 0 on
+    #[arg(long, default_value_t = 1, conflicts_with = "seed")]
+    seeds: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 0, conflicts_with = "seed")]
+    first: u64,
+    /// Runs this seed only
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Writes every event to the error output; with one seed only
+    #[arg(long, requires = "seed")]
+    trace: bool,
+    /// Breaks something on purpose: the checkers must notice
+    #[arg(long, value_enum)]
+    mutate: Option<Mutate>,
+    /// Runs every seed twice and compares
+    #[arg(long)]
+    check_determinism: bool,
+    /// Threads; as many as there are processors unless told
+    #[arg(long)]
+    jobs: Option<usize>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Mutate {
+    /// A crash loses the write-ahead log
+    WalDropped,
+    /// Messages of a step go out although a crash undoes the step
+    SendBeforeSync,
+}
+
+fn main() -> ExitCode {
+    let Cli::Ledger(args) = Cli::parse();
+    // A panic is one seed's failure, told in a line.
+    std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
+    let begun = Instant::now();
+    let mut totals = run(&args);
+    totals.finish(begun.elapsed().as_secs_f64());
+    for failure in totals.failures() {
+        match failure.seed {
+            Some(seed) => eprintln!(
+                "seed {seed} FAILED, {}\n  to replay it: cargo xtask sim ledger --seed {seed} --trace",
+                failure.violation
+            ),
+            None => eprintln!("FAILED, {}", failure.violation),
+        }
+    }
+    match serde_json::to_string(&totals) {
+        Ok(line) => println!("{line}"),
+        Err(error) => {
+            eprintln!("error: the totals cannot be written: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    if totals.failures().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs the seeds, each on the next free thread.
+fn run(args: &Args) -> Totals {
+    let (first, count) = args.seed.map_or((args.first, args.seeds), |seed| (seed, 1));
+    let mutation = args.mutate.map(|mutate| match mutate {
+        Mutate::WalDropped => Mutation::WalDropped,
+        Mutate::SendBeforeSync => Mutation::SendBeforeSync,
+    });
+    let options = Options { mutation, is_traced: args.trace };
+    let (next, totals) = (AtomicU64::new(first), Mutex::new(Totals::default()));
+    let jobs = args.jobs.or_else(|| thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
+    thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first.saturating_add(count) {
+                        return;
+                    }
+                    let outcome = run_seed(seed, &options);
+                    let again = args.check_determinism.then(|| run_seed(seed, &options));
+                    let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
+                    tell(&mut totals, &outcome, again.as_ref(), count);
+                }
+            });
+        }
+    });
+    totals.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn tell(totals: &mut Totals, outcome: &Outcome, again: Option<&Outcome>, count: u64) {
+    totals.add(outcome);
+    if again.is_some_and(|again| again.trace != outcome.trace) {
+        let what = "two runs of this seed differ".to_owned();
+        totals.fail(Some(outcome.seed), Violation { checker: Checker::Determinism, what });
+    }
+    if let Some(violation) = &outcome.violation {
+        eprintln!("seed {}: {violation}", outcome.seed);
+    }
+    if totals.seeds().is_multiple_of(TELL_EVERY) || totals.seeds() == count {
+        eprintln!("{} of {count} seeds, {} failures", totals.seeds(), totals.failures().len());
+    }
+}
