@@ -44,15 +44,9 @@ impl Mempool {
         if !self.has_place_for(transaction.transaction()) {
             return Ok(());
         }
+        self.has_room_for(transaction.transaction(), len)?;
         if let Some(waiting) = self.waiting(&author, sequence).map(CheckedTransaction::id) {
             self.remove(&author, sequence, waiting);
-        }
-        let queue_len = self.authors.get(&author).map_or(0, |queue| queue.len);
-        if queue_len + len > MEMPOOL_AUTHOR_LEN_MAX {
-            return Err(MempoolError::AuthorFull(author));
-        }
-        if self.len + len > MEMPOOL_LEN_MAX {
-            return Err(MempoolError::Full);
         }
         let queue = self.authors.entry(author).or_default();
         queue.transactions.insert(sequence, transaction);
@@ -70,6 +64,21 @@ impl Mempool {
 
     fn waiting(&self, author: &NodeId, sequence: u64) -> Option<&CheckedTransaction> {
         self.authors.get(author)?.transactions.get(&sequence)
+    }
+
+    /// Whether a transaction of so many bytes that has a place would be taken in: to be asked before its signature is
+    /// checked.
+    pub fn has_room_for(&self, transaction: &Transaction, len: usize) -> Result<(), MempoolError> {
+        let Transaction { author, sequence, .. } = transaction;
+        let replaced = self.waiting(author, *sequence).map_or(0, CheckedTransaction::encoded_len);
+        let queue_len = self.authors.get(author).map_or(0, |queue| queue.len);
+        if queue_len - replaced + len > MEMPOOL_AUTHOR_LEN_MAX {
+            return Err(MempoolError::AuthorFull(*author));
+        }
+        if self.len - replaced + len > MEMPOOL_LEN_MAX {
+            return Err(MempoolError::Full);
+        }
+        Ok(())
     }
 
     /// This very transaction, signature and all, if it waits here: then it was checked.

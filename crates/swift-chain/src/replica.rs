@@ -333,7 +333,7 @@ impl<S: LedgerStore> Replica<S> {
                 Input::Consensus { from, message } => self.receive(now, from, message)?,
                 Input::EndHold => self.end_hold()?,
                 Input::Tick => {
-                    self.review_outbox(now.wall_ms, ReviewScope::All)?;
+                    self.review_outbox(now.wall_ms, ReviewScope::OnTheirWay)?;
                     self.relay_overdue();
                 }
             }

@@ -74,6 +74,34 @@ fn two_writers_at_once_both_get_into_the_ledger() {
     assert_eq!(alice.replica.reader().counts().unwrap().files, 2);
 }
 
+/// A member with more writes waiting than validators keep of one author sent them all, again and again; what did not fit
+/// was dropped there, after its signature was checked, and sat out the pause before it was sent once more.
+#[test]
+fn of_a_long_queue_only_so_much_is_sent_as_is_kept_and_none_of_it_waits_for_the_clock() {
+    let mut founder = Peer::founder();
+    let mut alice = founder.admit(2, Role::Publisher);
+    let part = "n".repeat(200);
+    let submit = |number: u64| {
+        let action = add(&format!("{part}/{part}/{part}/{part}/{number}"), 5);
+        Input::Submit { request: RequestId(number), action, on_behalf_of: None }
+    };
+    alice.step((0..4500).map(submit).collect());
+    let bytes_of = |sent: &[SignedTransaction]| sent.iter().map(|one| one.to_bytes().len()).sum::<usize>();
+    let mut rounds = 0;
+    loop {
+        let sent = alice.relayed();
+        assert!(bytes_of(&sent) <= limits::MEMPOOL_AUTHOR_LEN_MAX / 2);
+        if sent.is_empty() {
+            break;
+        }
+        founder.step(vec![Input::Transactions(sent)]);
+        alice.catch_up(&founder);
+        rounds += 1;
+    }
+    assert!(rounds > 2, "the queue was too short to say anything");
+    assert_eq!(founder.replica.reader().counts().unwrap().files, 4500);
+}
+
 #[test]
 fn two_writers_of_one_name_end_with_one_file_and_one_refusal() {
     let mut founder = Peer::founder();

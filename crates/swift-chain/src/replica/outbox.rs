@@ -7,13 +7,16 @@ use crate::{
     db::DbError,
     encoding,
     hash::sha256,
-    limits::OUTBOX_ENTRIES_MAX,
+    limits::{MEMPOOL_AUTHOR_LEN_MAX, OUTBOX_ENTRIES_MAX},
     store::{LedgerStore, OutboxEntry},
     transaction::{Action, SignedTransaction},
 };
 
 /// A transaction that was sent is sent again after this long, if it is not in a block by then.
 const RESEND_AFTER_MS: u64 = 3_000;
+/// Bytes of the oldest transactions that are on their way at once. Validators keep no more than twice as much of one
+/// author: sent earlier, the others would be dropped there, and sent in vain again and again.
+const ON_THEIR_WAY_LEN_MAX: usize = MEMPOOL_AUTHOR_LEN_MAX / 2;
 
 /// Waiting transactions by sequence, each with the requests that wait for it. Equal actions share one transaction.
 #[derive(Debug, Default)]
@@ -27,6 +30,8 @@ pub(super) struct Outbox {
 pub(super) struct Pending {
     pub(super) id: i64,
     pub(super) signed: SignedTransaction,
+    /// Bytes of it.
+    len: usize,
     requests: Vec<RequestId>,
     /// When it was last brought to where blocks are made.
     sent_ms: Option<u64>,
@@ -59,6 +64,11 @@ impl Pending {
     /// What is sent for it.
     pub(super) fn current(&self) -> &SignedTransaction {
         self.withdrawal.as_ref().map_or(&self.signed, |withdrawal| &withdrawal.void)
+    }
+
+    /// Whether it was brought to where blocks are made.
+    pub(super) fn is_on_its_way(&self) -> bool {
+        self.sent_ms.is_some()
     }
 
     /// Tells everybody who waits.
@@ -101,11 +111,12 @@ impl Outbox {
     }
 
     pub(super) fn push(&mut self, id: i64, signed: SignedTransaction, request: Option<RequestId>) {
-        let sequence = signed.transaction.sequence;
+        let (sequence, len) = (signed.transaction.sequence, signed.to_bytes().len());
         self.by_action.insert(action_key(&signed.transaction.action), sequence);
         let requests = request.into_iter().collect();
         let (sent_ms, has_left, withdrawal) = (None, false, None);
-        self.entries.insert(sequence, Pending { id, signed, requests, sent_ms, has_left, withdrawal });
+        let entry = Pending { id, signed, len, requests, sent_ms, has_left, withdrawal };
+        self.entries.insert(sequence, entry);
     }
 
     /// From now on another node may hold the transaction with this sequence.
@@ -137,6 +148,7 @@ impl Outbox {
     /// Puts the same action, signed anew, in the place of the one with `sequence`.
     pub(super) fn replace(&mut self, sequence: u64, signed: SignedTransaction) -> Option<OutboxEntry> {
         let mut entry = self.entries.remove(&sequence)?;
+        entry.len = signed.to_bytes().len();
         entry.signed = signed.clone();
         entry.sent_ms = None;
         let id = entry.id;
@@ -158,10 +170,14 @@ impl Outbox {
         self.entries.last_key_value().map_or(0, |(sequence, _)| *sequence)
     }
 
-    /// All that wait and were not sent lately, in order. They count as sent now.
+    /// Those of the oldest that were not sent lately, in order. They count as sent now.
     pub(super) fn unsent(&mut self, now_ms: u64) -> Vec<SignedTransaction> {
-        let mut unsent = Vec::new();
+        let (mut unsent, mut len) = (Vec::new(), 0);
         for entry in self.entries.values_mut() {
+            len += entry.len;
+            if len > ON_THEIR_WAY_LEN_MAX {
+                break;
+            }
             if entry.sent_ms.is_none_or(|sent_ms| now_ms.abs_diff(sent_ms) >= RESEND_AFTER_MS) {
                 entry.sent_ms = Some(now_ms);
                 unsent.push(entry.current().clone());

@@ -130,7 +130,8 @@ impl<S: LedgerStore> Replica<S> {
     /// What is unsound or does not fit is dropped here: its author's node keeps it and asks its own ledger why.
     fn pool(&mut self, signed: SignedTransaction) {
         let body = &signed.transaction;
-        if !self.mempool.has_place_for(body) {
+        let has_place = self.mempool.has_place_for(body);
+        if !has_place || self.mempool.has_room_for(body, signed.to_bytes().len()).is_err() {
             return;
         }
         if let Ok(checked) = signed.check(&self.network) {
@@ -148,7 +149,8 @@ impl<S: LedgerStore> Replica<S> {
         for sequence in self.outbox.sequences() {
             let Some(entry) = self.outbox.by_sequence(sequence) else { continue };
             let is_lapsed = block_time > entry.current().transaction.valid_until_ms;
-            if sequence <= last || is_lapsed || scope == ReviewScope::All {
+            let is_meant = scope == ReviewScope::OnTheirWay && entry.is_on_its_way();
+            if sequence <= last || is_lapsed || is_meant {
                 self.review_own(now_ms, sequence)?;
             }
         }
@@ -236,6 +238,7 @@ enum Verdict {
 pub(super) enum ReviewScope {
     /// Those whose sequence or time is gone.
     Overtaken,
-    /// All.
-    All,
+    /// Those too that are on their way: somebody else may have been faster. Only so many are at once, however long the
+    /// queue is.
+    OnTheirWay,
 }
