@@ -180,6 +180,11 @@ impl Engine {
         self.core.as_ref().is_some_and(|core| core.height() == height && core.wants_proposal(round))
     }
 
+    /// Whether a quorum is known to have prevoted for a block in an earlier round of the height that is being decided.
+    pub fn has_polka(&self, round: u32, block: &BlockHash) -> bool {
+        self.core.as_ref().is_some_and(|core| core.has_polka(round, block))
+    }
+
     fn start(
         &mut self,
         now: Duration,
@@ -199,7 +204,7 @@ impl Engine {
     }
 
     fn collect_evidence(&mut self) {
-        let found = self.core.as_mut().map(Core::take_evidence).unwrap_or_default();
+        let found = self.core.as_mut().map(Core::new_evidence).unwrap_or_default();
         self.outputs.extend(found.into_iter().map(Output::Evidence));
     }
 }

@@ -316,7 +316,6 @@ impl<S: LedgerStore> Replica<S> {
         self.store.begin()?;
         self.is_stuck &= inputs.is_empty();
         self.recover(now)?;
-        self.elapse(now)?;
         for message in self.early.take_due(self.head.height) {
             self.hear(now, message)?;
         }
@@ -338,6 +337,8 @@ impl<S: LedgerStore> Replica<S> {
                 }
             }
         }
+        // After all that came: what was waited for may be among it.
+        self.elapse(now)?;
         self.send_waiting(now.wall_ms);
         self.decide(now)?;
         self.write_log()?;

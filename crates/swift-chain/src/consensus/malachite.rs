@@ -10,7 +10,12 @@
 mod context;
 mod effects;
 
-use std::{collections::VecDeque, convert::Infallible, fmt, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    convert::Infallible,
+    fmt,
+    time::Duration,
+};
 
 use malachite_consensus::{
     Error, Input, LocallyProposedValue, Params, ProposedValue, State, ThresholdParams, process,
@@ -20,10 +25,8 @@ use malachite_types::{
 };
 
 use self::{
-    context::{
-        Height, Swift, of_signed_proposal, of_signed_vote, to_polka, to_round, to_round_certificate, to_vote,
-    },
-    effects::Effects,
+    context::{Height, Swift, to_polka, to_round, to_round_certificate, to_vote},
+    effects::{Effects, evidence_of},
 };
 use super::{
     EngineError, Output,
@@ -31,7 +34,7 @@ use super::{
 };
 use crate::{
     evidence::Evidence,
-    hash::{BlockHash, NetworkId},
+    hash::{BlockHash, Hash, NetworkId},
     identity::{NodeId, NodeKey},
     validators::ValidatorSet,
 };
@@ -43,6 +46,8 @@ const ENGINE_QUEUE_LEN: usize = 1;
 pub(super) struct Core {
     state: State<Swift>,
     effects: Effects,
+    /// Evidence that was given.
+    reported: BTreeSet<Hash>,
 }
 
 impl Core {
@@ -96,7 +101,7 @@ impl Core {
         };
         let queue = ENGINE_QUEUE_LEN;
         let state = State::new(Swift, Height(height), validators, params, queue, queue);
-        Self { state, effects: Effects::new(key, network) }
+        Self { state, effects: Effects::new(key, network), reported: BTreeSet::new() }
     }
 
     pub(super) fn height(&self) -> u64 {
@@ -197,21 +202,20 @@ impl Core {
         }
     }
 
-    /// What validators of this height did twice that may be done once. Each is given once.
-    pub(super) fn take_evidence(&mut self) -> Vec<Evidence> {
-        let votes = self.state.driver.take_vote_evidence();
-        let proposals = self.state.driver.take_proposal_evidence();
-        let votes = votes.iter().flat_map(|(_, pairs)| pairs);
-        let votes = votes.map(|(first, second)| Evidence::DoubleVote {
-            first: of_signed_vote(first),
-            second: of_signed_vote(second),
-        });
-        let proposals = proposals.iter().flat_map(|(_, pairs)| pairs);
-        let proposals = proposals.map(|(first, second)| Evidence::DoubleProposal {
-            first: of_signed_proposal(first.clone()),
-            second: of_signed_proposal(second.clone()),
-        });
-        votes.chain(proposals).collect()
+    /// Whether a quorum is known to have prevoted for a block in a round.
+    pub(super) fn has_polka(&self, round: u32, block: &BlockHash) -> bool {
+        self.state.polka_certificate(Round::new(round), block).is_some()
+    }
+
+    /// What validators of this height did twice that may be done once. Each is given once; the engine keeps it all until
+    /// the height ends, so that its own bound on what one validator can cause holds.
+    pub(super) fn new_evidence(&mut self) -> Vec<Evidence> {
+        let driver = &self.state.driver;
+        let votes = driver.votes().evidence().iter().flat_map(|(_, pairs)| pairs);
+        let proposals = driver.proposals().evidence().iter().flat_map(|(_, pairs)| pairs);
+        let kept = evidence_of(votes, proposals);
+        let found = self.effects.final_evidence.drain(..).chain(kept);
+        found.filter(|evidence| self.reported.insert(evidence.id())).collect()
     }
 
     fn drive(

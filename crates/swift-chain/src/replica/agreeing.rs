@@ -1,6 +1,9 @@
 //! Deciding a block together with the other validators: what comes from them, and what goes to them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{Fatal, Now, Output, Replica};
 use crate::{
@@ -26,8 +29,10 @@ const ROUNDS_AHEAD_MAX: u32 = 10;
 pub(super) struct OpenHeight {
     /// Proposed blocks that follow the head by all rules.
     candidates: BTreeMap<BlockHash, ValidBlock>,
-    /// Which blocks were judged as proposals of a round.
-    judged: BTreeMap<u32, Vec<BlockHash>>,
+    /// What was proposed in a round, and the engine told of.
+    judged: BTreeMap<u32, Vec<Judged>>,
+    /// Blocks that break a rule.
+    invalid: BTreeSet<BlockHash>,
     /// The round in which the engine wants a block of this node's.
     pub(super) asked: Option<u32>,
     /// Put together when looking whether there is anything to decide.
@@ -37,6 +42,14 @@ pub(super) struct OpenHeight {
     unlogged: Vec<WalEntry>,
     /// Something goes out with this step: all of the log must be stored with it.
     is_announcing: bool,
+}
+
+/// A proposal with its verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Judged {
+    block: BlockHash,
+    valid_round: Option<u32>,
+    is_valid: bool,
 }
 
 impl<S: LedgerStore> Replica<S> {
@@ -83,7 +96,8 @@ impl<S: LedgerStore> Replica<S> {
 
     /// A message about the height after the head.
     pub(super) fn hear(&mut self, now: Now, message: ConsensusMessage) -> Result<(), Fatal> {
-        if !self.decides() {
+        // A message before this one may have decided the height.
+        if !self.decides() || message.height() != self.head.height + 1 {
             return Ok(());
         }
         if !self.engine.is_running() {
@@ -109,16 +123,30 @@ impl<S: LedgerStore> Replica<S> {
         if hash != proposal.block || !is_near || !is_turn || !signed.verify(&self.network) {
             return Ok(());
         }
-        let judged = self.open.judged.entry(round).or_default();
-        if !judged.contains(&hash) {
-            if judged.len() == BLOCKS_PER_ROUND_MAX {
-                return Ok(());
-            }
-            judged.push(hash);
+        // A body that is not the header's says nothing of the block: anybody may have put it there.
+        let is_whole = block.header.transactions_root == Block::transactions_root(&block.transactions)
+            && block.header.creator.verify(&self.network, &block.header, &block.signature);
+        if !is_whole || proposal.valid_round.is_some_and(|valid_round| valid_round >= round) {
+            return Ok(());
+        }
+        let known = self.open.judged.get(&round).map_or(&[][..], Vec::as_slice);
+        let others: BTreeSet<_> =
+            known.iter().map(|judged| judged.block).filter(|one| *one != hash).collect();
+        if others.len() >= BLOCKS_PER_ROUND_MAX {
+            return Ok(());
         }
         let latest = now.wall_ms.saturating_add(CLOCK_AHEAD_MAX_MS).max(self.head.next_time_ms(0));
-        let is_in_time = proposal.valid_round.is_some() || block.header.time_ms <= latest;
-        let is_valid = self.judge(block)? && is_in_time;
+        // Not by the proposer's word: only if a quorum is seen to have taken it.
+        let is_accepted =
+            proposal.valid_round.is_some_and(|valid_round| self.engine.has_polka(valid_round, &hash));
+        let is_in_time = is_accepted || block.header.time_ms <= latest;
+        let is_valid = is_in_time && self.judge(block)?;
+        let judged = Judged { block: hash, valid_round: proposal.valid_round, is_valid };
+        let of_round = self.open.judged.entry(round).or_default();
+        if of_round.contains(&judged) {
+            return Ok(());
+        }
+        of_round.push(judged);
         self.drive(now, consensus::Input::Proposal { signed, is_valid })
     }
 
@@ -128,6 +156,9 @@ impl<S: LedgerStore> Replica<S> {
         if self.open.candidates.contains_key(&hash) {
             return Ok(true);
         }
+        if self.open.invalid.contains(&hash) {
+            return Ok(false);
+        }
         let checked =
             check_block(&self.network, &self.store.state(), &self.head, block.clone(), &self.mempool);
         match checked {
@@ -136,7 +167,10 @@ impl<S: LedgerStore> Replica<S> {
                 Ok(true)
             }
             Err(BlockError::State(error)) => Err(error.into()),
-            Err(_) => Ok(false),
+            Err(_) => {
+                self.open.invalid.insert(hash);
+                Ok(false)
+            }
         }
     }
 
@@ -213,8 +247,11 @@ impl<S: LedgerStore> Replica<S> {
     pub(super) fn close_height(&mut self, now: Now) -> Result<(), Fatal> {
         self.engine.handle(now.steady, consensus::Input::Stop)?;
         while let Some(output) = self.engine.poll_output() {
-            if let consensus::Output::Evidence(evidence) = output {
-                self.catch(now, evidence)?;
+            match output {
+                consensus::Output::Evidence(evidence) => self.catch(now, evidence)?,
+                // The vote that completed the quorum: others may lack just this one. The block is durable with it.
+                consensus::Output::Announce(vote @ Announcement::Vote(_)) => self.announce(vote)?,
+                _ => {}
             }
         }
         self.open = OpenHeight::default();

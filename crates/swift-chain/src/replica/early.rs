@@ -2,8 +2,10 @@
 
 use crate::{consensus::ConsensusMessage, identity::NodeId};
 
-/// Bytes kept in all: a full block and some more.
-const LEN_MAX: usize = 4 * 1024 * 1024;
+/// Bytes kept in all.
+const LEN_MAX: usize = 16 * 1024 * 1024;
+/// Bytes kept of one validator: a full block and some more.
+const PER_VALIDATOR_LEN_MAX: usize = ConsensusMessage::LEN_MAX + 64 * 1024;
 /// Messages kept of one validator: a proposal and what a few rounds bring.
 const PER_VALIDATOR_MAX: usize = 64;
 
@@ -18,8 +20,10 @@ impl EarlyMessages {
     /// Keeps a message; what does not fit is lost, as on a bad link, and will be said again.
     pub(super) fn push(&mut self, from: NodeId, message: ConsensusMessage) {
         let len = message.to_bytes().len();
-        let own = self.messages.iter().filter(|(node, ..)| *node == from).count();
-        if own < PER_VALIDATOR_MAX && self.len + len <= LEN_MAX {
+        let own = self.messages.iter().filter(|(node, ..)| *node == from);
+        let (own_count, own_len) = own.fold((0, 0), |(count, sum), (_, len, _)| (count + 1, sum + len));
+        let fits_share = own_count < PER_VALIDATOR_MAX && own_len + len <= PER_VALIDATOR_LEN_MAX;
+        if fits_share && self.len + len <= LEN_MAX {
             self.len += len;
             self.messages.push((from, len, message));
         }

@@ -4,8 +4,8 @@ use std::{collections::VecDeque, time::Duration};
 
 use malachite_consensus::{ConsensusMsg, Effect, Input, LivenessMsg, Resumable, Resume, SignedConsensusMsg};
 use malachite_types::{
-    CertificateError, CommitSignature, LinearTimeouts, NilOrVal, Round, RoundCertificateType, SignedMessage,
-    ThresholdParam, Timeout, TimeoutKind, VoteType,
+    CertificateError, CommitSignature, DoubleProposal, DoubleVote, LinearTimeouts, NilOrVal, Round,
+    RoundCertificateType, SignedMessage, ThresholdParam, Timeout, TimeoutKind, VoteType,
 };
 
 use super::context::{
@@ -17,6 +17,7 @@ use crate::{
         Announcement, Output,
         message::{SignedProposal, SignedVote, Step, WalEntry},
     },
+    evidence::Evidence,
     hash::{BlockHash, NetworkId},
     identity::{NodeId, NodeKey, Signature},
     validators::ValidatorSet,
@@ -43,13 +44,15 @@ pub(super) struct Effects {
     /// The write-ahead log is being replayed: nothing is logged again.
     pub(super) is_recovering: bool,
     pub(super) is_decided: bool,
+    /// What the engine gave away at its end.
+    pub(super) final_evidence: Vec<Evidence>,
     pub(super) noted: VecDeque<Output>,
 }
 
 impl Effects {
     pub(super) fn new(key: NodeKey, network: NetworkId) -> Self {
-        let (timers, noted) = (Vec::new(), VecDeque::new());
-        Self { key, network, timers, is_recovering: false, is_decided: false, noted }
+        let (timers, noted, final_evidence) = (Vec::new(), VecDeque::new(), Vec::new());
+        Self { key, network, timers, is_recovering: false, is_decided: false, final_evidence, noted }
     }
 
     pub(super) fn answer(&mut self, effect: Effect<Swift>, now: Duration) -> Resume<Swift> {
@@ -159,8 +162,13 @@ impl Effects {
                 }
                 resume.resume_with(())
             }
-            // Evidence is taken from the engine's state, also when it does not decide.
-            Effect::Finalize(.., resume) => resume.resume_with(()),
+            // The engine gives away here what it kept.
+            Effect::Finalize(_, _, evidence, resume) => {
+                let votes = evidence.votes.iter().flat_map(|(_, pairs)| pairs);
+                let proposals = evidence.proposals.iter().flat_map(|(_, pairs)| pairs);
+                self.final_evidence.extend(evidence_of(votes, proposals));
+                resume.resume_with(())
+            }
             // Blocks are followed outside the engine, and votes carry nothing else.
             Effect::VerifyExtendedCommitCertificate(.., resume) => {
                 resume.resume_with(Err(CertificateError::VerificationError(None)))
@@ -240,4 +248,20 @@ fn of_input(input: Input<Swift>) -> Option<WalEntry> {
         | Input::Propose(_)
         | Input::SyncValueResponse(_) => None,
     }
+}
+
+/// The engine's evidence in this crate's words.
+pub(super) fn evidence_of<'e>(
+    votes: impl Iterator<Item = &'e DoubleVote<Swift>>,
+    proposals: impl Iterator<Item = &'e DoubleProposal<Swift>>,
+) -> Vec<Evidence> {
+    let votes = votes.map(|(first, second)| Evidence::DoubleVote {
+        first: of_signed_vote(first),
+        second: of_signed_vote(second),
+    });
+    let proposals = proposals.map(|(first, second)| Evidence::DoubleProposal {
+        first: of_signed_proposal(first.clone()),
+        second: of_signed_proposal(second.clone()),
+    });
+    votes.chain(proposals).collect()
 }
