@@ -1,0 +1,175 @@
+//! One of four validators lies: what it can say, and what does not come of it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod network;
+
+use network::*;
+use swift_chain::{
+    consensus::{ConsensusMessage, Proposal, SignedProposal, SignedVote},
+    *,
+};
+
+/// The replica of key 1, one of four validators, and the keys of all.
+struct Victim {
+    peer: Peer,
+    keys: Vec<NodeKey>,
+}
+
+impl Victim {
+    fn new() -> Self {
+        let mut peer = Peer::founder();
+        for number in 2..=4 {
+            peer.admit(number, Role::Admin);
+        }
+        // One block more, and the next round 0 is another's turn.
+        peer.submit(add("a", 1)).unwrap();
+        let change = NodeChange::ValidatorWeight(1);
+        let weights = (2..=4).map(|number| {
+            let action = Action::UpdateNode { node: key(number).id(), change: change.clone() };
+            Input::Submit { request: RequestId(u64::from(number)), action, on_behalf_of: None }
+        });
+        peer.step(weights.collect());
+        peer.outputs.clear();
+        assert_eq!(peer.replica.validators().len(), 4);
+        let victim = Self { peer, keys: (1..=4).map(key).collect() };
+        assert_ne!(victim.proposer(0).id(), key(1).id());
+        victim
+    }
+
+    fn next(&self) -> u64 {
+        self.peer.replica.head().height + 1
+    }
+
+    /// Who proposes in a round of the next height.
+    fn proposer(&self, round: u64) -> NodeKey {
+        let set = self.peer.replica.validators();
+        let turn = usize::try_from((self.next() + round) % set.len() as u64).unwrap();
+        let node = set.iter().nth(turn).unwrap().node;
+        self.keys.iter().find(|key| key.id() == node).unwrap().clone()
+    }
+
+    /// An empty block of the proposer of a round, with a time so many milliseconds after the victim's clock.
+    fn block(&self, round: u64, ahead_ms: u64) -> Block {
+        let (key, reader) = (self.proposer(round), self.peer.replica.reader());
+        let time = self.peer.now_ms + ahead_ms;
+        let draft = draft_block(&key, &reader.network(), &reader.state(), self.peer.replica.head(), time, []);
+        draft.unwrap().block.block().clone()
+    }
+
+    fn proposal(&self, round: u32, block: &Block, valid_round: Option<u32>) -> ConsensusMessage {
+        let key = self.proposer(u64::from(round));
+        let (height, hash) = (block.header.height, block.header.hash());
+        let proposal = Proposal { height, round, block: hash, valid_round, proposer: key.id() };
+        let signed = SignedProposal::sign(&key, &self.peer.replica.reader().network(), proposal);
+        ConsensusMessage::Proposal(signed, Box::new(block.clone()))
+    }
+
+    fn vote(&self, key: &NodeKey, kind: VoteKind, block: Option<BlockHash>) -> ConsensusMessage {
+        let vote = Vote { kind, height: self.next(), round: 0, block, validator: key.id() };
+        ConsensusMessage::Vote(SignedVote::sign(key, &self.peer.replica.reader().network(), vote))
+    }
+
+    /// Others than the victim and the proposer of round 0.
+    fn bystanders(&self) -> Vec<NodeKey> {
+        let proposer = self.proposer(0).id();
+        self.keys[1..].iter().filter(|key| key.id() != proposer).cloned().collect()
+    }
+
+    /// Gives the victim messages, and returns its votes that come of it: kind and block.
+    fn hear(&mut self, messages: Vec<ConsensusMessage>) -> Vec<(VoteKind, Option<BlockHash>)> {
+        let from = key(2).id();
+        self.peer.outputs.clear();
+        self.peer.step(messages.into_iter().map(|message| Input::Consensus { from, message }).collect());
+        let votes = self.peer.outputs.iter().filter_map(|output| match output {
+            Output::Broadcast(message) => match &**message {
+                ConsensusMessage::Vote(signed) => Some((signed.vote.kind, signed.vote.block)),
+                _ => None,
+            },
+            _ => None,
+        });
+        votes.collect()
+    }
+}
+
+/// A block of the year 287396 would be the last: no block can be later.
+#[test]
+fn a_time_far_ahead_is_not_made_right_by_claiming_an_earlier_quorum() {
+    let mut victim = Victim::new();
+    let block = victim.block(0, 1_000_000);
+    let later = victim.proposal(4, &block, Some(0));
+    let votes = victim.hear(vec![later, victim.proposal(0, &block, None)]);
+    assert_eq!(votes, [(VoteKind::Prevote, None)]);
+}
+
+#[test]
+fn a_body_that_is_not_the_headers_gets_no_verdict_so_the_true_one_is_accepted() {
+    let mut victim = Victim::new();
+    let block = victim.block(0, 10);
+    let ConsensusMessage::Proposal(signed, whole) = victim.proposal(0, &block, None) else { panic!() };
+    let mut spoilt = whole.clone();
+    spoilt.signature = key(9).sign(&victim.peer.replica.reader().network(), &spoilt.header);
+    let spoilt = ConsensusMessage::Proposal(signed.clone(), spoilt);
+    assert_eq!(victim.hear(vec![spoilt]), []);
+    let votes = victim.hear(vec![ConsensusMessage::Proposal(signed, whole)]);
+    assert_eq!(votes, [(VoteKind::Prevote, Some(block.header.hash()))]);
+}
+
+#[test]
+fn a_validator_that_votes_for_everything_fills_no_disk_with_evidence() {
+    let mut victim = Victim::new();
+    let liar = victim.bystanders().remove(0);
+    for number in 0..50 {
+        let vote = victim.vote(&liar, VoteKind::Prevote, Some(BlockHash::from_bytes([number; 32])));
+        victim.hear(vec![vote]);
+    }
+    assert_eq!(victim.peer.replica.reader().evidence_count().unwrap(), 3);
+}
+
+/// The others have decided, but for one that lacks just this vote.
+#[test]
+fn the_vote_that_completes_a_quorum_here_is_sent_all_the_same() {
+    let mut victim = Victim::new();
+    let block = victim.block(0, 10);
+    let hash = Some(block.header.hash());
+    let (proposer, other) = (victim.proposer(0), victim.bystanders().remove(0));
+    let begun = vec![
+        victim.proposal(0, &block, None),
+        victim.vote(&proposer, VoteKind::Prevote, hash),
+        victim.vote(&proposer, VoteKind::Precommit, hash),
+        victim.vote(&other, VoteKind::Precommit, hash),
+    ];
+    victim.hear(begun);
+    let last = victim.vote(&other, VoteKind::Prevote, hash);
+    let height = victim.next();
+    assert_eq!(victim.hear(vec![last]), [(VoteKind::Precommit, hash)]);
+    assert_eq!(victim.peer.replica.head().height, height);
+}
+
+#[test]
+fn late_votes_of_a_decided_height_begin_no_further_one() {
+    let mut victim = Victim::new();
+    let block = victim.block(0, 10);
+    let hash = Some(block.header.hash());
+    let mut messages = vec![victim.proposal(0, &block, None)];
+    for kind in [VoteKind::Prevote, VoteKind::Precommit] {
+        for number in 1..4 {
+            messages.push(victim.vote(&victim.keys[number].clone(), kind, hash));
+        }
+    }
+    victim.hear(messages);
+    assert_eq!(victim.peer.replica.head().hash, block.header.hash());
+    assert_eq!(victim.peer.replica.round(), None);
+}
+
+#[test]
+fn a_proposal_said_again_and_again_is_remembered_once() {
+    let mut victim = Victim::new();
+    let proposal = victim.proposal(0, &victim.block(0, 10), None);
+    for _ in 0..20 {
+        victim.hear(vec![proposal.clone()]);
+    }
+    let log = victim.peer.replica.store().wal().unwrap();
+    let proposals = log.iter().filter(|entry| matches!(entry, consensus::WalEntry::Proposal(_)));
+    assert_eq!(proposals.count(), 1);
+    assert!(log.len() < 6, "{log:?}");
+}
