@@ -9,6 +9,7 @@ mod demo;
 mod interrupt;
 mod scenario;
 mod setup;
+mod sim;
 mod test;
 mod tidy;
 
@@ -31,6 +32,8 @@ enum Cli {
     Tidy,
     /// Plays scenarios with real node processes
     Scenario(scenario::Args),
+    /// Runs the seeded simulation of many nodes
+    Sim(sim::Args),
     /// Founds a network of real nodes, sends a file through it and stays up to be tried
     Demo(demo::Args),
     /// Measures release builds and says which bars hold
@@ -56,6 +59,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Cli::Setup(args) => setup::run(&args),
         Cli::Tidy => tidy::run(),
         Cli::Scenario(args) => scenario::run(&args, &interrupt),
+        Cli::Sim(args) => sim::run(&args, &interrupt),
         Cli::Demo(args) => demo::run(&args, &interrupt),
         Cli::Bench(args) => bench::run(&args, &interrupt),
     }
@@ -87,6 +91,13 @@ mod tests {
         assert!(Cli::try_parse_from(["xtask", "scenario", "--all", "--list"]).is_err());
         assert!(Cli::try_parse_from(["xtask", "scenario", "--all"]).is_ok());
         assert!(Cli::try_parse_from(["xtask", "scenario", "one_node_serves_what_it_took"]).is_ok());
+    }
+
+    #[test]
+    fn a_simulation_passes_its_words_on() {
+        let cli = Cli::try_parse_from(["xtask", "sim", "--release", "ledger", "--seed", "7", "--trace"]);
+        assert!(matches!(cli, Ok(Cli::Sim(_))));
+        assert!(Cli::try_parse_from(["xtask", "sim"]).is_err());
     }
 
     #[test]

@@ -52,6 +52,25 @@ impl Binaries {
     }
 
     fn build(profile: Profile, examples: &[&str]) -> Result<(Self, Vec<PathBuf>)> {
+        let built = Built::make(profile, examples)?;
+        let binaries = Self { node: built.program("swiftserve-node")?, ctl: built.program("swiftctl")? };
+        Ok((binaries, examples.iter().map(|name| built.program(name)).collect::<Result<_>>()?))
+    }
+}
+
+/// One program of the workspace, found or built like those of the scenarios.
+pub(crate) fn find_or_build_program(name: &str, profile: Profile) -> Result<PathBuf> {
+    match env::var_os(BIN_DIR) {
+        Some(folder) => existing(Path::new(&folder), name),
+        None => Built::make(profile, &[])?.program(name),
+    }
+}
+
+/// What a build made: names and paths.
+struct Built(Vec<(String, PathBuf)>);
+
+impl Built {
+    fn make(profile: Profile, examples: &[&str]) -> Result<Self> {
         let mut command = cargo::command()?;
         // The whole workspace's programs, not two packages: features are then unified as for the tests, and what
         // those compiled is taken as it is.
@@ -66,14 +85,12 @@ impl Binaries {
             "$ cargo build --workspace --bins{}",
             if profile == Profile::Release { " --release" } else { "" }
         );
-        let output = finished(&mut command)?;
-        let built = executables(&output);
-        let program = |name: &str| {
-            let found = built.iter().find(|(built, _)| built == name);
-            found.map(|(_, path)| path.clone()).with_context(|| format!("the build made no {name}"))
-        };
-        let binaries = Self { node: program("swiftserve-node")?, ctl: program("swiftctl")? };
-        Ok((binaries, examples.iter().map(|name| program(name)).collect::<Result<_>>()?))
+        Ok(Self(executables(&finished(&mut command)?)))
+    }
+
+    fn program(&self, name: &str) -> Result<PathBuf> {
+        let found = self.0.iter().find(|(built, _)| built == name);
+        found.map(|(_, path)| path.clone()).with_context(|| format!("the build made no {name}"))
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::interrupt::Interrupt;
 use crate::scenario::wait::Patience;
-use crate::{cargo, scenario, setup, tidy};
+use crate::{cargo, scenario, setup, sim, tidy};
 
 /// Who runs the checks.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,7 @@ enum Work {
     /// A part of this program.
     Setup,
     Tidy,
+    Sim,
     Scenarios,
 }
 
@@ -84,6 +85,7 @@ pub(crate) const STEPS: &[Step] = &[
         about: "unit, property, integration and documentation tests",
         work: Work::Cargo(&[call("test --workspace")]),
     },
+    Step { name: "sim", about: "many simulated ledgers in trouble, 200 seeds", work: Work::Sim },
     Step { name: "scenarios", about: "real node processes, end to end", work: Work::Scenarios },
 ];
 
@@ -93,6 +95,7 @@ impl Step {
             Work::Cargo(calls) => calls.iter().try_for_each(|call| call.run(settings, interrupt)),
             Work::Setup => setup::run(&setup::Args::default()),
             Work::Tidy => tidy::run(),
+            Work::Sim => sim::run(&sim::Args::check(), interrupt),
             Work::Scenarios => scenario::run(&scenario::Args::all(), interrupt),
         }
     }

@@ -59,10 +59,10 @@ impl World {
     }
 
     /// A node has answered.
-    pub(crate) fn settle(&mut self, at: usize, request: RequestId, outcome: Result<Settled, SubmitError>) {
+    pub(crate) fn settle(&mut self, at: usize, request: RequestId, outcome: &Result<Settled, SubmitError>) {
         let Some(Asked { by, action }) = self.asked.remove(&request) else { return };
         let author = self.machines[at].id;
-        match &outcome {
+        match outcome {
             Ok(settled) => {
                 self.trace.note(self.now, format_args!("{at} tells {by:?}: final, {settled:?}"));
                 self.census.count(Event::Acknowledged);

@@ -143,6 +143,7 @@ impl World {
         let Some(mut ledger) = self.machines[at].backup.take() else { return };
         if swift_chain::LedgerStore::hold_signing(&mut ledger, u64::MAX).is_ok() {
             self.crash(at, ledger, Event::Restored);
+            self.writes.forgets(&self.machines[at].id);
         }
     }
 

@@ -8,6 +8,7 @@ use super::{
     Options, Outcome,
     census::Census,
     checkers::{Certificates, Checked, Checker, Violation, check_evidence, check_names},
+    liar::Liar,
     machine::Side,
     world::World,
 };
@@ -78,7 +79,7 @@ impl World {
                 return Ok(());
             }
             // A client asks again after a while.
-            if (self.now - healed).as_secs() % 10 == 0 {
+            if (self.now - healed).as_secs().is_multiple_of(10) {
                 waiting.iter().for_each(|at| self.write_last(*at));
             }
             self.run_for(Duration::from_secs(1))?;
@@ -143,7 +144,7 @@ impl World {
     fn judge(&mut self) -> Checked {
         let mut certificates = Certificates::default();
         let network = self.genesis.id();
-        let liar = self.liar.as_ref().map(|liar| liar.id());
+        let liar = self.liar.as_ref().map(Liar::id);
         for at in 0..self.machines.len() {
             let Some(ledger) = self.machines[at].ledger().filter(|_| self.machines[at].is_honest()) else {
                 continue;

@@ -42,6 +42,11 @@ impl Writes {
         }
     }
 
+    /// A node goes on with an older copy of its disk. What it has sent since it does not know, and cannot take back.
+    pub(crate) fn forgets(&mut self, author: &NodeId) {
+        self.sent.remove(author);
+    }
+
     /// A node told a client that its write is final.
     pub(crate) fn accepts(&mut self, author: NodeId, action: Action, settled: Settled) {
         self.promises.push(Promise { author, action, settled });

@@ -9,7 +9,7 @@ use super::{Happening, World};
 use crate::ledger::{
     census::Event,
     checkers::{Checked, check_evidence},
-    liar::junk_transaction,
+    liar::{Liar, junk_transaction},
     machine::{Side, note, others},
     message::{Message, short},
 };
@@ -32,7 +32,7 @@ impl World {
     fn carry_out_one(&mut self, at: usize, output: Output, reach: u32) -> Checked {
         match output {
             Output::Settled { request, outcome } => {
-                self.settle(at, request, outcome);
+                self.settle(at, request, &outcome);
                 Ok(())
             }
             Output::Committed(block) => self.commit(at, &block),
@@ -45,7 +45,7 @@ impl World {
                 self.trace.note(self.now, format_args!("{at} catches {:?}", evidence.offenders()));
                 self.census.count(Event::Evidence);
                 self.numbers.evidence += 1;
-                let liar = self.liar.as_ref().map(|liar| liar.id());
+                let liar = self.liar.as_ref().map(Liar::id);
                 check_evidence(&evidence, &self.genesis.id(), liar)
             }
             Output::Caught(_) => Ok(()),
@@ -101,9 +101,10 @@ impl World {
             }
         }
         let transactions = Arc::new(transactions);
+        let message = Message::Transactions(transactions.clone());
         for to in self.validators(at) {
             if self.dice.chance(reach) {
-                self.tell(at, to, Message::Transactions(transactions.clone()));
+                self.tell(at, to, &message);
             }
         }
         if self.machines[at].side != Side::Honest && self.dice.chance(300) {
@@ -125,7 +126,7 @@ impl World {
                 continue;
             }
             for message in self.twisted(at, message) {
-                self.tell(at, to, Message::Consensus(message));
+                self.tell(at, to, &Message::Consensus(message));
             }
         }
         Ok(())
@@ -145,25 +146,25 @@ impl World {
     fn send_junk(&mut self, at: usize, transactions: &[SignedTransaction]) {
         let (key, network) = (self.machines[at].key.clone(), self.genesis.id());
         let junk = transactions.iter().map(|signed| junk_transaction(&mut self.dice, &key, &network, signed));
-        let junk = Arc::new(junk.collect::<Vec<_>>());
+        let junk = Message::Transactions(Arc::new(junk.collect()));
         for to in self.validators(at) {
             self.census.count(Event::JunkTransaction);
-            self.tell(at, to, Message::Transactions(junk.clone()));
+            self.tell(at, to, &junk);
         }
     }
 
     /// Sends to whoever has this key. One who lives twice has split the others between its two lives.
-    pub(super) fn tell(&mut self, from: usize, to: NodeId, message: Message) {
+    pub(super) fn tell(&mut self, from: usize, to: NodeId, message: &Message) {
         let Some(places) = self.places.get(&to).cloned() else { return };
         for place in places {
             if self.liar.as_ref().is_none_or(|liar| liar.speaks(from, place)) {
-                self.send(from, place, message.clone());
+                self.send(from, place, message);
             }
         }
     }
 
     /// Sends to a place.
-    pub(super) fn send(&mut self, from: usize, to: usize, message: Message) {
+    pub(super) fn send(&mut self, from: usize, to: usize, message: &Message) {
         let copies = self.network.send(&mut self.dice, &mut self.census, self.now, (from, to));
         let number = self.network.sent;
         self.trace.note(self.now, format_args!("{from} to {to}: {message}, {} copies", copies.len()));

@@ -52,7 +52,7 @@ impl World {
             }
             Message::Hello { exchange, head } => {
                 let answer = self.told_head(to);
-                self.send(to, from, Message::Head { exchange, head: answer });
+                self.send(to, from, &Message::Head { exchange, head: answer });
                 self.gossip(to, gossip::Input::Greeted { from: sender, head })
             }
             Message::Head { exchange, head } => match self.take_exchange(to, exchange) {
@@ -63,14 +63,14 @@ impl World {
             },
             Message::Ask { exchange, from_height } => {
                 let (blocks, has_more) = self.blocks_for(to, from_height);
-                self.send(to, from, Message::Blocks { exchange, blocks, has_more });
+                self.send(to, from, &Message::Blocks { exchange, blocks, has_more });
                 Ok(())
             }
             Message::Blocks { exchange, blocks, has_more } => {
                 self.receive_blocks(to, sender, exchange, blocks, has_more)
             }
             Message::Push { exchange, blocks } => {
-                self.send(to, from, Message::Taken { exchange });
+                self.send(to, from, &Message::Taken { exchange });
                 let request = RequestId(self.next_id());
                 self.put(to, Input::Blocks { request, blocks });
                 Ok(())
@@ -114,7 +114,7 @@ impl World {
             gossip::Output::Greet { to } => {
                 let exchange = self.begin(at, Exchange::Greeting { to }, GREET_TIMEOUT);
                 let head = self.told_head(at);
-                self.tell(at, to, Message::Hello { exchange, head });
+                self.tell(at, to, &Message::Hello { exchange, head });
             }
             gossip::Output::Fetch { from } => self.fetch(at, from),
             gossip::Output::GiveUp { from } => {
@@ -127,7 +127,7 @@ impl World {
             gossip::Output::Push { to, behind } => {
                 let exchange = self.begin(at, Exchange::Push { to }, PUSH_TIMEOUT);
                 let (blocks, _) = self.blocks_for(at, behind + 1);
-                self.tell(at, to, Message::Push { exchange, blocks });
+                self.tell(at, to, &Message::Push { exchange, blocks });
             }
             gossip::Output::Online { .. } | gossip::Output::Offline { .. } => {}
             gossip::Output::Differs { peer, theirs } => {
@@ -136,7 +136,7 @@ impl World {
                     return Err(Violation::new(Checker::Agreement, what));
                 }
                 let exchange = self.begin(at, Exchange::Comparison { with: peer }, FETCH_TIMEOUT);
-                self.tell(at, peer, Message::Ask { exchange, from_height: theirs.height });
+                self.tell(at, peer, &Message::Ask { exchange, from_height: theirs.height });
             }
         }
         Ok(())
@@ -146,7 +146,7 @@ impl World {
         let Some(process) = self.machines[at].process() else { return };
         let from_height = process.replica.head().height + 1;
         let exchange = self.begin(at, Exchange::Fetch { from, has_more: false }, FETCH_TIMEOUT);
-        self.tell(at, from, Message::Ask { exchange, from_height });
+        self.tell(at, from, &Message::Ask { exchange, from_height });
     }
 
     fn receive_blocks(
