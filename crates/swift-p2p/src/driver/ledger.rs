@@ -215,7 +215,8 @@ impl Owner {
     ) -> Result<(), Poisoned> {
         let mut commands = Vec::new();
         loop {
-            if !self.replica.has_work() {
+            let held_back = commands.len();
+            if !self.replica.has_work() && commands.is_empty() {
                 let due = self.replica.poll_timeout().map(|due| self.start + due);
                 let came = runtime.block_on(receive(&mut inbox, &mut commands, due));
                 if came == Came::Nothing {
@@ -231,7 +232,9 @@ impl Owner {
                     Err(TryRecvError::Disconnected) => break,
                 }
             }
+            let later = hold_back(&mut commands, held_back);
             let inputs = commands.drain(..).map(|command| self.waiting.input(command)).collect();
+            commands = later;
             let now = Now { wall_ms: wall_clock_ms(), steady: self.start.elapsed() };
             let outputs = self.replica.step(now, inputs)?;
             for output in outputs {
@@ -272,6 +275,17 @@ impl Owner {
                 }
             }
         }
+    }
+}
+
+/// Takes transactions of others out of a step that brings votes or a proposal too: the answer to those need not wait
+/// until many signatures were checked. The first `from` commands were held back before, and are not again.
+fn hold_back(commands: &mut Vec<Command>, from: usize) -> Vec<Command> {
+    if commands.iter().any(|command| matches!(command, Command::Consensus { .. })) {
+        let is_heavy = |command: &mut Command| matches!(command, Command::Transactions { .. });
+        commands.extract_if(from.., is_heavy).collect()
+    } else {
+        Vec::new()
     }
 }
 
