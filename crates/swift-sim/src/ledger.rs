@@ -5,6 +5,7 @@ pub(crate) mod census;
 pub(crate) mod checkers;
 mod clients;
 mod clock;
+mod ending;
 mod faults;
 mod forger;
 mod liar;

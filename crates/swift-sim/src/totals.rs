@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{Census, Checker, Outcome, Violation};
 
 /// Seeds from which on a run counts as a whole one: every kind of event must have come up.
-const WHOLE_RUN: u64 = 100;
+const WHOLE_RUN: u64 = 200;
 
 /// The sum of many seeds' runs.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -84,13 +84,19 @@ pub enum Event {
     ForgedBlocks,
     /// A node refused blocks of a hostile member.
     RefusedBlocks,
-    /// A node kept evidence.
-    Evidence,
+    /// A node kept two votes as evidence.
+    VoteEvidence,
+    /// A node kept two proposals as evidence.
+    ProposalEvidence,
+    /// A node brought blocks to another, which did not fetch them.
+    Push,
+    /// A validator was cut off with a write that others had heard of at most in part.
+    LeftOut,
 }
 
 impl Event {
     /// All kinds.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 43] = [
         Self::Loss,
         Self::Duplicate,
         Self::Straggler,
@@ -130,7 +136,10 @@ impl Event {
         Self::FalseHead,
         Self::ForgedBlocks,
         Self::RefusedBlocks,
-        Self::Evidence,
+        Self::VoteEvidence,
+        Self::ProposalEvidence,
+        Self::Push,
+        Self::LeftOut,
     ];
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use swift_chain::{
-    Action, FileEntry, Hash, MemoryLedger, NodeChange, NodeId, RequestId, Settled, SubmitError,
+    Action, FileEntry, Hash, MemoryLedger, NetworkParams, NodeChange, NodeId, RequestId, Settled, SubmitError,
 };
 
 use super::{
@@ -36,6 +36,13 @@ struct Attempt {
 pub(crate) struct Asked {
     pub(crate) by: Asker,
     pub(crate) action: Action,
+}
+
+/// What a node is asked to write after healing.
+#[derive(Debug)]
+pub(crate) struct LastWrite {
+    pub(crate) action: Action,
+    pub(crate) is_final: bool,
 }
 
 /// Who waits for the answer.
@@ -80,7 +87,9 @@ impl World {
             Asker::Client(number) => self.answer_client(number, request),
             Asker::Operator => self.answer_operator(request, outcome.is_ok()),
             Asker::Last => {
-                self.last_writes.insert(at, outcome.is_ok());
+                if let Some(last) = self.last_writes.get_mut(&at) {
+                    last.is_final = outcome.is_ok();
+                }
             }
         }
     }
@@ -127,17 +136,25 @@ impl World {
         self.after(patience, Happening::Client { number, turn });
     }
 
-    /// A node's last write.
-    pub(crate) fn write_last(&mut self, at: usize) {
-        if let Ok(name) = format!("last/{at}").parse() {
-            let file = FileEntry { name, size: 1, file_id: content(at), manifest_hash: content(at) };
-            self.request(Asker::Last, at, Action::AddFile { file, replaces: None });
-        }
+    /// A node is to write once more.
+    pub(crate) fn expect_last_write(&mut self, at: usize) {
+        let id = self.next_id();
+        let file_id = Hash::from_bytes(self.dice.bytes());
+        let action = match (format!("last/{id}").parse(), address(usize::try_from(id).unwrap_or(0) % 60_000))
+        {
+            // Where files are few, there may be no room for another.
+            (Ok(name), _) if self.plan.params == NetworkParams::default() => {
+                let file = FileEntry { name, size: 1, file_id, manifest_hash: file_id };
+                Action::AddFile { file, replaces: None }
+            }
+            (_, Ok(address)) => {
+                let node = self.machines[at].id;
+                Action::UpdateNode { node, change: NodeChange::Address(address) }
+            }
+            _ => return,
+        };
+        self.last_writes.insert(at, LastWrite { action, is_final: false });
     }
-}
-
-fn content(at: usize) -> Hash {
-    Hash::from_bytes([u8::try_from(at).unwrap_or(u8::MAX); 32])
 }
 
 /// Something to write, looking at what a node has.

@@ -137,8 +137,11 @@ impl World {
     /// One whose disk was copied goes on with the copy, as an operator would have it: what it has signed since it does
     /// not know, so it is held back until it has heard from everybody.
     fn restore(&mut self) {
-        let with_backup = self.honest_on().into_iter().filter(|at| self.machines[*at].backup.is_some());
-        let able: Vec<_> = with_backup.filter(|at| self.can_do_without(*at)).collect();
+        let is_able = |at: &usize| {
+            let backup = self.machines[*at].backup.as_ref();
+            backup.is_some_and(|backup| self.can_do_without(*at, backup.blocks().len() as u64 + 1))
+        };
+        let able: Vec<_> = self.honest_on().into_iter().filter(is_able).collect();
         let Some(at) = self.dice.pick(&able) else { return };
         let Some(mut ledger) = self.machines[at].backup.take() else { return };
         if swift_chain::LedgerStore::hold_signing(&mut ledger, u64::MAX).is_ok() {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use swift_chain::{Action, NodeChange, NodeId, RequestId, Role, StateView, ValidatorSet};
+use swift_chain::{Action, LedgerStore, NodeChange, NodeId, RequestId, Role, StateView, ValidatorSet};
 
 use super::{
     census::Event,
@@ -149,15 +149,21 @@ impl World {
         })
     }
 
-    /// Whether the others can decide without this node, also after what is being changed.
-    pub(crate) fn can_do_without(&self, at: usize) -> bool {
-        let ledger = self.machines[self.furthest()].ledger();
-        let validators = ledger.and_then(|ledger| ledger.memory_state().validators().ok());
-        let Some(validators) = validators.filter(|_| self.operator.wish.is_none()) else { return false };
-        let own = u64::from(validators.weight(&self.machines[at].id));
-        let is_counted = self.is_silent(at);
-        let silent = self.silent_weight(&validators) + if is_counted { 0 } else { own };
-        silent * 3 < validators.total_weight()
+    /// Whether the others can decide without this node at every height from one on, also after what is being changed:
+    /// then nothing is lost with its disk that they do not hold.
+    pub(crate) fn can_do_without(&self, at: usize, from_height: u64) -> bool {
+        let Some(ledger) = self.machines[self.furthest()].ledger().filter(|_| self.operator.wish.is_none())
+        else {
+            return false;
+        };
+        let next = ledger.blocks().len() as u64 + 1;
+        let (me, is_counted) = (self.machines[at].id, self.is_silent(at));
+        (from_height.min(next)..=next).all(|height| {
+            ledger.validators_at(height).is_ok_and(|validators| {
+                let own = if is_counted { 0 } else { u64::from(validators.weight(&me)) };
+                (self.silent_weight(&validators) + own) * 3 < validators.total_weight()
+            })
+        })
     }
 
     /// Whether it came from a backup and may not sign yet.

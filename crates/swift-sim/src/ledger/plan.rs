@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use swift_chain::NetworkParams;
+
 use super::{faults::Strike, network::Weather};
 use crate::dice::Dice;
 
@@ -29,6 +31,8 @@ pub(crate) struct Plan {
     pub(crate) strikes: Vec<Strike>,
     /// The longest pause between two strikes.
     pub(crate) strike_every: Duration,
+    /// Limits of the network, so narrow now and then that clients run into them.
+    pub(crate) params: NetworkParams,
     /// Names that clients fight over.
     pub(crate) names: u32,
 }
@@ -74,6 +78,20 @@ impl Plan {
             strikes,
             strike_every: dice.time(Duration::from_millis(700), Duration::from_secs(8)),
             names: dice.number(2, 12),
+            params: params(dice, validators),
         }
     }
+}
+
+fn params(dice: &mut Dice, validators: usize) -> NetworkParams {
+    let mut params = NetworkParams::default();
+    if dice.chance(250) {
+        // The founder makes all others validators in one block: after it, it cannot decide alone.
+        let least = u32::try_from(validators.saturating_sub(1).max(1)).unwrap_or(1);
+        params.transactions_per_author_and_block_max = dice.number(least, least + 1);
+    }
+    if dice.chance(250) {
+        params.live_files_per_author_max = u64::from(dice.number(2, 6));
+    }
+    params
 }

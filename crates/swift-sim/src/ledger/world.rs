@@ -15,7 +15,7 @@ use super::{
     Mutation, Numbers, Options,
     census::Census,
     checkers::{Agreement, Checked, Checker, Signing, Violation, Writes},
-    clients::{Asked, Client},
+    clients::{Asked, Client, LastWrite},
     liar::Liar,
     machine::{Machine, Power},
     message::{ExchangeId, Message},
@@ -106,8 +106,8 @@ pub(crate) struct World {
     pub(crate) clients: Vec<Client>,
     pub(crate) operator: Operator,
     pub(crate) asked: BTreeMap<RequestId, Asked>,
-    /// By node: its write after healing, and whether that is final.
-    pub(crate) last_writes: BTreeMap<usize, bool>,
+    /// By node: its write after healing.
+    pub(crate) last_writes: BTreeMap<usize, LastWrite>,
     /// Whether things still go wrong.
     pub(crate) is_stormy: bool,
 

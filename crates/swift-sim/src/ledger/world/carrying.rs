@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use swift_chain::{Action, CertifiedBlock, NodeId, Output, SignedTransaction, consensus::ConsensusMessage};
+use swift_chain::{
+    Action, CertifiedBlock, Evidence, NodeId, Output, SignedTransaction, consensus::ConsensusMessage,
+};
 use swift_p2p::gossip;
 
 use super::{Happening, World};
@@ -43,7 +45,10 @@ impl World {
             Output::Broadcast(message) => self.broadcast(at, &message, reach),
             Output::Caught(evidence) if self.machines[at].is_honest() => {
                 self.trace.note(self.now, format_args!("{at} catches {:?}", evidence.offenders()));
-                self.census.count(Event::Evidence);
+                self.census.count(match *evidence {
+                    Evidence::DoubleVote { .. } => Event::VoteEvidence,
+                    Evidence::DoubleProposal { .. } | Evidence::Fork(_) => Event::ProposalEvidence,
+                });
                 self.numbers.evidence += 1;
                 let liar = self.liar.as_ref().map(Liar::id);
                 check_evidence(&evidence, &self.genesis.id(), liar)

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use swift_chain::{
     Action, Address, Genesis, GenesisBody, Input, Invitation, InvitationTerms, JoinRequest, MemoryLedger,
-    NetworkId, NetworkParams, NodeChange, NodeId, NodeKey, Now, Output, PROTOCOL_VERSION, Replica, RequestId,
+    NetworkId, NodeChange, NodeId, NodeKey, Now, Output, PROTOCOL_VERSION, Poisoned, Replica, RequestId,
     Role, SealedBlock,
 };
 
@@ -47,7 +47,7 @@ pub(super) fn found(dice: &mut Dice, plan: &Plan) -> Checked<Founded> {
             time_ms: START_MS - 60_000,
             founder: machines[0].id,
             address: address(0)?,
-            params: NetworkParams::default(),
+            params: plan.params,
             origin: None,
         },
     );
@@ -172,8 +172,11 @@ fn settle(replica: &mut Replica<MemoryLedger>, wall_ms: u64, actions: Vec<Action
     }
     let count = inputs.len();
     let now = Now { wall_ms, steady: Duration::ZERO };
-    let outputs = replica.step(now, inputs);
-    let outputs = outputs.map_err(|error| Violation::new(Checker::Health, error.to_string()))?;
+    let broken = |error: Poisoned| Violation::new(Checker::Health, error.to_string());
+    let mut outputs = replica.step(now, inputs).map_err(broken)?;
+    while replica.has_work() {
+        outputs.extend(replica.step(now, Vec::new()).map_err(broken)?);
+    }
     let accepted = outputs.iter().filter(|output| matches!(output, Output::Settled { outcome: Ok(_), .. }));
     if accepted.count() == count {
         return Ok(());

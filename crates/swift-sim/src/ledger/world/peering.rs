@@ -125,6 +125,7 @@ impl World {
                 }
             }
             gossip::Output::Push { to, behind } => {
+                self.census.count(Event::Push);
                 let exchange = self.begin(at, Exchange::Push { to }, PUSH_TIMEOUT);
                 let (blocks, _) = self.blocks_for(at, behind + 1);
                 self.tell(at, to, &Message::Push { exchange, blocks });
