@@ -12,6 +12,7 @@
 //! | [`Manifest`], [`ManifestCheck`] | what a file's chunks must be; the bytes are drawn in `manifest.rs` |
 //! | [`ChunkVerifier`], [`VerifiedChunk`], [`ChunkFault`] | judging received bytes, and whom to blame |
 //! | [`ChunkSet`] | which chunks |
+//! | [`Slice`], [`Grains`] | parts of a chunk that can be verified and passed on by themselves |
 //! | `Store` (feature `store`) | content on disk: uploads, downloads, readers, trash, the files folder |
 //!
 //! This crate never opens a connection, never reads a clock (wall times are arguments), knows no ledger and
@@ -91,6 +92,7 @@ mod digest;
 mod id;
 mod layout;
 mod manifest;
+mod slice;
 #[cfg(feature = "store")]
 mod store;
 mod tree;
@@ -102,6 +104,7 @@ pub use digest::ChunkDigest;
 pub use id::{FileId, HexError, ManifestHash};
 pub use layout::{CHUNK_LEN, ChunkIndex, ChunkLayout, FILE_LEN_MAX, FileTooLong};
 pub use manifest::{Manifest, ManifestBuilder, ManifestCheck, ManifestFault, manifest_len};
+pub use slice::{GRAIN_LEN, GRAINS_PER_CHUNK, Grains, SLICE_LEVEL_MAX, Slice};
 #[cfg(feature = "store")]
 pub use store::{
     ChunkWriteError, ChunkWriter, ContentReader, ContentRef, Download, Expired, FREE_FLOOR_BYTES,
