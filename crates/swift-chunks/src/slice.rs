@@ -5,7 +5,7 @@
 //! grains and slices are shorter, and subtrees all the same.
 
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use crate::layout::{CHUNK_LEN, ChunkIndex, ChunkLayout};
 
@@ -125,6 +125,11 @@ impl Slice {
     pub const fn number(self) -> u32 {
         let node = (1 << (SLICE_LEVEL_MAX - self.level)) + (self.first >> self.level) as u32;
         self.chunk.get() << 7 | node
+    }
+
+    /// The numbers that slices of a chunk can have.
+    pub const fn numbers_of(chunk: ChunkIndex) -> RangeInclusive<u32> {
+        chunk.get() << 7..=chunk.get() << 7 | 0x7f
     }
 
     /// The chunk that the slice is, or is part of.

@@ -1,19 +1,20 @@
 //! One node's part in distributing files: a state machine, and nothing else.
 //!
 //! # The cycle
-//! 1. A holder **offers** units of a file to a peer that lacks them.
+//! 1. A holder **offers** slices of a file to a peer that lacks them.
 //! 2. The receiver **queues** them and answers each with accept, have, busy or declined, and with its map: what it
 //!    holds and what is coming. The map replaces what the sender knew.
-//! 3. It **requests** a unit from the sender.
-//! 4. It verifies the unit and **confirms** it to the sender.
-//! 5. The confirmation frees a place of the sender's *credit*, and the sender offers the next unit.
+//! 3. It **requests** a slice from the sender.
+//! 4. It verifies the slice and **confirms** it to the sender.
+//! 5. The confirmation frees a place of the sender's *credit*, and the sender offers the next slice.
 //!
-//! Open offers and running sends together stay within the credit, a few more than run at once: a unit is offered
-//! and accepted while others are under way, so nothing waits for a round trip between units. A receiver that comes
+//! Open offers and running sends together stay within the credit, a few more than run at once: a slice is offered
+//! and accepted while others are under way, so nothing waits for a round trip between slices. A receiver that comes
 //! late or restarts *asks* neighbours who has its files, telling its own map; holders then know what to offer.
 //!
-//! A unit is a whole chunk at present; only [`Unit`] knows. Judgement is in [`policy`]: whom to serve, what to offer,
-//! how much at once, how long to wait.
+//! What is offered, requested and confirmed is a [slice](swift_chunks::Slice): a chunk, or over slow links a part of
+//! one that is verified by itself and passed on before its chunk is whole. Judgement is in [`policy`]: whom to serve,
+//! what to offer, how large a slice, how much at once, how long to wait.
 //!
 //! # Use
 //! [`Swarm::handle`] takes one [`Input`]; then [`Swarm::poll_output`] until it is empty, then
@@ -22,8 +23,9 @@
 //!
 //! # Invariants
 //! - The machine never reads a clock, draws no entropy, does no IO. The same inputs give the same outputs.
-//! - A unit is in exactly one state: held, coming, or lacking. What is held is never requested, and no verified unit
-//!   is fetched twice; while it is coming it is requested once, or twice in the end game, then from two sources.
+//! - A grain of a chunk is in exactly one state: held, coming, or lacking. What is held is never requested, and
+//!   nothing verified is fetched twice; while it is coming it is requested once, or again in the end game, then from
+//!   another source.
 //! - Nothing is claimed that the caller has not reported as verified, and no copy as complete that it has not
 //!   reported as durable.
 //! - Open offers never exceed the credit, whatever happens; every place has a deadline.
@@ -56,37 +58,43 @@
 //! # Ok::<(), swift_chunks::FileTooLong>(())
 //! ```
 
+mod choosing;
+mod coming;
 mod file;
 mod finding;
+mod giving_up;
 mod input;
+mod maps;
 pub mod message;
+mod meter;
 mod output;
 mod peer;
 pub mod policy;
 mod random;
 mod receiving;
 mod sending;
+mod sent;
 #[cfg(test)]
 mod tests;
 mod time;
-mod unit;
+mod view;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use swift_chain::NodeId;
-use swift_chunks::{ChunkSet, FileId};
+use swift_chunks::{ChunkIndex, ChunkSet, FileId, Grains, Slice};
 
-pub use input::{ExchangeId, FetchFailure, FetchOutcome, Input, SendOutcome, Want};
+pub use input::{CheckOutcome, ExchangeId, FetchFailure, FetchOutcome, Input, Priority, SendOutcome, Want};
 pub use output::{AbandonReason, OffenceKind, Output};
 pub use policy::{Config, Policy, Standard};
 pub use random::Random;
 pub use time::Time;
-pub use unit::Unit;
 
+use coming::Receiving;
 use file::{FileState, Standing};
 use finding::Finding;
+use meter::Meter;
 use peer::Peer;
-use receiving::Receiving;
 use sending::Sending;
 
 /// How far a file is on this node.
@@ -96,7 +104,7 @@ pub struct Progress {
     pub held: u32,
     /// Chunks in the file.
     pub total: u32,
-    /// Units accepted and not here yet.
+    /// Slices accepted and not here yet.
     pub coming: usize,
 }
 
@@ -111,6 +119,8 @@ pub struct Swarm {
     seq: u64,
     files: BTreeMap<FileId, FileState>,
     peers: BTreeMap<NodeId, Peer>,
+    uplink: Meter,
+    downlink: Meter,
     sending: Sending,
     receiving: Receiving,
     finding: Finding,
@@ -135,6 +145,8 @@ impl Swarm {
             seq: 0,
             files: BTreeMap::new(),
             peers: BTreeMap::new(),
+            uplink: Meter::default(),
+            downlink: Meter::default(),
             sending: Sending::default(),
             receiving: Receiving::default(),
             finding: Finding::default(),
@@ -161,16 +173,29 @@ impl Swarm {
 
     /// When [`Input::Timeout`] is due, if nothing happens before. Ask again after every input.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let sends = self.sending.sends.values().map(|send| send.deadline).min();
-        let credit = self.sending.sends.len() < self.policy.credit();
-        let retry = self.sending.retry_at.filter(|_| credit);
-        [sends, retry, self.next_fetch_deadline(), self.next_ask_deadline()].into_iter().flatten().min()
+        let sends = self.sending.next_deadline(self.credit());
+        [sends, self.next_fetch_deadline(), self.next_ask_deadline()].into_iter().flatten().min()
     }
 
-    /// Whether a peer's request for a unit may be served: it is held, and the file is not given up.
-    pub fn serves(&self, file: &FileId, unit: Unit) -> bool {
+    /// Whether a peer's request for a slice may be served: it is verified, and the file is not given up.
+    pub fn serves(&self, file: &FileId, slice: Slice) -> bool {
         let state = self.files.get(file).filter(|state| state.standing != Standing::Stopped);
-        state.is_some_and(|state| state.held.contains(unit.chunk()))
+        state.is_some_and(|state| state.holds(slice.chunk()).contains(slice.grains(state.layout())))
+    }
+
+    /// Whether the file was given up: its manifest is false.
+    pub fn is_given_up(&self, file: &FileId) -> bool {
+        self.files.get(file).is_some_and(|state| state.standing == Standing::Stopped)
+    }
+
+    /// The grains of a chunk that are verified.
+    pub fn grains(&self, file: &FileId, chunk: ChunkIndex) -> Grains {
+        self.files.get(file).map_or(Grains::NONE, |state| state.holds(chunk))
+    }
+
+    /// The most open offers and running sends at once, sends that nobody was offered apart.
+    pub fn credit(&self) -> usize {
+        self.policy.credit(self.link_of_sends())
     }
 
     /// How far a file is, if it is known.
@@ -189,7 +214,7 @@ impl Swarm {
 
     /// Open offers and running sends.
     pub fn sends_len(&self) -> usize {
-        self.sending.sends.len()
+        self.sending.len()
     }
 
     fn take(&mut self, input: Input) {
@@ -199,7 +224,13 @@ impl Swarm {
             }
             Input::FileRemoved { file } => self.on_file_removed(file),
             Input::Durable { file } => self.on_durable(file),
-            Input::Lost { file, units } => self.on_lost(file, &units),
+            Input::Lost { file, chunks } => self.on_lost(file, &chunks),
+            Input::Prioritized { file, priority } => {
+                if let Some(state) = self.files.get_mut(&file) {
+                    state.priority = priority;
+                }
+            }
+            Input::ReadingAt { file, chunk } => self.on_reading_at(file, chunk),
             Input::Survey { file } => {
                 let peers: Vec<NodeId> = self.peers.keys().copied().collect();
                 peers.into_iter().for_each(|peer| self.put_question(peer, file));
@@ -209,13 +240,14 @@ impl Swarm {
             Input::Offer { from, exchange, offer } => self.on_offer(from, exchange, &offer),
             Input::OfferAnswered { by, exchange, answer } => self.on_offer_answered(by, exchange, answer),
             Input::OfferFailed { to, exchange } => self.on_offer_failed(to, exchange),
-            Input::SendStarted { to, file, unit } => self.on_send_started(to, file, unit),
-            Input::SendProgress { to, file, unit } => self.on_send_progress(to, file, unit),
-            Input::SendEnded { to, file, unit, outcome } => self.on_send_ended(to, file, unit, outcome),
-            Input::FetchProgress { from, file, unit, bytes } => {
-                self.on_fetch_progress(from, file, unit, bytes);
+            Input::SendStarted { to, file, slice } => self.on_send_started(to, file, slice),
+            Input::SendProgress { to, file, slice } => self.on_send_progress(to, file, slice),
+            Input::SendEnded { to, file, slice, outcome } => self.on_send_ended(to, file, slice, outcome),
+            Input::FetchProgress { from, file, slice, bytes } => {
+                self.on_fetch_progress(from, file, slice, bytes);
             }
-            Input::Fetched { from, file, unit, outcome } => self.on_fetched(from, file, unit, outcome),
+            Input::Fetched { from, file, slice, outcome } => self.on_fetched(from, file, slice, outcome),
+            Input::ChunkChecked { file, chunk, outcome } => self.on_chunk_checked(file, chunk, outcome),
             Input::Confirmed { by, confirm } => self.on_confirmed(by, confirm),
             Input::WhoHas { from, exchange, who_has } => self.on_who_has(from, exchange, &who_has),
             Input::WhoHasAnswered { by, holdings } => self.on_who_has_answered(by, &holdings),
@@ -231,14 +263,15 @@ impl Swarm {
             Some(state) => {
                 state.want = want;
                 if state.layout() == held.layout() {
-                    state.held.union_with(&held);
+                    let new: Vec<ChunkIndex> = held.difference(&state.held).collect();
+                    new.into_iter().for_each(|chunk| _ = state.hold(chunk));
                 }
                 if state.standing == Standing::Partial && state.held.is_full() {
                     state.standing = Standing::Stored;
                     self.finding.copied.insert(file);
                 }
                 let (held, fetching) = (state.held.clone(), state.is_fetching());
-                self.drop_fetches(|_, of, unit| of == file && (!fetching || held.contains(unit.chunk())));
+                self.drop_fetches(|_, of, slice| of == file && (!fetching || held.contains(slice.chunk())));
                 if !fetching {
                     self.deactivate(file);
                 }
@@ -263,13 +296,24 @@ impl Swarm {
         }
     }
 
-    fn on_lost(&mut self, file: FileId, units: &[Unit]) {
+    fn on_lost(&mut self, file: FileId, chunks: &[ChunkIndex]) {
         let Some(state) = self.files.get_mut(&file) else { return };
-        let lost = units.iter().filter(|unit| state.held.remove(unit.chunk())).count();
+        let lost = chunks.iter().filter(|&&chunk| state.held.remove(chunk)).count();
         if lost > 0 && state.standing != Standing::Stopped {
             state.standing = Standing::Partial;
+            state.forget_told();
         }
         self.enlist(file);
+    }
+
+    /// Neighbours are told where a reader is, so that they send what it waits for.
+    fn on_reading_at(&mut self, file: FileId, chunk: Option<ChunkIndex>) {
+        let Some(state) = self.files.get_mut(&file) else { return };
+        let chunk = chunk.filter(|chunk| chunk.get() < state.layout().chunk_count());
+        if state.reading_at != chunk {
+            state.reading_at = chunk;
+            self.finding.changed.insert(file);
+        }
     }
 
     fn on_peer_online(&mut self, peer: NodeId) {

@@ -1,15 +1,16 @@
 //! What is known of one file: what is here, what each neighbour has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use swift_chain::NodeId;
-use swift_chunks::{ChunkLayout, ChunkSet};
+use swift_chunks::{ChunkIndex, ChunkLayout, ChunkSet, Grains, Slice};
 
-use super::input::Want;
-use super::message::{Interest, Stamp};
+use super::input::{Priority, Want};
+use super::message::Interest;
+use super::sent::Sent;
 use super::time::Time;
-use super::unit::Unit;
+use super::view::{Recent, Views};
 
 /// Members whose offences with one file are remembered.
 const OFFENDERS_MAX: usize = 1024;
@@ -27,55 +28,10 @@ pub(super) enum Standing {
     Stopped,
 }
 
-/// A peer's state of the file, as it last told.
-#[derive(Clone, Debug)]
-pub(super) struct View {
-    pub(super) stamp: Stamp,
-    pub(super) interest: Interest,
-    pub(super) held: ChunkSet,
-    /// At most as many as a map may name, and this node's own sends.
-    pub(super) coming: Vec<Unit>,
-    pub(super) updated: Time,
-    /// No offer of this file before.
-    pub(super) declined_until: Time,
-    pub(super) decline_streak: u32,
-    /// When this node last told the peer its own map.
-    pub(super) told: Option<Time>,
-}
-
-impl View {
-    pub(super) fn new(layout: ChunkLayout) -> Self {
-        Self {
-            stamp: Stamp::default(),
-            interest: Interest::Unwanted,
-            held: ChunkSet::empty(layout),
-            coming: Vec::new(),
-            updated: Time::ZERO,
-            declined_until: Time::ZERO,
-            decline_streak: 0,
-            told: None,
-        }
-    }
-
-    /// Bytes of memory, nearly.
-    pub(super) fn cost(layout: ChunkLayout) -> usize {
-        256 + layout.chunk_count() as usize / 8
-    }
-
-    pub(super) fn has_or_awaits(&self, unit: Unit) -> bool {
-        self.held.contains(unit.chunk()) || self.coming.contains(&unit)
-    }
-
-    pub(super) fn now_holds(&mut self, unit: Unit) {
-        self.held.insert(unit.chunk());
-        self.coming.retain(|&other| other != unit);
-    }
-}
-
 /// A sender of wrong bytes.
 #[derive(Clone, Copy, Debug)]
 struct Offender {
-    first: Unit,
+    first: ChunkIndex,
     again: bool,
 }
 
@@ -87,33 +43,34 @@ pub(super) struct Asking {
     pub(super) round: u32,
 }
 
-/// This node's state, to be put into a message.
-pub(super) struct MyMap<'a> {
-    pub(super) interest: Interest,
-    pub(super) held: &'a ChunkSet,
-    pub(super) coming: Vec<u32>,
-}
-
 /// One file of the ledger.
 #[derive(Clone, Debug)]
 pub(super) struct FileState {
     pub(super) publisher: NodeId,
     pub(super) want: Want,
+    pub(super) priority: Priority,
     pub(super) standing: Standing,
+    /// Chunks that passed both hashes.
     pub(super) held: ChunkSet,
-    pub(super) views: BTreeMap<NodeId, View>,
-    /// Places taken among the units that are accepted.
+    /// Grains that passed BLAKE3, of chunks that are not held.
+    pub(super) open: BTreeMap<ChunkIndex, Grains>,
+    /// Chunks whose every grain is here, and that are being looked at.
+    pub(super) checking: BTreeSet<ChunkIndex>,
+    pub(super) recent: Recent,
+    /// The chunk that a reader waits for.
+    pub(super) reading_at: Option<ChunkIndex>,
+    pub(super) views: Views<NodeId>,
+    /// Slices that are accepted and not here.
     pub(super) coming_len: usize,
-    /// From acceptance to verification, smoothed.
-    pub(super) unit_time: Option<Duration>,
+    /// From acceptance to verification of a slice, smoothed.
+    pub(super) slice_time: Option<Duration>,
     /// Set while the file is active, that is asked about.
     pub(super) asking: Option<Asking>,
     pub(super) in_line: bool,
     /// Nothing is accepted before: this node could not write.
     pub(super) storage_until: Option<Time>,
     offenders: BTreeMap<NodeId, Offender>,
-    /// How often each unit went out from here; empty until one did.
-    sent: Vec<u8>,
+    pub(super) sent: Sent,
 }
 
 impl FileState {
@@ -121,16 +78,21 @@ impl FileState {
         Self {
             publisher,
             want,
+            priority: Priority::Normal,
             standing: if held.is_full() { Standing::Stored } else { Standing::Partial },
-            held,
-            views: BTreeMap::new(),
+            open: BTreeMap::new(),
+            checking: BTreeSet::new(),
+            recent: Recent::default(),
+            reading_at: None,
+            views: Views::new(held.layout()),
             coming_len: 0,
-            unit_time: None,
+            slice_time: None,
             asking: None,
             in_line: false,
             storage_until: None,
             offenders: BTreeMap::new(),
-            sent: Vec::new(),
+            sent: Sent::new(held.layout()),
+            held,
         }
     }
 
@@ -138,7 +100,15 @@ impl FileState {
         self.held.layout()
     }
 
-    /// Whether units are still to be fetched.
+    /// The grains of a chunk that are here.
+    pub(super) fn holds(&self, chunk: ChunkIndex) -> Grains {
+        if self.held.contains(chunk) {
+            return Grains::all_of(self.layout(), chunk);
+        }
+        self.open.get(&chunk).copied().unwrap_or(Grains::NONE)
+    }
+
+    /// Whether something is still to be fetched.
     pub(super) fn is_fetching(&self) -> bool {
         self.want == Want::Wanted && self.standing == Standing::Partial
     }
@@ -151,51 +121,53 @@ impl FileState {
         }
     }
 
-    /// Whether everything missing is coming.
-    pub(super) fn is_end_game(&self) -> bool {
-        self.held.len() as usize + self.coming_len >= self.held.layout().chunk_count() as usize
-    }
-
     /// Peers known to hold something that is missing here.
     pub(super) fn suppliers(&self) -> impl Iterator<Item = NodeId> + '_ {
-        let supplies = |view: &View| view.held.difference(&self.held).next().is_some();
-        self.views.iter().filter(move |(_, view)| supplies(view)).map(|(&peer, _)| peer)
+        self.views.iter().filter(|(_, view)| view.supplies(&self.held, &self.open)).map(|(peer, _)| peer)
+    }
+
+    /// Takes in verified grains; says whether the chunk has all of them now.
+    pub(super) fn add_grains(&mut self, chunk: ChunkIndex, grains: Grains) -> bool {
+        let all = Grains::all_of(self.layout(), chunk);
+        let here = self.holds(chunk).and(grains);
+        if self.held.contains(chunk) || self.checking.contains(&chunk) {
+            return false;
+        }
+        self.open.insert(chunk, here);
+        here.contains(all) && self.checking.insert(chunk)
+    }
+
+    /// A chunk passed both hashes; says whether it is new.
+    pub(super) fn hold(&mut self, chunk: ChunkIndex) -> bool {
+        self.open.remove(&chunk);
+        self.checking.remove(&chunk);
+        let new = self.held.insert(chunk);
+        if new {
+            self.recent.push(chunk);
+        }
+        new
+    }
+
+    /// Something is not held any more: neighbours must be told all of what is.
+    pub(super) fn forget_told(&mut self) {
+        self.recent.forget();
     }
 
     /// Records wrong bytes; the second time the peer is out for this file.
-    pub(super) fn sent_wrong_bytes(&mut self, peer: NodeId, unit: Unit) {
+    pub(super) fn sent_wrong_bytes(&mut self, peer: NodeId, slice: Slice) {
         if let Some(offender) = self.offenders.get_mut(&peer) {
             offender.again = true;
         } else if self.offenders.len() < OFFENDERS_MAX {
-            self.offenders.insert(peer, Offender { first: unit, again: false });
+            self.offenders.insert(peer, Offender { first: slice.chunk(), again: false });
         }
     }
 
-    /// Whether a unit may be taken from a peer, by its record.
-    pub(super) fn trusts(&self, peer: NodeId, unit: Unit) -> bool {
-        self.offenders.get(&peer).is_none_or(|offender| !offender.again && offender.first != unit)
+    /// Whether a slice may be taken from a peer, by its record.
+    pub(super) fn trusts(&self, peer: NodeId, chunk: ChunkIndex) -> bool {
+        self.offenders.get(&peer).is_none_or(|offender| !offender.again && offender.first != chunk)
     }
 
-    pub(super) fn sent_times(&self, unit: Unit) -> u32 {
-        self.sent.get(unit.number() as usize).copied().unwrap_or(0).into()
-    }
-
-    pub(super) fn count_sent(&mut self, unit: Unit) {
-        if self.sent.is_empty() {
-            self.sent = vec![0; self.layout().chunk_count() as usize];
-        }
-        if let Some(times) = self.sent.get_mut(unit.number() as usize) {
-            *times = times.saturating_add(1);
-        }
-    }
-
-    pub(super) fn uncount_sent(&mut self, unit: Unit) {
-        if let Some(times) = self.sent.get_mut(unit.number() as usize) {
-            *times = times.saturating_sub(1);
-        }
-    }
-
-    pub(super) fn saw_unit_take(&mut self, sample: Duration) {
-        self.unit_time = Some(self.unit_time.map_or(sample, |old| (old * 3 + sample) / 4));
+    pub(super) fn saw_slice_take(&mut self, sample: Duration) {
+        self.slice_time = Some(self.slice_time.map_or(sample, |old| (old * 3 + sample) / 4));
     }
 }

@@ -1,4 +1,4 @@
-//! Who has what: questions, answers, announcements, and the maps of neighbours.
+//! Who has what: questions, answers, announcements.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -6,14 +6,11 @@ use swift_chain::NodeId;
 use swift_chunks::FileId;
 
 use super::Swarm;
-use super::file::{Asking, MyMap, View};
+use super::file::Asking;
 use super::input::ExchangeId;
-use super::message::{
-    Ask, FILES_PER_MESSAGE_MAX, HELD_BYTES_MAX, Holding, Holdings, Interest, Map, Stamp, WhoHas,
-};
-use super::output::{OffenceKind, Output};
+use super::message::{Ask, FILES_PER_MESSAGE_MAX, HELD_BYTES_MAX, Holding, Holdings, Map, Stamp, WhoHas};
+use super::output::Output;
 use super::time::Time;
-use super::unit::Unit;
 
 /// Bytes of maps after which a message takes no further one.
 const MAP_BYTES_PER_MESSAGE: usize = HELD_BYTES_MAX;
@@ -30,51 +27,18 @@ pub(super) struct Finding {
     /// Wanted files that are asked about.
     pub(super) active: BTreeSet<FileId>,
     /// Peers with questions to be sent, or with an open one.
-    askers: BTreeSet<NodeId>,
+    pub(super) askers: BTreeSet<NodeId>,
     /// Files of which something that was coming is lacking again.
     pub(super) changed: BTreeSet<FileId>,
     /// Files of which this node has just completed a copy.
     pub(super) copied: BTreeSet<FileId>,
-    view_bytes: usize,
-}
-
-#[cfg(test)]
-impl Finding {
-    pub(super) fn view_bytes(&self) -> usize {
-        self.view_bytes
-    }
+    pub(super) view_bytes: usize,
 }
 
 impl Swarm {
     pub(super) fn next_stamp(&mut self) -> Stamp {
         self.seq += 1;
         Stamp { incarnation: self.config.incarnation, seq: self.seq }
-    }
-
-    /// This node's state of a file as of now.
-    fn my_map(&mut self, file: FileId) -> Option<Map> {
-        let stamp = self.next_stamp();
-        let state = self.files.get(&file)?;
-        let coming =
-            self.receiving.coming.iter().filter(|((of, _), coming)| *of == file && coming.is_claimed());
-        let coming = coming.map(|((_, unit), _)| unit.number()).collect();
-        Some(Map::new(stamp, MyMap { interest: state.interest(), held: &state.held, coming }))
-    }
-
-    /// The same, unless it is long and was told a moment ago.
-    pub(super) fn map_for(&mut self, peer: NodeId, file: FileId) -> Option<Map> {
-        let map = self.my_map(file)?;
-        let view = self.files.get_mut(&file)?.views.get_mut(&peer);
-        let again = self.config.map_again;
-        let stands = |told: Option<Time>| told.is_some_and(|told| self.now.since(told) < again);
-        if map.held.len() > self.config.map_bytes_cheap && view.as_ref().is_some_and(|view| stands(view.told))
-        {
-            return None;
-        }
-        if let Some(view) = view {
-            view.told = Some(self.now);
-        }
-        Some(map)
     }
 
     /// Puts a wanted file into the line of those to be asked about.
@@ -154,7 +118,7 @@ impl Swarm {
         while asks.len() < FILES_PER_MESSAGE_MAX && bytes < MAP_BYTES_PER_MESSAGE {
             let Some(file) = self.peers.get_mut(&to).and_then(|peer| peer.asks.pop_first()) else { break };
             let Some(map) = self.my_map(file) else { continue };
-            bytes += map.held.len();
+            bytes += map.held_len();
             asks.push(Ask { file, map });
         }
         if asks.is_empty() {
@@ -163,6 +127,7 @@ impl Swarm {
         }
         if let Some(peer) = self.peers.get_mut(&to) {
             peer.asking_until = Some(self.now + self.config.ask_timeout);
+            peer.asked_at = self.now;
         }
         self.outputs.push_back(Output::WhoHas { to, who_has: WhoHas { asks } });
     }
@@ -176,15 +141,16 @@ impl Swarm {
             }
             self.update_view(from, ask.file, &ask.map);
             let map = if known_peer { self.my_map(ask.file) } else { None };
-            bytes += map.as_ref().map_or(0, |map| map.held.len());
+            bytes += map.as_ref().map_or(0, Map::held_len);
             holdings.push(Holding { file: ask.file, map });
         }
         self.outputs.push_back(Output::Holdings { to: from, exchange, holdings: Holdings { holdings } });
     }
 
     pub(super) fn on_who_has_answered(&mut self, by: NodeId, holdings: &Holdings) {
-        if let Some(peer) = self.peers.get_mut(&by) {
+        if let Some(peer) = self.peers.get_mut(&by).filter(|peer| peer.asking_until.is_some()) {
             peer.asking_until = None;
+            peer.saw_round_trip(self.now.since(peer.asked_at));
         }
         self.on_announced(by, holdings);
     }
@@ -215,7 +181,7 @@ impl Swarm {
         }
         for file in std::mem::take(&mut self.finding.copied) {
             let Some(state) = self.files.get(&file) else { continue };
-            let mut told: BTreeSet<NodeId> = state.views.keys().copied().collect();
+            let mut told: BTreeSet<NodeId> = state.views.iter().map(|(peer, _)| peer).collect();
             told.extend(self.peers.contains_key(&state.publisher).then_some(state.publisher));
             let others = self.peers.keys().filter(|peer| !told.contains(peer)).copied().collect();
             told.extend(self.random.some_of(others, bound.saturating_sub(told.len())));
@@ -231,96 +197,6 @@ impl Swarm {
         let holdings = Holdings { holdings: vec![Holding { file, map: Some(map) }] };
         let outputs = told.into_iter().map(|to| Output::Announce { to, holdings: holdings.clone() });
         self.outputs.extend(outputs);
-    }
-
-    /// Takes over what a peer says of itself, unless something later is known or there is no room.
-    pub(super) fn update_view(&mut self, peer: NodeId, file: FileId, map: &Map) {
-        let Some(state) = self.files.get(&file).filter(|_| self.peers.contains_key(&peer)) else { return };
-        let layout = state.layout();
-        let coming =
-            map.coming.iter().map(|&number| Unit::from_number(layout, number)).collect::<Option<Vec<_>>>();
-        let (Ok(held), Some(coming)) = (map.held(layout), coming) else {
-            return self.outputs.push_back(Output::Offence { peer, file, kind: OffenceKind::Malformed });
-        };
-        let known = state.views.get(&peer);
-        if known.is_some_and(|view| view.stamp >= map.stamp) {
-            return;
-        }
-        if map.interest == Interest::Complete && held.is_full() {
-            self.outputs.push_back(Output::HeldBy { file, peer });
-            // Between two complete copies nothing moves.
-            if state.held.is_full() {
-                return self.drop_view(peer, file);
-            }
-        }
-        if known.is_none() && !self.make_room(peer, file) {
-            return;
-        }
-        let Some(state) = self.files.get_mut(&file) else { return };
-        let view = state.views.entry(peer).or_insert_with(|| View::new(layout));
-        (view.stamp, view.interest, view.updated) = (map.stamp, map.interest, self.now);
-        (view.held, view.coming) = (held, coming);
-        self.note_lackers(file);
-        self.free_forgotten(peer, file);
-    }
-
-    /// Makes room for one more map of a peer: at the cost of the peer's own oldest, never of another's.
-    fn make_room(&mut self, id: NodeId, file: FileId) -> bool {
-        let Some(cost) = self.files.get(&file).map(|state| View::cost(state.layout())) else { return false };
-        loop {
-            let Some(peer) = self.peers.get_mut(&id) else { return false };
-            let many = peer.views.len() >= self.config.views_per_peer_max;
-            let large = peer.view_bytes + cost > self.config.view_bytes_per_peer_max;
-            let full = self.finding.view_bytes + cost > self.config.view_bytes_max;
-            if !many && !large && !full {
-                peer.views.insert(file);
-                peer.view_bytes += cost;
-                self.finding.view_bytes += cost;
-                return true;
-            }
-            let updated = |file: &FileId| {
-                let view = self.files.get(file).and_then(|state| state.views.get(&id));
-                view.map(|view| view.updated)
-            };
-            let Some(oldest) = peer.views.iter().copied().min_by_key(updated) else { return false };
-            self.drop_view(id, oldest);
-        }
-    }
-
-    pub(super) fn drop_view(&mut self, id: NodeId, file: FileId) {
-        let Some(state) = self.files.get_mut(&file) else { return };
-        if state.views.remove(&id).is_none() {
-            return;
-        }
-        let cost = View::cost(state.layout());
-        self.finding.view_bytes -= cost.min(self.finding.view_bytes);
-        if let Some(peer) = self.peers.get_mut(&id) {
-            peer.views.remove(&file);
-            peer.view_bytes -= cost.min(peer.view_bytes);
-        }
-        self.note_lackers(file);
-    }
-
-    pub(super) fn drop_views_of_file(&mut self, file: FileId) {
-        let peers: Vec<NodeId> =
-            self.files.get(&file).map_or(Vec::new(), |state| state.views.keys().copied().collect());
-        peers.into_iter().for_each(|peer| self.drop_view(peer, file));
-    }
-
-    pub(super) fn drop_views_of_peer(&mut self, id: NodeId) {
-        let files: Vec<FileId> =
-            self.peers.get(&id).map_or(Vec::new(), |peer| peer.views.iter().copied().collect());
-        files.into_iter().for_each(|file| self.drop_view(id, file));
-        self.finding.askers.remove(&id);
-    }
-
-    fn note_lackers(&mut self, file: FileId) {
-        let lacks = |view: &View| view.interest == Interest::Wanted && !view.held.is_full();
-        if self.files.get(&file).is_some_and(|state| state.views.values().any(lacks)) {
-            self.sending.lackers.insert(file);
-        } else {
-            self.sending.lackers.remove(&file);
-        }
     }
 
     /// When somebody is to be asked.

@@ -1,10 +1,9 @@
 //! What happens to a node: everything the machine can be told.
 
 use swift_chain::NodeId;
-use swift_chunks::{ChunkSet, FileId};
+use swift_chunks::{ChunkIndex, ChunkSet, FileId, Slice};
 
 use super::message::{Answer, Confirm, Holdings, Offer, WhoHas};
-use super::unit::Unit;
 
 /// Names one question or offer and its answer; the caller's numbers and the machine's own are apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,7 +30,7 @@ pub enum SendOutcome {
 /// How a fetch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FetchOutcome {
-    /// The bytes passed both hashes and are written: the unit may be claimed and served.
+    /// The bytes passed BLAKE3, and SHA-1 if the slice is a whole chunk, and are written: they may be served.
     Verified,
     /// The bytes failed BLAKE3, were too few or too many: the sender is to blame.
     WrongBytes,
@@ -46,7 +45,7 @@ pub enum FetchOutcome {
 pub enum FetchFailure {
     /// Not connected, broken off, or no answer.
     Unreachable,
-    /// The source says it does not have the unit it offered.
+    /// The source says it does not have the slice it offered.
     NotThere,
     /// The source has it and will not send it now.
     Refused,
@@ -55,6 +54,29 @@ pub enum FetchFailure {
     /// The source holds the file under another manifest than the one this node has been told of, so it has no use for
     /// what the source sends. No fault of the source: somebody may have published the same bytes under a false one.
     OtherManifest,
+}
+
+/// What came of looking at a chunk whose every grain was verified and written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckOutcome {
+    /// It passed both hashes: it is held.
+    Verified,
+    /// It cannot be read back as it was written. Nobody who sent is to blame; it is fetched again.
+    Damaged,
+    /// It passed BLAKE3 and failed SHA-1: the manifest lies, and its publisher is to blame.
+    ManifestFalse,
+}
+
+/// How soon a file is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// When nothing else is.
+    Low,
+    /// In turn with all others.
+    #[default]
+    Normal,
+    /// Before all others.
+    High,
 }
 
 /// Something that happened.
@@ -86,12 +108,26 @@ pub enum Input {
         /// Which file.
         file: FileId,
     },
-    /// Units that were held are not any more (found damaged, or evicted); they are fetched again if wanted.
+    /// Chunks that were held are not any more (found damaged, or evicted); they are fetched again if wanted.
     Lost {
         /// Of which file.
         file: FileId,
-        /// Which units.
-        units: Vec<Unit>,
+        /// Which chunks.
+        chunks: Vec<ChunkIndex>,
+    },
+    /// How soon a file is wanted; normal until told.
+    Prioritized {
+        /// Which file.
+        file: FileId,
+        /// How soon.
+        priority: Priority,
+    },
+    /// Somebody reads a file in order, and this is where; none when nobody does any more.
+    ReadingAt {
+        /// Which file.
+        file: FileId,
+        /// The first chunk that is waited for.
+        chunk: Option<ChunkIndex>,
     },
     /// Somebody wants to know who has copies of a file: reachable peers are asked and
     /// [`Output::HeldBy`](super::Output::HeldBy) tells of each.
@@ -135,23 +171,23 @@ pub enum Input {
         /// Which offer.
         exchange: ExchangeId,
     },
-    /// Step 3, sending: a peer's request for a unit is being served.
+    /// Step 3, sending: a peer's request for a slice is being served.
     SendStarted {
         /// Who requested.
         to: NodeId,
         /// Of which file.
         file: FileId,
-        /// Which unit.
-        unit: Unit,
+        /// Which slice.
+        slice: Slice,
     },
-    /// Bytes of a unit went out; to be told about once a second while they do.
+    /// Bytes of a slice went out; to be told about once a second while they do.
     SendProgress {
         /// To whom.
         to: NodeId,
         /// Of which file.
         file: FileId,
-        /// Which unit.
-        unit: Unit,
+        /// Which slice.
+        slice: Slice,
     },
     /// Serving a request ended.
     SendEnded {
@@ -159,8 +195,8 @@ pub enum Input {
         to: NodeId,
         /// Of which file.
         file: FileId,
-        /// Which unit.
-        unit: Unit,
+        /// Which slice.
+        slice: Slice,
         /// How.
         outcome: SendOutcome,
     },
@@ -171,9 +207,9 @@ pub enum Input {
         from: NodeId,
         /// Of which file.
         file: FileId,
-        /// Which unit.
-        unit: Unit,
-        /// Bytes of the unit that are here so far.
+        /// Which slice.
+        slice: Slice,
+        /// Bytes of the slice that are here so far.
         bytes: u64,
     },
     /// Step 4, receiving: a fetch ended. Not needed after [`Output::CancelFetch`](super::Output::CancelFetch),
@@ -183,12 +219,21 @@ pub enum Input {
         from: NodeId,
         /// Of which file.
         file: FileId,
-        /// Which unit.
-        unit: Unit,
+        /// Which slice.
+        slice: Slice,
         /// How.
         outcome: FetchOutcome,
     },
-    /// Step 5, sending: a peer confirms a unit. Without effect if it fits no open send.
+    /// A chunk that [`Output::Whole`](super::Output::Whole) named was looked at.
+    ChunkChecked {
+        /// Of which file.
+        file: FileId,
+        /// Which chunk.
+        chunk: ChunkIndex,
+        /// What came of it.
+        outcome: CheckOutcome,
+    },
+    /// Step 5, sending: a peer confirms a slice. Without effect if it fits no open send.
     Confirmed {
         /// Who confirms.
         by: NodeId,

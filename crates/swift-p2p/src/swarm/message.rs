@@ -1,24 +1,26 @@
 //! What nodes say to each other about files, byte by byte bounded.
 //!
 //! The bytes are postcard of the structs below. Every `decode` refuses what is too long before it looks inside,
-//! lists that are longer than they may be, and bytes left over. Numbers of units are checked against the file's
-//! layout where the file is known: in the machine.
+//! lists that are longer than they may be, and bytes left over. Numbers of chunks and slices are checked against the
+//! file's layout where the file is known: in the machine.
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use swift_chunks::{ChunkSet, ChunkSetDecodeError, FileId};
+use swift_chunks::FileId;
 
-use super::file::MyMap;
-
-/// Units in one offer, at most.
-pub const OFFER_UNITS_MAX: usize = 16;
-/// Units that a map may name as coming.
-pub const COMING_MAX: usize = 32;
+/// Slices in one offer, at most.
+pub const OFFER_SLICES_MAX: usize = 16;
+/// Chunks of which a node has, or awaits, a part, at most.
+pub const OPEN_CHUNKS_MAX: usize = 64;
+/// Chunks that a map may name as new since an earlier one.
+pub const ADDED_MAX: usize = 64;
 /// Files in one question or announcement, at most.
 pub const FILES_PER_MESSAGE_MAX: usize = 64;
 /// Bytes of an encoded set of held chunks: a file of 16 TiB has a bitmap of 512 KiB.
 pub const HELD_BYTES_MAX: usize = 512 * 1024 + 1;
 /// Bytes of an encoded [`Offer`] or [`Answer`].
-pub const EXCHANGE_BYTES_MAX: usize = HELD_BYTES_MAX + 1024;
+pub const EXCHANGE_BYTES_MAX: usize = HELD_BYTES_MAX + 4096;
 /// Bytes of an encoded [`Confirm`].
 pub const CONFIRM_BYTES_MAX: usize = 64;
 /// Bytes of an encoded [`WhoHas`] or [`Holdings`].
@@ -51,29 +53,52 @@ pub struct Map {
     pub stamp: Stamp,
     /// What the node wants.
     pub interest: Interest,
-    /// Verified and held: an encoded [`ChunkSet`].
-    pub held: Vec<u8>,
-    /// Numbers of units on their way to the node, which nobody else need offer.
-    pub coming: Vec<u32>,
+    /// Chunks that are held whole.
+    pub held: Held,
+    /// Chunks of which a part is here or on its way, each at most once.
+    pub open: Vec<OpenChunk>,
+    /// The chunk that the node would like next, when somebody is reading the file in order.
+    pub next: Option<u32>,
 }
 
-/// Step 1: a holder offers units of a file to a peer that lacks them.
+/// Chunks that a node holds whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Held {
+    /// All of them: an encoded [`ChunkSet`](swift_chunks::ChunkSet).
+    All(Vec<u8>),
+    /// These besides those it told of before.
+    Added(Vec<u32>),
+}
+
+/// A chunk of which a part is here or on its way. Grains are bits, the first grain's the lowest: see
+/// [`Grains`](swift_chunks::Grains).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenChunk {
+    /// Which chunk.
+    pub chunk: u32,
+    /// Grains that are verified and can be had.
+    pub held: u64,
+    /// Grains on their way to the node, which nobody else need offer.
+    pub coming: u64,
+}
+
+/// Step 1: a holder offers slices of a file to a peer that lacks them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
     /// Of which file.
     pub file: FileId,
-    /// Numbers of the units, each at most once.
-    pub units: Vec<u32>,
+    /// Numbers of the slices, each at most once: see [`Slice::number`](swift_chunks::Slice::number).
+    pub slices: Vec<u32>,
     /// The sender's own state, when it is small or the last was told a while ago.
     pub map: Option<Map>,
 }
 
-/// What a receiver says to one offered unit.
+/// What a receiver says to one offered slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// Step 2: it is in the queue and will be requested from you.
     Accept,
-    /// It is held or coming already.
+    /// It, or some of it, is held or coming already.
     Have,
     /// Not now; offer again in a moment.
     Busy,
@@ -88,19 +113,19 @@ pub enum Verdict {
 pub struct Answer {
     /// When this was decided.
     pub stamp: Stamp,
-    /// One verdict for each unit, in the order of the offer.
+    /// One verdict for each slice, in the order of the offer.
     pub verdicts: Vec<Verdict>,
     /// The receiver's state, acceptances included, when it is small or the last was told a while ago.
     pub map: Option<Map>,
 }
 
-/// Step 4: a unit arrived, was verified and is held.
+/// Step 4: a slice arrived, was verified and is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirm {
     /// Of which file.
     pub file: FileId,
-    /// Number of the unit.
-    pub unit: u32,
+    /// Number of the slice.
+    pub slice: u32,
 }
 
 /// A question about one file, with the asker's own state, so that holders can offer at once.
@@ -186,8 +211,8 @@ impl Message for Offer {
     const BYTES_MAX: usize = EXCHANGE_BYTES_MAX;
 
     fn is_bounded(&self) -> bool {
-        let listed = !self.units.is_empty() && self.units.len() <= OFFER_UNITS_MAX;
-        listed && all_differ(&self.units) && self.map.as_ref().is_none_or(Map::is_bounded)
+        let listed = !self.slices.is_empty() && self.slices.len() <= OFFER_SLICES_MAX;
+        listed && all_differ(self.slices.iter()) && self.map.as_ref().is_none_or(Map::is_bounded)
     }
 }
 
@@ -195,7 +220,7 @@ impl Message for Answer {
     const BYTES_MAX: usize = EXCHANGE_BYTES_MAX;
 
     fn is_bounded(&self) -> bool {
-        self.verdicts.len() <= OFFER_UNITS_MAX && self.map.as_ref().is_none_or(Map::is_bounded)
+        self.verdicts.len() <= OFFER_SLICES_MAX && self.map.as_ref().is_none_or(Map::is_bounded)
     }
 }
 
@@ -226,20 +251,25 @@ impl Message for Holdings {
 }
 
 impl Map {
-    pub(super) fn new(stamp: Stamp, state: MyMap<'_>) -> Self {
-        Self { stamp, interest: state.interest, held: state.held.encode(), coming: state.coming }
-    }
-
-    /// The set of held chunks, for a file of this layout.
-    pub fn held(&self, layout: swift_chunks::ChunkLayout) -> Result<ChunkSet, ChunkSetDecodeError> {
-        ChunkSet::decode(layout, &self.held)
+    /// Bytes of what is held, nearly.
+    pub(super) fn held_len(&self) -> usize {
+        match &self.held {
+            Held::All(bytes) => bytes.len(),
+            Held::Added(chunks) => 4 * chunks.len(),
+        }
     }
 
     fn is_bounded(&self) -> bool {
-        self.held.len() <= HELD_BYTES_MAX && self.coming.len() <= COMING_MAX
+        let held = match &self.held {
+            Held::All(bytes) => bytes.len() <= HELD_BYTES_MAX,
+            Held::Added(chunks) => chunks.len() <= ADDED_MAX,
+        };
+        let open = self.open.len() <= OPEN_CHUNKS_MAX && all_differ(self.open.iter().map(|open| open.chunk));
+        held && open
     }
 }
 
-fn all_differ(numbers: &[u32]) -> bool {
-    numbers.iter().enumerate().all(|(at, number)| !numbers[..at].contains(number))
+fn all_differ<T: Ord>(items: impl ExactSizeIterator<Item = T>) -> bool {
+    let len = items.len();
+    items.collect::<BTreeSet<T>>().len() == len
 }

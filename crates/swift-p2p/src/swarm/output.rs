@@ -1,39 +1,38 @@
 //! What a node does: everything the machine can ask for.
 
 use swift_chain::NodeId;
-use swift_chunks::FileId;
+use swift_chunks::{ChunkIndex, FileId, Slice};
 
 use super::input::ExchangeId;
 use super::message::{Answer, Confirm, Holdings, Offer, WhoHas};
-use super::unit::Unit;
 
 /// Why a file was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AbandonReason {
-    /// A unit fits its BLAKE3 and not its SHA-1: the publisher's manifest is false, and this unit proves it.
+    /// A chunk fits its BLAKE3 and not its SHA-1: the publisher's manifest is false, and this chunk proves it.
     ManifestFalse {
-        /// The unit that proves it.
-        unit: Unit,
+        /// The chunk that proves it.
+        chunk: ChunkIndex,
     },
 }
 
 /// What a peer did wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OffenceKind {
-    /// It sent bytes that are not the unit. Over TLS it cannot have been the network.
+    /// It sent bytes that are not the slice. Over TLS it cannot have been the network.
     WrongBytes {
-        /// Which unit.
-        unit: Unit,
+        /// Which slice.
+        slice: Slice,
     },
-    /// It offered a unit and then did not have it.
+    /// It offered a slice and then did not have it.
     NotThere {
-        /// Which unit.
-        unit: Unit,
+        /// Which slice.
+        slice: Slice,
     },
     /// It let a fetch stall.
     Stalled {
-        /// Which unit.
-        unit: Unit,
+        /// Which slice.
+        slice: Slice,
     },
     /// Its map is not one of this file, or its answer does not fit the offer.
     Malformed,
@@ -63,26 +62,34 @@ pub enum Output {
         /// The answer.
         answer: Answer,
     },
-    /// Step 3: request a unit, verify it as it comes, write it, report
+    /// Step 3: request a slice, verify it as it comes, write it, report
     /// [`Input::Fetched`](super::Input::Fetched).
     Fetch {
         /// From whom.
         from: NodeId,
         /// Of which file.
         file: FileId,
-        /// Which unit.
-        unit: Unit,
+        /// Which slice.
+        slice: Slice,
     },
-    /// Break off a fetch: it stalled, or the unit came from elsewhere.
+    /// Break off a fetch: it stalled, or the bytes came from elsewhere.
     CancelFetch {
         /// From whom.
         from: NodeId,
         /// Of which file.
         file: FileId,
-        /// Which unit.
-        unit: Unit,
+        /// Which slice.
+        slice: Slice,
     },
-    /// Step 4: tell the sender that a unit is verified.
+    /// Every grain of a chunk is verified and written, in several slices: see whether it also passes SHA-1, claim
+    /// it, and report [`Input::ChunkChecked`](super::Input::ChunkChecked).
+    Whole {
+        /// Of which file.
+        file: FileId,
+        /// Which chunk.
+        chunk: ChunkIndex,
+    },
+    /// Step 4: tell the sender that a slice is verified.
     Confirm {
         /// To whom.
         to: NodeId,
@@ -113,7 +120,7 @@ pub enum Output {
         /// The state.
         holdings: Holdings,
     },
-    /// Every unit of a wanted file is verified: finish it on disk, then say
+    /// Every chunk of a wanted file is verified: finish it on disk, then say
     /// [`Input::Durable`](super::Input::Durable).
     Completed {
         /// Which file.

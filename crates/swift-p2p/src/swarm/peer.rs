@@ -6,14 +6,21 @@ use std::time::Duration;
 use swift_chunks::FileId;
 
 use super::time::Time;
+use super::meter::rate_of;
 
 /// A reachable member.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Peer {
-    /// From offer to answer, smoothed.
+    /// From offer or question to answer, smoothed.
     pub(super) round_trip: Option<Duration>,
-    /// Bytes per second of a unit from it, smoothed.
+    /// The same when nothing was in its way.
+    pub(super) round_trip_least: Option<Duration>,
+    /// Bytes per second of a slice from it, smoothed.
     pub(super) rate: Option<u64>,
+    /// Bytes per second of a slice to it, smoothed.
+    pub(super) rate_to: Option<u64>,
+    /// Open offers and running sends to it.
+    pub(super) open_sends: usize,
     /// No offer goes to it before.
     pub(super) busy_until: Time,
     /// How often in a row it was busy.
@@ -28,6 +35,8 @@ pub(super) struct Peer {
     pub(super) asks: BTreeSet<FileId>,
     /// A question to it is open, until then.
     pub(super) asking_until: Option<Time>,
+    /// When that question was put.
+    pub(super) asked_at: Time,
     /// The files of which its map is kept.
     pub(super) views: BTreeSet<FileId>,
     /// What these maps take.
@@ -37,12 +46,21 @@ pub(super) struct Peer {
 impl Peer {
     pub(super) fn saw_round_trip(&mut self, sample: Duration) {
         self.round_trip = Some(self.round_trip.map_or(sample, |old| (old * 7 + sample) / 8));
+        // What was measured once through a quiet link fades slowly.
+        let faded = |least: Duration| least + sample.saturating_sub(least) / 64;
+        self.round_trip_least = Some(self.round_trip_least.map_or(sample, |least| faded(least).min(sample)));
     }
 
-    pub(super) fn saw_unit(&mut self, bytes: u64, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
-        let sample = bytes.saturating_mul(1_000_000) / micros;
-        self.rate = Some(self.rate.map_or(sample, |old| old - old / 4 + sample / 4));
+    pub(super) fn saw_slice(&mut self, bytes: u64, took: Duration) {
+        self.rate = Some(smoothed(self.rate, rate_of(bytes, took)));
         self.cool_streak = 0;
     }
+
+    pub(super) fn saw_slice_to(&mut self, bytes: u64, took: Duration) {
+        self.rate_to = Some(smoothed(self.rate_to, rate_of(bytes, took)));
+    }
+}
+
+fn smoothed(old: Option<u64>, sample: u64) -> u64 {
+    old.map_or(sample, |old| old - old / 4 + sample / 4)
 }

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use swift_chunks::{GRAIN_LEN, SLICE_LEVEL_MAX};
+
 use super::random::Random;
 
 /// The numbers. All of them are bounds: nothing in the machine grows beyond what is here, whatever peers send.
@@ -16,8 +18,20 @@ pub struct Config {
     pub credit_running: usize,
     /// Offers ahead of them, so that no send waits for a round trip.
     pub credit_ahead: usize,
-    /// Units accepted at once, queued or coming.
+    /// How long a slice should keep the uplink busy.
+    pub slice_time: Duration,
+    /// The longest that a slice should be on its way to one peer.
+    pub slice_time_max: Duration,
+    /// Base-2 logarithm of the grains in a slice while no rate is known.
+    pub slice_level_first: u8,
+    /// A slice is no larger than the file divided by this.
+    pub slices_per_file: u64,
+    /// The most of both, however long the way.
+    pub credit_max: usize,
+    /// Slices accepted at once, queued or coming, over short ways.
     pub fetches_max: usize,
+    /// The most, however long the way.
+    pub fetches_limit: usize,
     /// Of these, how many are kept for files of which nothing is coming, when several files are wanted.
     pub fetches_reserved: usize,
     /// Requests that run at once to one source; further accepted ones wait here, not in its server.
@@ -44,17 +58,17 @@ pub struct Config {
     pub decline_wait: (Duration, Duration),
     /// The least time a peer has to answer an offer.
     pub answer_timeout_min: Duration,
-    /// How long an accepted unit may go unrequested. The receiver's next map frees it sooner.
+    /// How long an accepted slice may go unrequested. The receiver's next map frees it sooner.
     pub accept_timeout: Duration,
     /// How long a send may go without progress.
     pub send_stall: Duration,
-    /// How long a unit that was sent may go unconfirmed.
+    /// How long a slice that was sent may go unconfirmed.
     pub confirm_timeout: Duration,
     /// The least and the most time that a fetch may go without progress.
     pub fetch_stall: (Duration, Duration),
     /// The least and the most time that nothing is accepted from a source that failed.
     pub cool_off: (Duration, Duration),
-    /// The least age of a unit that is raced.
+    /// The least age of a slice that is raced.
     pub race_after_min: Duration,
     /// The least and the most time between two questions about a file.
     pub ask_again: (Duration, Duration),
@@ -72,7 +86,13 @@ impl Default for Config {
             incarnation: 0,
             credit_running: 4,
             credit_ahead: 2,
+            credit_max: 96,
+            slice_time: Duration::from_millis(60),
+            slice_time_max: Duration::from_millis(500),
+            slice_level_first: 2,
+            slices_per_file: 64,
             fetches_max: 8,
+            fetches_limit: 96,
             fetches_reserved: 2,
             fetches_per_source_max: 4,
             neighbours_max: 32,
@@ -107,36 +127,72 @@ pub struct PeerChoice {
     pub open_sends: usize,
 }
 
-/// A unit that could be offered to a peer.
+/// Something that could be offered to a peer: a chunk of which it lacks a part, and then a slice of that chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnitChoice {
-    /// How often this node has sent it or is about to.
-    pub sent: u32,
-    /// How many neighbours hold it or have it coming.
-    pub holders: u32,
+pub struct PartChoice {
+    /// How much of it neighbours hold or have coming: grains of a chunk, holders of a slice.
+    pub known: u32,
+    /// Whether the peer has or awaits a part of the chunk already.
+    pub is_open: bool,
 }
 
-/// What a sender is to a file.
+/// What the size of a slice may follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SenderRole {
-    /// It holds the whole file: the publisher, or one who completed.
-    Source,
-    /// It passes on what it has so far.
-    Relay,
+pub struct SliceSizing {
+    /// Bytes in the file.
+    pub file_len: u64,
+    /// Bytes per second that leave this node.
+    pub uplink_rate: Option<u64>,
+    /// Bytes per second of one slice to this peer.
+    pub peer_rate: Option<u64>,
+    /// From a question to the peer to its answer.
+    pub round_trip: Option<Duration>,
+}
+
+/// What is known of the way that slices take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// Bytes per second, of all slices together.
+    pub rate: Option<u64>,
+    /// From a question to its answer, when nothing is in the way.
+    pub round_trip: Option<Duration>,
+    /// Bytes in a slice.
+    pub slice_len: u64,
+}
+
+impl Link {
+    /// Slices that the way itself holds, from end to end and back.
+    fn slices_on_the_way(&self) -> usize {
+        let (Some(rate), Some(round_trip)) = (self.rate, self.round_trip) else { return 0 };
+        let bytes = u128::from(rate) * round_trip.as_micros() / 1_000_000;
+        usize::try_from(bytes.div_ceil(u128::from(self.slice_len.max(1)))).unwrap_or(usize::MAX)
+    }
 }
 
 /// What a receiver has on its hands when an offer comes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReceiverLoad {
-    /// Units accepted, of all files.
+    /// Slices accepted, of all files.
     pub coming: usize,
-    /// Units accepted, of the offered file.
+    /// Slices accepted, of the offered file.
     pub coming_of_file: usize,
+    /// Slices accepted, from the peer that offers.
+    pub coming_from_peer: usize,
+    /// Whether others have something of the file as well.
+    pub has_other_sources: bool,
+    /// The way from the peer that offers.
+    pub link: Link,
     /// Other files that are wanted and not complete.
     pub other_files: usize,
+    /// Of these, files that are wanted sooner and of which something is coming.
+    pub more_urgent: usize,
+    /// Of these, files that are wanted sooner and of which nothing is coming.
+    pub starved_more_urgent: usize,
+    /// Whether the file is wanted only when nothing else is.
+    pub is_low: bool,
 }
 
-/// Whether an offered unit is taken.
+/// Whether an offered slice is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
     /// Into the queue.
@@ -148,12 +204,16 @@ pub enum Admission {
 /// The judgements. All are functions of their arguments.
 pub trait Policy: std::fmt::Debug + Send {
     /// The most open offers plus sends at once.
-    fn credit(&self) -> usize;
+    fn credit(&self, link: Link) -> usize;
+    /// The most requests at once to one source.
+    fn requests(&self, link: Link) -> usize;
     /// Whom to offer to: an index, or nobody.
     fn choose_peer(&self, peers: &[PeerChoice], random: &mut Random) -> Option<usize>;
-    /// What to offer: an index, or nothing.
-    fn choose_unit(&self, units: &[UnitChoice], role: SenderRole, random: &mut Random) -> Option<usize>;
-    /// Whether to take an offered unit.
+    /// Of which chunk to offer something, or which slice of it: an index, or nothing.
+    fn choose_part(&self, parts: &[PartChoice], random: &mut Random) -> Option<usize>;
+    /// How large a slice to offer: the base-2 logarithm of its grains.
+    fn slice_level(&self, sizing: SliceSizing) -> u8;
+    /// Whether to take an offered slice.
     fn admit(&self, load: ReceiverLoad) -> Admission;
     /// How long to leave a peer alone that was busy `streak` times in a row.
     fn busy_wait(&self, round_trip: Option<Duration>, streak: u32) -> Duration;
@@ -163,7 +223,7 @@ pub trait Policy: std::fmt::Debug + Send {
     fn stall_after(&self, rate: Option<u64>) -> Duration;
     /// How long to accept nothing from a source that failed `streak` times in a row.
     fn cool_off(&self, streak: u32) -> Duration;
-    /// From which age on a last unit is raced, where units usually take `usual`.
+    /// From which age on a last slice is raced, where slices usually take `usual`.
     fn race_after(&self, usual: Option<Duration>) -> Duration;
     /// How long until holders of a file are asked again, after `round` questions without success.
     fn ask_again(&self, round: u32, random: &mut Random) -> Duration;
@@ -186,10 +246,17 @@ impl Standard {
 const STALL_BYTES: u64 = 64 * 1024;
 
 impl Policy for Standard {
-    /// Fixed. Telling more peers of more units, as if every peer were served at once, makes all of them pull from
-    /// the source and none from each other.
-    fn credit(&self) -> usize {
-        self.config.credit_running + self.config.credit_ahead
+    /// A few that run and a few ahead of them, and what is on a long way meanwhile: an offer, its answer, the bytes
+    /// and their confirmation take two round trips. Telling more peers of more slices, as if every peer were served
+    /// at once, makes all of them pull from the source and none from each other.
+    fn credit(&self, link: Link) -> usize {
+        let near = self.config.credit_running + self.config.credit_ahead;
+        near.saturating_add(link.slices_on_the_way().saturating_mul(5) / 2).min(self.config.credit_max)
+    }
+
+    fn requests(&self, link: Link) -> usize {
+        let near = self.config.fetches_per_source_max;
+        near.saturating_add(link.slices_on_the_way().saturating_mul(2)).min(self.config.fetches_limit)
     }
 
     /// A random one among those who are being sent the least.
@@ -197,22 +264,41 @@ impl Policy for Standard {
         least(peers, |peer| peer.open_sends, random)
     }
 
-    /// The rarest among neighbours; at a source what it has sent least, so that a first whole copy leaves it before
-    /// anything leaves it twice.
-    fn choose_unit(&self, units: &[UnitChoice], role: SenderRole, random: &mut Random) -> Option<usize> {
-        match role {
-            SenderRole::Source => least(units, |unit| (unit.sent, unit.holders), random),
-            SenderRole::Relay => least(units, |unit| (unit.holders, unit.sent), random),
-        }
+    /// The rarest among neighbours. (A source is given what it has not sent yet, as long as there is any: a first
+    /// whole copy leaves it before anything leaves it twice.)
+    fn choose_part(&self, parts: &[PartChoice], random: &mut Random) -> Option<usize> {
+        least(parts, |part| part.known, random)
+    }
+
+    /// As much as leaves in a moment, so that it can soon be passed on; less if this peer alone is slow, or if the
+    /// file is small. Over fast links that is a whole chunk, which costs the least work.
+    fn slice_level(&self, sizing: SliceSizing) -> u8 {
+        let bytes_in = |rate: u64, time: Duration| {
+            u64::try_from(u128::from(rate) * time.as_millis() / 1000).unwrap_or(u64::MAX)
+        };
+        let first = GRAIN_LEN << self.config.slice_level_first;
+        let time = self.config.slice_time.max(sizing.round_trip.unwrap_or_default() / 4);
+        let uplink = sizing.uplink_rate.map_or(first, |rate| bytes_in(rate, time));
+        let peer = sizing.peer_rate.map_or(u64::MAX, |rate| bytes_in(rate, self.config.slice_time_max));
+        let file = sizing.file_len / self.config.slices_per_file.max(1);
+        let grains = uplink.min(peer).min(file) / GRAIN_LEN;
+        u8::try_from(grains.max(1).ilog2()).unwrap_or(SLICE_LEVEL_MAX).min(SLICE_LEVEL_MAX)
     }
 
     /// Up to the bound, the last places kept for files that have none, so that a small file is not stuck behind a
-    /// large one.
+    /// large one. While a file that is wanted sooner is coming, others get one place at a time, or none if they are
+    /// wanted last. No source gets more than half of the places while there are others.
     fn admit(&self, load: ReceiverLoad) -> Admission {
-        let reserved = load.other_files > 0 && load.coming_of_file > 0;
+        if load.more_urgent > 0 && (load.is_low || load.coming_of_file > 0) {
+            return Admission::Busy;
+        }
+        let reserved = load.other_files > 0 && load.coming_of_file > 0 || load.starved_more_urgent > 0;
         let kept = if reserved { self.config.fetches_reserved } else { 0 };
-        let room = self.config.fetches_max.saturating_sub(kept);
-        if load.coming < room { Admission::Take } else { Admission::Busy }
+        let far = load.link.slices_on_the_way().saturating_mul(2);
+        let all = self.config.fetches_max.saturating_add(far).min(self.config.fetches_limit);
+        let of_peer = if load.has_other_sources { all / 2 } else { all };
+        let has_room = load.coming < all.saturating_sub(kept) && load.coming_from_peer < of_peer;
+        if has_room { Admission::Take } else { Admission::Busy }
     }
 
     /// Four round trips, longer for one who stays busy.
@@ -267,30 +353,44 @@ mod tests {
     }
 
     #[test]
-    fn a_source_offers_what_it_sent_least_and_a_relay_what_is_rarest() {
-        let units = [
-            UnitChoice { sent: 1, holders: 0 },
-            UnitChoice { sent: 0, holders: 3 },
-            UnitChoice { sent: 0, holders: 2 },
-        ];
+    fn the_rarest_is_offered_and_equal_choices_are_all_made_in_time() {
+        let part = |known| PartChoice { known, is_open: false };
         let random = &mut Random::new(1);
-        assert_eq!(standard().choose_unit(&units, SenderRole::Source, random), Some(2));
-        assert_eq!(standard().choose_unit(&units, SenderRole::Relay, random), Some(0));
-        assert_eq!(standard().choose_unit(&[], SenderRole::Relay, random), None);
-    }
-
-    #[test]
-    fn equal_choices_are_all_made_in_time() {
-        let units = [UnitChoice { sent: 0, holders: 0 }; 4];
-        let random = &mut Random::new(1);
+        assert_eq!(standard().choose_part(&[part(3), part(2), part(9)], random), Some(1));
+        assert_eq!(standard().choose_part(&[], random), None);
         let chosen: std::collections::BTreeSet<_> =
-            (0..100).filter_map(|_| standard().choose_unit(&units, SenderRole::Source, random)).collect();
+            (0..100).filter_map(|_| standard().choose_part(&[part(7); 4], random)).collect();
         assert_eq!(chosen.len(), 4);
     }
 
     #[test]
+    fn a_slice_is_what_leaves_in_a_moment_and_a_chunk_over_fast_links() {
+        let level = |file_len, uplink_rate, peer_rate| {
+            standard().slice_level(SliceSizing { file_len, uplink_rate, peer_rate, round_trip: None })
+        };
+        let large = 10 << 30;
+        assert_eq!(level(large, None, None), 2);
+        assert_eq!(level(large, Some(5_000_000), None), 2);
+        assert_eq!(level(large, Some(500_000_000), None), SLICE_LEVEL_MAX);
+        assert_eq!(level(large, Some(500_000_000), Some(600_000)), 2);
+        assert_eq!(level(large, Some(1), None), 0);
+        assert_eq!(level(1, Some(500_000_000), None), 0);
+        assert_eq!(level(64 << 20, Some(500_000_000), None), 4);
+    }
+
+    #[test]
     fn the_last_places_are_for_files_of_which_nothing_is_coming() {
-        let load = |coming, coming_of_file, other_files| ReceiverLoad { coming, coming_of_file, other_files };
+        let load = |coming, coming_of_file, other_files| ReceiverLoad {
+            coming,
+            coming_of_file,
+            coming_from_peer: 0,
+            has_other_sources: false,
+            link: Link::default(),
+            other_files,
+            more_urgent: 0,
+            starved_more_urgent: 0,
+            is_low: false,
+        };
         assert_eq!(standard().admit(load(7, 7, 0)), Admission::Take);
         assert_eq!(standard().admit(load(8, 8, 0)), Admission::Busy);
         assert_eq!(standard().admit(load(6, 6, 1)), Admission::Busy);

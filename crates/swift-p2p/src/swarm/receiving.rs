@@ -1,79 +1,16 @@
-//! The receiver's half: what is accepted, fetched, verified, raced and given up.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! The receiver's half: what is accepted, fetched and verified.
 
 use swift_chain::NodeId;
-use swift_chunks::FileId;
+use swift_chunks::{ChunkIndex, FileId, Grains, Slice};
 
 use super::Swarm;
+use super::coming::FetchStage;
 use super::file::Standing;
-use super::input::{ExchangeId, FetchFailure, FetchOutcome};
-use super::message::{Answer, Confirm, Offer, Verdict};
+use super::input::{CheckOutcome, ExchangeId, FetchFailure, FetchOutcome, Priority};
+use super::message::{Answer, Confirm, OPEN_CHUNKS_MAX, Offer, Verdict};
 use super::output::{AbandonReason, OffenceKind, Output};
-use super::policy::{Admission, ReceiverLoad};
-use super::time::Time;
-use super::unit::Unit;
-
-/// Sources of one unit at once, in the end game.
-const RACERS_MAX: usize = 2;
-
-/// Everything that is on its way here.
-#[derive(Debug, Default)]
-pub(super) struct Receiving {
-    /// One entry per unit that is neither held nor lacking.
-    pub(super) coming: BTreeMap<(FileId, Unit), Coming>,
-    next_place: u64,
-    /// Files of which nothing is accepted because this node could not write.
-    pub(super) unwritable: BTreeSet<FileId>,
-}
-
-#[derive(Debug)]
-pub(super) struct Coming {
-    since: Time,
-    /// So slow, and so near the end, that a second source is welcome.
-    racing: bool,
-    /// At least one.
-    fetches: Vec<Fetch>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Fetch {
-    from: NodeId,
-    /// Order of acceptance.
-    place: u64,
-    stage: FetchStage,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum FetchStage {
-    /// Accepted; requested when the source has a place for it.
-    Queued,
-    Running {
-        since: Time,
-        progress_at: Time,
-        bytes: u64,
-    },
-}
-
-impl Coming {
-    /// Whether the map names it as coming, so that nobody else offers it.
-    pub(super) fn is_claimed(&self) -> bool {
-        !self.racing || self.fetches.len() >= RACERS_MAX
-    }
-}
-
-impl Receiving {
-    fn fetches(&self) -> impl Iterator<Item = (FileId, Unit, &Fetch)> {
-        let all = self.coming.iter();
-        all.flat_map(|(&(file, unit), coming)| coming.fetches.iter().map(move |fetch| (file, unit, fetch)))
-    }
-
-    fn running_from(&self, source: NodeId) -> usize {
-        let running =
-            |fetch: &Fetch| fetch.from == source && matches!(fetch.stage, FetchStage::Running { .. });
-        self.fetches().filter(|(_, _, fetch)| running(fetch)).count()
-    }
-}
+use super::policy::{Admission, Link, ReceiverLoad};
+use super::sending::smoothed_len;
 
 impl Swarm {
     /// Steps 1 and 2: an offer is answered at once.
@@ -82,9 +19,9 @@ impl Swarm {
             if let Some(map) = &offer.map {
                 self.update_view(from, offer.file, map);
             }
-            offer.units.iter().map(|&number| self.judge(from, offer.file, number)).collect()
+            offer.slices.iter().map(|&number| self.judge(from, offer.file, number)).collect()
         } else {
-            vec![Verdict::Unknown; offer.units.len()]
+            vec![Verdict::Unknown; offer.slices.len()]
         };
         let known = !verdicts.contains(&Verdict::Unknown);
         let map = if known { self.map_for(from, offer.file) } else { None };
@@ -93,61 +30,100 @@ impl Swarm {
     }
 
     fn judge(&mut self, from: NodeId, file: FileId, number: u32) -> Verdict {
-        let Some(state) = self.files.get_mut(&file) else { return Verdict::Unknown };
-        let Some(unit) = Unit::from_number(state.layout(), number) else { return Verdict::Declined };
-        if state.held.contains(unit.chunk()) {
+        let Some(state) = self.files.get(&file) else { return Verdict::Unknown };
+        let Some(slice) = Slice::from_number(state.layout(), number) else { return Verdict::Declined };
+        if state.holds(slice.chunk()).meets(slice.grains(state.layout())) {
             return Verdict::Have;
         }
-        if !state.is_fetching() || !state.trusts(from, unit) {
+        if !state.is_fetching() || !state.trusts(from, slice.chunk()) {
             return Verdict::Declined;
         }
-        let coming = self.receiving.coming.get(&(file, unit));
-        if coming.is_some_and(|coming| coming.is_claimed() || coming.fetches.iter().any(|f| f.from == from)) {
+        if self.receiving.is_taken(state, file, slice, from) {
             return Verdict::Have;
         }
         let cooling = self.peers.get(&from).is_some_and(|peer| peer.cool_until > self.now);
-        let load = ReceiverLoad {
-            coming: self.receiving.fetches().count(),
-            coming_of_file: state.coming_len,
-            other_files: self.finding.active.len() - usize::from(state.asking.is_some()),
-        };
-        if cooling || state.storage_until.is_some() || self.policy.admit(load) == Admission::Busy {
+        if cooling
+            || state.storage_until.is_some()
+            || !self.may_open(file, slice.chunk())
+            || self.policy.admit(self.load(file, from)) == Admission::Busy
+        {
             return Verdict::Busy;
         }
-        let fetch = Fetch { from, place: self.receiving.next_place, stage: FetchStage::Queued };
-        self.receiving.next_place += 1;
-        let coming = self.receiving.coming.entry((file, unit)).or_insert_with(|| {
-            state.coming_len += 1;
-            Coming { since: self.now, racing: false, fetches: Vec::new() }
-        });
-        coming.fetches.push(fetch);
+        let is_new = self.receiving.insert(self.now, file, slice, from);
+        self.downlink.begin(self.now);
+        let Some(state) = self.files.get_mut(&file) else { return Verdict::Unknown };
+        state.coming_len += usize::from(is_new);
         if let Some(asking) = &mut state.asking {
             asking.next = self.now + self.config.starved_after;
         }
         Verdict::Accept
     }
 
+    /// Whether one more chunk may be begun, if it is not.
+    fn may_open(&self, file: FileId, chunk: ChunkIndex) -> bool {
+        let Some(state) = self.files.get(&file) else { return false };
+        let is_open = |chunk| state.open.contains_key(&chunk);
+        if is_open(chunk) || self.receiving.of_chunk(file, chunk).next().is_some() {
+            return true;
+        }
+        // Slices come in order of chunks, so those of one chunk follow each other.
+        let mut coming: Vec<ChunkIndex> =
+            self.receiving.of_file(file).map(|coming| coming.slice.chunk()).collect();
+        coming.dedup();
+        let begun = state.open.len() + coming.into_iter().filter(|&chunk| !is_open(chunk)).count();
+        begun < OPEN_CHUNKS_MAX
+    }
+
+    /// What is known of the way that slices take from a peer to here.
+    fn link_from(&self, peer: NodeId) -> Link {
+        let round_trip = self.peers.get(&peer).and_then(|peer| peer.round_trip_least);
+        Link { rate: self.downlink.rate, round_trip, slice_len: self.receiving.slice_len }
+    }
+
+    fn load(&self, file: FileId, from: NodeId) -> ReceiverLoad {
+        let state = self.files.get(&file);
+        let priority = state.map_or(Priority::Normal, |state| state.priority);
+        let others = self.finding.active.iter().filter(|&&other| other != file);
+        let others = others.filter_map(|other| self.files.get(other));
+        let (mut other_files, mut starved_more_urgent, mut more_urgent) = (0, 0, 0);
+        for other in others {
+            other_files += 1;
+            more_urgent += usize::from(other.priority > priority && other.coming_len > 0);
+            starved_more_urgent += usize::from(other.priority > priority && other.coming_len == 0);
+        }
+        ReceiverLoad {
+            coming: self.receiving.len(),
+            coming_of_file: state.map_or(0, |state| state.coming_len),
+            coming_from_peer: self.receiving.len_from(from),
+            has_other_sources: state.is_some_and(|state| state.suppliers().take(2).count() > 1),
+            link: self.link_from(from),
+            other_files,
+            more_urgent,
+            starved_more_urgent,
+            is_low: priority == Priority::Low,
+        }
+    }
+
     /// Step 3: requests what is queued, in order of acceptance, as far as each source has a place.
     pub(super) fn pump_fetches(&mut self) {
-        let queued =
-            self.receiving.fetches().filter(|(_, _, fetch)| matches!(fetch.stage, FetchStage::Queued));
+        let queued = self.receiving.fetches().filter(|(_, _, fetch)| !fetch.is_running());
         let mut queued: Vec<_> =
-            queued.map(|(file, unit, fetch)| (fetch.place, fetch.from, file, unit)).collect();
+            queued.map(|(file, slice, fetch)| (fetch.place, fetch.from, file, slice)).collect();
         queued.sort_unstable_by_key(|&(place, ..)| place);
-        for (place, from, file, unit) in queued {
-            if self.receiving.running_from(from) >= self.config.fetches_per_source_max {
+        for (place, from, file, slice) in queued {
+            if self.receiving.running_from(from) >= self.policy.requests(self.link_from(from)) {
                 continue;
             }
-            let fetches = self.receiving.coming.get_mut(&(file, unit)).map(|coming| &mut coming.fetches);
+            let fetches = self.receiving.get_mut(file, slice).map(|coming| &mut coming.fetches);
             if let Some(fetch) = fetches.and_then(|all| all.iter_mut().find(|fetch| fetch.place == place)) {
                 fetch.stage = FetchStage::Running { since: self.now, progress_at: self.now, bytes: 0 };
-                self.outputs.push_back(Output::Fetch { from, file, unit });
+                self.outputs.push_back(Output::Fetch { from, file, slice });
             }
         }
     }
 
-    pub(super) fn on_fetch_progress(&mut self, from: NodeId, file: FileId, unit: Unit, now_bytes: u64) {
-        let Some(coming) = self.receiving.coming.get_mut(&(file, unit)) else { return };
+    pub(super) fn on_fetch_progress(&mut self, from: NodeId, file: FileId, slice: Slice, now_bytes: u64) {
+        let Some(coming) = self.receiving.get_mut(file, slice) else { return };
         let fetch = coming.fetches.iter_mut().find(|fetch| fetch.from == from);
         if let Some(FetchStage::Running { progress_at, bytes, .. }) = fetch.map(|fetch| &mut fetch.stage)
             && now_bytes > *bytes
@@ -158,59 +134,111 @@ impl Swarm {
     }
 
     /// Step 4: a fetch ended.
-    pub(super) fn on_fetched(&mut self, from: NodeId, file: FileId, unit: Unit, outcome: FetchOutcome) {
-        let since = self.receiving.coming.get(&(file, unit)).map(|coming| coming.since);
-        let fetch = self.take_fetch(from, file, unit);
+    pub(super) fn on_fetched(&mut self, from: NodeId, file: FileId, slice: Slice, outcome: FetchOutcome) {
+        let since = self.receiving.get(file, slice).map(|coming| coming.since);
+        let fetch = self.take_fetch(from, file, slice);
         if self.files.get(&file).is_none_or(|state| state.standing == Standing::Stopped) {
             return;
         }
         if outcome != FetchOutcome::Verified {
-            self.note_lacking(file, unit);
+            self.note_lacking(file, slice);
         }
         let Some(state) = self.files.get_mut(&file) else { return };
         match outcome {
             FetchOutcome::Verified => {
-                let len = unit.len(state.layout());
+                let len = slice.len(state.layout());
+                self.downlink.arrived(self.now, len);
+                self.receiving.slice_len = smoothed_len(self.receiving.slice_len, len);
                 if let Some(since) = since {
-                    state.saw_unit_take(self.now.since(since));
+                    state.saw_slice_take(self.now.since(since));
                 }
                 if let (Some(peer), Some(FetchStage::Running { since, .. })) =
                     (self.peers.get_mut(&from), fetch.map(|fetch| fetch.stage))
                 {
-                    peer.saw_unit(len, self.now.since(since));
+                    peer.saw_slice(len, self.now.since(since));
                 }
-                self.on_verified(from, file, unit);
+                self.on_verified(from, file, slice);
             }
             FetchOutcome::WrongBytes => {
-                state.sent_wrong_bytes(from, unit);
-                let kind = OffenceKind::WrongBytes { unit };
+                state.sent_wrong_bytes(from, slice);
+                let kind = OffenceKind::WrongBytes { slice };
                 self.outputs.push_back(Output::Offence { peer: from, file, kind });
                 self.drop_untrusted(from, file);
             }
-            FetchOutcome::ManifestFalse => self.stop(file, unit),
+            FetchOutcome::ManifestFalse => self.stop(file, slice.chunk()),
             // What was cancelled fails as a matter of course.
             FetchOutcome::Failed(failure) if fetch.is_some() => {
-                self.on_fetch_failed(from, file, unit, failure);
+                self.on_fetch_failed(from, file, slice, failure);
             }
             FetchOutcome::Failed(_) => {}
         }
     }
 
-    fn on_verified(&mut self, from: NodeId, file: FileId, unit: Unit) {
+    fn on_verified(&mut self, from: NodeId, file: FileId, slice: Slice) {
         let Some(state) = self.files.get_mut(&file) else { return };
-        let new = state.held.insert(unit.chunk());
-        // A loser of the race is told as well: its place is free.
-        let of_unit = self.receiving.coming.get(&(file, unit)).map(|coming| &coming.fetches);
-        let losers = of_unit.into_iter().flatten().map(|fetch| fetch.from);
-        let senders: Vec<NodeId> = std::iter::once(from).chain(losers).collect();
-        let confirm = Confirm { file, unit: unit.number() };
-        self.outputs.extend(senders.into_iter().map(|to| Output::Confirm { to, confirm }));
-        self.drop_fetches(|_, of, other| of == file && other == unit);
-        let Some(state) = self.files.get_mut(&file).filter(|_| new) else { return };
-        if let Some(asking) = &mut state.asking {
+        let (chunk, layout) = (slice.chunk(), state.layout());
+        let grains = slice.grains(layout);
+        let is_new = !state.holds(chunk).contains(grains);
+        let is_held = slice.is_chunk() && state.hold(chunk);
+        let is_whole = !slice.is_chunk() && state.add_grains(chunk, grains);
+        let here = state.holds(chunk);
+        // A loser of the race is told as well, if it has nothing left to send: its place is free.
+        let met: Vec<(Slice, bool)> = self
+            .receiving
+            .of_chunk(file, chunk)
+            .map(|coming| (coming.slice, coming.slice.grains(layout)))
+            .filter(|(_, other)| other.meets(grains))
+            .map(|(other, of_other)| (other, here.contains(of_other)))
+            .collect();
+        let confirm = |slice: Slice| Confirm { file, slice: slice.number() };
+        self.outputs.push_back(Output::Confirm { to: from, confirm: confirm(slice) });
+        for (other, is_here) in met {
+            let losers = self.receiving.get(file, other).map(|coming| &coming.fetches);
+            let losers = losers.into_iter().flatten().filter(|_| is_here).map(|fetch| fetch.from);
+            self.outputs.extend(losers.map(|to| Output::Confirm { to, confirm: confirm(other) }));
+            self.drop_fetches(|_, of, slice| of == file && slice == other);
+        }
+        if is_whole {
+            self.outputs.push_back(Output::Whole { file, chunk });
+        }
+        if is_new {
+            self.note_progress(file);
+        }
+        if is_held {
+            self.note_held(file);
+        }
+    }
+
+    /// A chunk that came in several slices was looked at as a whole.
+    pub(super) fn on_chunk_checked(&mut self, file: FileId, chunk: ChunkIndex, outcome: CheckOutcome) {
+        let Some(state) = self.files.get_mut(&file) else { return };
+        if !state.checking.remove(&chunk) || state.standing == Standing::Stopped {
+            return;
+        }
+        match outcome {
+            CheckOutcome::Verified => {
+                if state.hold(chunk) {
+                    self.note_held(file);
+                }
+            }
+            CheckOutcome::Damaged => {
+                state.open.remove(&chunk);
+                self.finding.changed.insert(file);
+            }
+            CheckOutcome::ManifestFalse => self.stop(file, chunk),
+        }
+    }
+
+    fn note_progress(&mut self, file: FileId) {
+        let asking = self.files.get_mut(&file).and_then(|state| state.asking.as_mut());
+        if let Some(asking) = asking {
             asking.round = 0;
             asking.next = self.now + self.config.starved_after;
         }
+    }
+
+    fn note_held(&mut self, file: FileId) {
+        let Some(state) = self.files.get_mut(&file) else { return };
         if state.held.is_full() && state.standing == Standing::Partial {
             state.standing = Standing::Verified;
             self.deactivate(file);
@@ -218,7 +246,7 @@ impl Swarm {
         }
     }
 
-    fn on_fetch_failed(&mut self, from: NodeId, file: FileId, unit: Unit, failure: FetchFailure) {
+    fn on_fetch_failed(&mut self, from: NodeId, file: FileId, slice: Slice, failure: FetchFailure) {
         match failure {
             FetchFailure::Storage | FetchFailure::OtherManifest => {
                 if let Some(state) = self.files.get_mut(&file) {
@@ -228,11 +256,11 @@ impl Swarm {
                 return;
             }
             FetchFailure::NotThere => {
-                let view = self.files.get_mut(&file).and_then(|state| state.views.get_mut(&from));
-                if let Some(view) = view {
-                    view.held.remove(unit.chunk());
+                if let Some(state) = self.files.get_mut(&file) {
+                    let grains = slice.grains(state.layout());
+                    state.views.lacks(&from, slice.chunk(), grains);
                 }
-                let kind = OffenceKind::NotThere { unit };
+                let kind = OffenceKind::NotThere { slice };
                 self.outputs.push_back(Output::Offence { peer: from, file, kind });
             }
             FetchFailure::Unreachable => self.drop_queued(from),
@@ -242,134 +270,31 @@ impl Swarm {
     }
 
     /// The manifest is false: nobody who sent is to blame, and nothing more of the file moves.
-    fn stop(&mut self, file: FileId, unit: Unit) {
+    fn stop(&mut self, file: FileId, chunk: ChunkIndex) {
         let Some(state) = self.files.get_mut(&file) else { return };
         state.standing = Standing::Stopped;
+        state.open.clear();
+        state.checking.clear();
         let publisher = state.publisher;
         self.drop_fetches(|_, of, _| of == file);
         self.free_all(|_, of| of == file);
         self.drop_views_of_file(file);
         self.deactivate(file);
-        let reason = AbandonReason::ManifestFalse { unit };
+        let reason = AbandonReason::ManifestFalse { chunk };
         self.outputs.push_back(Output::Abandoned { file, publisher, reason });
     }
 
-    /// Nothing is accepted from a failing source for a while.
-    fn cool_off(&mut self, source: NodeId) {
-        if let Some(peer) = self.peers.get_mut(&source).filter(|peer| peer.cool_until <= self.now) {
-            peer.cool_until = self.now + self.policy.cool_off(peer.cool_streak);
-            peer.cool_streak = peer.cool_streak.saturating_add(1);
+    /// Whether everything that is missing is coming.
+    pub(super) fn is_end_game(&self, file: FileId) -> bool {
+        let Some(state) = self.files.get(&file) else { return false };
+        let missing = state.layout().chunk_count() - state.held.len();
+        if missing as usize > OPEN_CHUNKS_MAX {
+            return false;
         }
-    }
-
-    /// Takes a fetch out of the books; without its last fetch a unit is not coming any more.
-    fn take_fetch(&mut self, from: NodeId, file: FileId, unit: Unit) -> Option<Fetch> {
-        let coming = self.receiving.coming.get_mut(&(file, unit))?;
-        let at = coming.fetches.iter().position(|fetch| fetch.from == from)?;
-        let fetch = coming.fetches.swap_remove(at);
-        if coming.fetches.is_empty() {
-            self.receiving.coming.remove(&(file, unit));
-            if let Some(state) = self.files.get_mut(&file) {
-                state.coming_len = state.coming_len.saturating_sub(1);
-            }
-        }
-        Some(fetch)
-    }
-
-    /// If a unit is neither held nor coming any more, holders are told.
-    fn note_lacking(&mut self, file: FileId, unit: Unit) {
-        let held = self.files.get(&file).is_some_and(|state| state.held.contains(unit.chunk()));
-        if !held && !self.receiving.coming.contains_key(&(file, unit)) {
-            self.finding.changed.insert(file);
-        }
-    }
-
-    /// Takes out fetches and breaks off those that run.
-    pub(super) fn drop_fetches(&mut self, which: impl Fn(NodeId, FileId, Unit) -> bool) {
-        let all = self.receiving.fetches().map(|(file, unit, fetch)| (fetch.from, file, unit));
-        let dropped: Vec<_> = all.filter(|&(from, file, unit)| which(from, file, unit)).collect();
-        for (from, file, unit) in dropped {
-            if let Some(Fetch { stage: FetchStage::Running { .. }, .. }) = self.take_fetch(from, file, unit) {
-                self.outputs.push_back(Output::CancelFetch { from, file, unit });
-            }
-            self.note_lacking(file, unit);
-        }
-    }
-
-    fn drop_queued(&mut self, source: NodeId) {
-        let of_source = self.receiving.fetches().filter(|(_, _, fetch)| fetch.from == source);
-        let queued = of_source.filter(|(_, _, fetch)| matches!(fetch.stage, FetchStage::Queued));
-        let queued: Vec<_> = queued.map(|(file, unit, _)| (file, unit)).collect();
-        for (file, unit) in queued {
-            self.take_fetch(source, file, unit);
-            self.note_lacking(file, unit);
-        }
-    }
-
-    fn drop_untrusted(&mut self, source: NodeId, file: FileId) {
-        let Some(state) = self.files.get(&file) else { return };
-        let untrusted: BTreeSet<Unit> = self
-            .receiving
-            .fetches()
-            .filter(|&(of, unit, fetch)| of == file && fetch.from == source && !state.trusts(source, unit))
-            .map(|(_, unit, _)| unit)
-            .collect();
-        self.drop_fetches(|from, of, unit| from == source && of == file && untrusted.contains(&unit));
-    }
-
-    pub(super) fn expire_fetches(&mut self) {
-        let stalled: Vec<_> = self
-            .receiving
-            .fetches()
-            .filter(|(_, _, fetch)| self.stalls_at(fetch).is_some_and(|at| at <= self.now))
-            .map(|(file, unit, fetch)| (fetch.from, file, unit))
-            .collect();
-        for (from, file, unit) in stalled {
-            self.drop_fetches(|source, of, other| (source, of, other) == (from, file, unit));
-            self.drop_queued(from);
-            self.cool_off(from);
-            self.outputs.push_back(Output::Offence { peer: from, file, kind: OffenceKind::Stalled { unit } });
-        }
-        for ((file, _), coming) in &mut self.receiving.coming {
-            let Some(state) = self.files.get(file).filter(|state| state.is_end_game()) else { continue };
-            if coming.is_claimed()
-                && !coming.racing
-                && coming.since + self.policy.race_after(state.unit_time) <= self.now
-            {
-                coming.racing = true;
-                self.finding.changed.insert(*file);
-            }
-        }
-        let writable_again =
-            |state: &super::FileState| state.storage_until.is_none_or(|until| until <= self.now);
-        let unwritable = std::mem::take(&mut self.receiving.unwritable);
-        for file in unwritable {
-            match self.files.get_mut(&file) {
-                Some(state) if writable_again(state) => {
-                    state.storage_until = None;
-                    self.finding.changed.insert(file);
-                }
-                Some(_) => _ = self.receiving.unwritable.insert(file),
-                None => {}
-            }
-        }
-    }
-
-    fn stalls_at(&self, fetch: &Fetch) -> Option<Time> {
-        let FetchStage::Running { progress_at, .. } = fetch.stage else { return None };
-        let rate = self.peers.get(&fetch.from).and_then(|peer| peer.rate);
-        Some(progress_at + self.policy.stall_after(rate))
-    }
-
-    /// When something here stalls, is raced or may be written again.
-    pub(super) fn next_fetch_deadline(&self) -> Option<Time> {
-        let stalls = self.receiving.fetches().filter_map(|(_, _, fetch)| self.stalls_at(fetch));
-        let races = self.receiving.coming.iter().filter_map(|((file, _), coming)| {
-            let state = self.files.get(file).filter(|state| state.is_end_game() && !coming.racing)?;
-            Some(coming.since + self.policy.race_after(state.unit_time))
-        });
-        let writable = self.receiving.unwritable.iter();
-        let writable = writable.filter_map(|file| self.files.get(file).and_then(|state| state.storage_until));
-        stalls.chain(races).chain(writable).min()
+        state.held.missing().all(|chunk| {
+            let coming = self.receiving.of_chunk(file, chunk);
+            let coming = coming.fold(Grains::NONE, |all, one| all.and(one.slice.grains(state.layout())));
+            state.holds(chunk).and(coming).contains(Grains::all_of(state.layout(), chunk))
+        })
     }
 }

@@ -2,29 +2,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
+use std::time::Duration;
 
 use swift_chain::NodeId;
-use swift_chunks::FileId;
+use swift_chunks::{FileId, Slice};
 
-use super::file::{FileState, Standing, View};
+use super::Swarm;
+use super::file::Standing;
 use super::input::{ExchangeId, SendOutcome};
-use super::message::{Answer, Confirm, Interest, OFFER_UNITS_MAX, Offer, Stamp, Verdict};
+use super::message::{Answer, Confirm, Interest, OFFER_SLICES_MAX, Offer, Stamp, Verdict};
 use super::output::{OffenceKind, Output};
-use super::policy::{PeerChoice, SenderRole, UnitChoice, doubled};
+use super::policy::{Link, PeerChoice, doubled};
 use super::time::Time;
-use super::unit::Unit;
-use super::{Random, Swarm};
 
-/// Units among which one is chosen: enough for rarity to mean something, few enough to look at every time.
-const SAMPLE_LEN: usize = 64;
 /// Sends that are kept book of, asked for or not.
 const SENDS_MAX: usize = 1024;
+/// Files that are looked at for one offer.
+const FILES_PER_LOOK: usize = 256;
 
 /// Everything that is on its way from here.
 #[derive(Debug, Default)]
 pub(super) struct Sending {
     /// One place of the credit each.
-    pub(super) sends: BTreeMap<(NodeId, FileId, Unit), Send>,
+    sends: BTreeMap<Place, Send>,
     /// Offers that are not answered.
     exchanges: BTreeMap<ExchangeId, Exchange>,
     next_exchange: u64,
@@ -33,19 +33,29 @@ pub(super) struct Sending {
     /// The file that was offered last: the next in order is next.
     last_file: Option<FileId>,
     /// When a peer that cannot be offered anything now can be again.
-    pub(super) retry_at: Option<Time>,
+    retry_at: Option<Time>,
+    /// From offer to answer when nothing is in the way, over all peers, smoothed.
+    round_trip: Option<Duration>,
+    /// Bytes in a slice, smoothed.
+    slice_len: u64,
 }
+
+/// To whom, of which file, which slice by its number.
+type Place = (NodeId, FileId, u32);
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Send {
-    pub(super) stage: Stage,
+struct Send {
+    slice: Slice,
+    stage: Stage,
+    /// When serving began.
+    since: Time,
     /// The place is free again then.
-    pub(super) deadline: Time,
+    deadline: Time,
 }
 
-/// How far a unit is on its way out. A send is in exactly one stage.
+/// How far a slice is on its way out. A send is in exactly one stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+enum Stage {
     /// Offered, not answered.
     Offered,
     /// Accepted at this moment of the receiver's, not requested.
@@ -62,78 +72,119 @@ pub(super) enum Stage {
 struct Exchange {
     to: NodeId,
     file: FileId,
-    units: Vec<Unit>,
+    slices: Vec<Slice>,
     sent_at: Time,
+}
+
+impl Sending {
+    pub(super) fn len(&self) -> usize {
+        self.sends.len()
+    }
+
+    /// The slices of a file that are on their way to a peer, offers included.
+    pub(super) fn open_to(&self, peer: NodeId, file: FileId) -> Vec<Slice> {
+        self.sends.range((peer, file, 0)..=(peer, file, u32::MAX)).map(|(_, send)| send.slice).collect()
+    }
+
+    /// When something here is over, or can be tried again.
+    pub(super) fn next_deadline(&self, credit: usize) -> Option<Time> {
+        let sends = self.sends.values().map(|send| send.deadline).min();
+        let retry = self.retry_at.filter(|_| self.sends.len() < credit);
+        sends.into_iter().chain(retry).min()
+    }
 }
 
 impl Swarm {
     /// Fills the credit with offers, file after file in turn.
     pub(super) fn pump_offers(&mut self) {
         self.sending.retry_at = None;
-        let mut batches: BTreeMap<(NodeId, FileId), Vec<Unit>> = BTreeMap::new();
-        while self.sending.sends.len() < self.policy.credit() {
-            let Some((to, file, unit)) = self.next_offer() else { break };
+        let mut batches: BTreeMap<(NodeId, FileId), Vec<Slice>> = BTreeMap::new();
+        while !self.sending.lackers.is_empty() && self.sending.sends.len() < self.credit() {
+            let Some((to, file, slice)) = self.next_offer() else { break };
             let wait = self.policy.answer_timeout(self.peers.get(&to).and_then(|peer| peer.round_trip));
-            let send = Send { stage: Stage::Offered, deadline: self.now + wait };
-            self.sending.sends.insert((to, file, unit), send);
+            self.take_place(to, file, slice, Stage::Offered, self.now + wait);
             self.sending.last_file = Some(file);
-            if let Some(state) = self.files.get_mut(&file) {
-                state.count_sent(unit);
-            }
-            batches.entry((to, file)).or_default().push(unit);
+            batches.entry((to, file)).or_default().push(slice);
         }
-        for ((to, file), units) in batches {
-            for units in units.chunks(OFFER_UNITS_MAX) {
+        for ((to, file), slices) in batches {
+            for slices in slices.chunks(OFFER_SLICES_MAX) {
                 let exchange = ExchangeId(self.sending.next_exchange);
                 self.sending.next_exchange += 1;
-                let numbers = units.iter().map(|unit| unit.number()).collect();
-                let offer = Offer { file, units: numbers, map: self.map_for(to, file) };
-                let open = Exchange { to, file, units: units.to_vec(), sent_at: self.now };
+                let numbers = slices.iter().map(|slice| slice.number()).collect();
+                let offer = Offer { file, slices: numbers, map: self.map_for(to, file) };
+                let open = Exchange { to, file, slices: slices.to_vec(), sent_at: self.now };
                 self.sending.exchanges.insert(exchange, open);
                 self.outputs.push_back(Output::Offer { to, exchange, offer });
             }
         }
     }
 
-    /// The next file in turn of which some peer can be offered something.
-    fn next_offer(&mut self) -> Option<(NodeId, FileId, Unit)> {
-        let lackers = &self.sending.lackers;
-        let after = self.sending.last_file.map_or(Unbounded, Excluded);
-        let in_turn: Vec<FileId> = lackers.range((after, Unbounded)).chain(lackers).copied().collect();
-        in_turn.into_iter().take(self.sending.lackers.len()).find_map(|file| {
-            let (to, unit) = self.next_of_file(file)?;
-            Some((to, file, unit))
-        })
+    /// What is known of the way that slices take from here.
+    pub(super) fn link_of_sends(&self) -> Link {
+        let (round_trip, slice_len) = (self.sending.round_trip, self.sending.slice_len);
+        Link { rate: self.uplink.rate, round_trip, slice_len }
     }
 
-    fn next_of_file(&mut self, file: FileId) -> Option<(NodeId, Unit)> {
-        let state = self.files.get(&file)?;
-        let (mut peers, mut choices) = (Vec::new(), Vec::new());
-        for (&peer, view) in &state.views {
-            let Some(known) = self.peers.get(&peer) else { continue };
-            if view.interest != Interest::Wanted || state.standing == Standing::Stopped {
-                continue;
+    fn take_place(&mut self, to: NodeId, file: FileId, slice: Slice, stage: Stage, deadline: Time) {
+        let send = Send { slice, stage, since: self.now, deadline };
+        if self.sending.sends.insert((to, file, slice.number()), send).is_some() {
+            return;
+        }
+        self.uplink.begin(self.now);
+        if let Some(peer) = self.peers.get_mut(&to) {
+            peer.open_sends += 1;
+        }
+        if let Some(state) = self.files.get_mut(&file) {
+            state.sent.count(slice.chunk(), slice.grains(state.layout()));
+        }
+    }
+
+    fn leave_place(&mut self, place: Place) -> Option<Send> {
+        let send = self.sending.sends.remove(&place)?;
+        if let Some(peer) = self.peers.get_mut(&place.0) {
+            peer.open_sends = peer.open_sends.saturating_sub(1);
+        }
+        if self.sending.sends.is_empty() {
+            self.uplink.pause();
+        }
+        Some(send)
+    }
+
+    /// The next file in turn of which some peer can be offered something.
+    fn next_offer(&mut self) -> Option<(NodeId, FileId, Slice)> {
+        let lackers = &self.sending.lackers;
+        let after = self.sending.last_file.map_or(Unbounded, Excluded);
+        let in_turn = lackers.range((after, Unbounded)).chain(lackers);
+        let in_turn: Vec<FileId> = in_turn.take(lackers.len().min(FILES_PER_LOOK)).copied().collect();
+        for file in in_turn {
+            self.sending.last_file = Some(file);
+            if let Some((to, slice)) = self.next_of_file(file) {
+                return Some((to, file, slice));
             }
+        }
+        None
+    }
+
+    fn next_of_file(&mut self, file: FileId) -> Option<(NodeId, Slice)> {
+        let state = self.files.get(&file).filter(|state| state.standing != Standing::Stopped)?;
+        let (mut peers, mut choices) = (Vec::new(), Vec::new());
+        for (peer, view) in state.views.iter() {
+            let Some(known) = self.peers.get(&peer).filter(|_| view.interest == Interest::Wanted) else {
+                continue;
+            };
             let ready_at = known.busy_until.max(view.declined_until);
             if ready_at <= self.now {
-                let open_sends = self.sending.sends.keys().filter(|(to, ..)| *to == peer).count();
                 peers.push(peer);
-                choices.push(PeerChoice { open_sends });
-            } else if state.held.difference(&view.held).next().is_some() {
-                let sooner = self.sending.retry_at.is_none_or(|at| ready_at < at);
-                self.sending.retry_at = if sooner { Some(ready_at) } else { self.sending.retry_at };
+                choices.push(PeerChoice { open_sends: known.open_sends });
+            } else if self.sending.retry_at.is_none_or(|at| ready_at < at) {
+                self.sending.retry_at = Some(ready_at);
             }
         }
         while let Some(at) = self.policy.choose_peer(&choices, &mut self.random) {
             choices.swap_remove(at);
             let peer = peers.swap_remove(at);
-            let Some(view) = state.views.get(&peer) else { continue };
-            let is_open = |unit| self.sending.sends.contains_key(&(peer, file, unit));
-            let units = lacking(state, view, is_open, &mut self.random);
-            let offers: Vec<UnitChoice> = units.iter().map(|&unit| weigh(state, unit)).collect();
-            let role = if state.held.is_full() { SenderRole::Source } else { SenderRole::Relay };
-            if let Some(at) = self.policy.choose_unit(&offers, role, &mut self.random) {
-                return units.get(at).map(|&unit| (peer, unit));
+            if let Some(slice) = self.choose_slice(peer, file) {
+                return Some((peer, slice));
             }
         }
         None
@@ -145,7 +196,7 @@ impl Swarm {
             return;
         };
         let (file, sent_at) = (exchange.file, exchange.sent_at);
-        if answer.verdicts.len() != exchange.units.len() {
+        if answer.verdicts.len() != exchange.slices.len() {
             self.outputs.push_back(Output::Offence { peer: by, file, kind: OffenceKind::Malformed });
             return self.on_offer_failed(by, id);
         }
@@ -153,6 +204,9 @@ impl Swarm {
         let now = self.now;
         if let Some(peer) = self.peers.get_mut(&by) {
             peer.saw_round_trip(now.since(sent_at));
+            let sample = peer.round_trip_least.unwrap_or_default();
+            let smoothed = self.sending.round_trip.map_or(sample, |old| (old * 7 + sample) / 8);
+            self.sending.round_trip = Some(smoothed);
             peer.silent_streak = 0;
             if answer.verdicts.contains(&Verdict::Busy) {
                 peer.busy_until = now + self.policy.busy_wait(peer.round_trip, peer.busy_streak);
@@ -164,43 +218,46 @@ impl Swarm {
         if let Some(map) = answer.map {
             self.update_view(by, file, &map);
         }
-        for (&unit, verdict) in exchange.units.iter().zip(answer.verdicts) {
-            self.on_verdict(by, file, unit, verdict, answer.stamp);
+        for (&slice, verdict) in exchange.slices.iter().zip(answer.verdicts) {
+            self.on_verdict(by, file, slice, verdict, answer.stamp);
         }
     }
 
-    fn on_verdict(&mut self, by: NodeId, file: FileId, unit: Unit, verdict: Verdict, stamp: Stamp) {
-        let key = (by, file, unit);
+    fn on_verdict(&mut self, by: NodeId, file: FileId, slice: Slice, verdict: Verdict, stamp: Stamp) {
+        let place = (by, file, slice.number());
         if verdict == Verdict::Accept {
             // A request may have come before the answer; the send is further then.
-            if let Some(send) = self.sending.sends.get_mut(&key).filter(|send| send.stage == Stage::Offered) {
-                *send =
-                    Send { stage: Stage::Accepted(stamp), deadline: self.now + self.config.accept_timeout };
+            let offered = self.sending.sends.get_mut(&place).filter(|send| send.stage == Stage::Offered);
+            if let Some(send) = offered {
+                send.stage = Stage::Accepted(stamp);
+                send.deadline = self.now + self.config.accept_timeout;
             }
-        } else if self.sending.sends.get(&key).is_some_and(|send| send.stage == Stage::Offered) {
-            self.free(key);
+        } else if self.sending.sends.get(&place).is_some_and(|send| send.stage == Stage::Offered) {
+            self.free(place);
         }
         if verdict == Verdict::Unknown {
             // The peer asks when the ledger has told it.
             return self.drop_view(by, file);
         }
-        let config = &self.config;
-        let view = self.files.get_mut(&file).and_then(|state| state.views.get_mut(&by));
-        match (view, verdict) {
-            (Some(view), Verdict::Accept) => {
-                view.decline_streak = 0;
-                if !view.has_or_awaits(unit) {
-                    view.coming.push(unit);
+        let Some(state) = self.files.get_mut(&file) else { return };
+        let grains = slice.grains(state.layout());
+        match verdict {
+            Verdict::Accept => {
+                if let Some(view) = state.views.get_mut(&by) {
+                    view.decline_streak = 0;
+                }
+                state.views.now_awaits(&by, slice.chunk(), grains);
+            }
+            // Some of it is held or coming; the next map says what.
+            Verdict::Have => state.views.now_awaits(&by, slice.chunk(), grains),
+            Verdict::Declined => {
+                let (first, most) = self.config.decline_wait;
+                if let Some(view) = state.views.get_mut(&by) {
+                    view.declined_until = self.now + doubled(first, view.decline_streak, most);
+                    view.decline_streak = view.decline_streak.saturating_add(1);
                 }
             }
-            // Held or coming: the next map says which, and a set stays small whatever is said.
-            (Some(view), Verdict::Have) => _ = view.held.insert(unit.chunk()),
-            (Some(view), Verdict::Declined) => {
-                let wait = doubled(config.decline_wait.0, view.decline_streak, config.decline_wait.1);
-                view.declined_until = self.now + wait;
-                view.decline_streak = view.decline_streak.saturating_add(1);
-            }
-            _ => {}
+            Verdict::Busy | Verdict::Unknown => {}
         }
     }
 
@@ -210,10 +267,10 @@ impl Swarm {
         }
         let Some(exchange) = self.sending.exchanges.remove(&id) else { return };
         self.leave_alone(to);
-        for unit in exchange.units {
-            let key = (to, exchange.file, unit);
-            if self.sending.sends.get(&key).is_some_and(|send| send.stage == Stage::Offered) {
-                self.free(key);
+        for slice in exchange.slices {
+            let place = (to, exchange.file, slice.number());
+            if self.sending.sends.get(&place).is_some_and(|send| send.stage == Stage::Offered) {
+                self.free(place);
             }
         }
     }
@@ -226,114 +283,118 @@ impl Swarm {
         }
     }
 
-    pub(super) fn on_send_started(&mut self, to: NodeId, file: FileId, unit: Unit) {
+    pub(super) fn on_send_started(&mut self, to: NodeId, file: FileId, slice: Slice) {
         let deadline = self.now + self.config.send_stall;
-        if let Some(send) = self.sending.sends.get_mut(&(to, file, unit)) {
-            *send = Send { stage: Stage::Running, deadline };
-        } else if self.sending.sends.len() < SENDS_MAX && self.peers.contains_key(&to) {
-            let Some(state) = self.files.get_mut(&file) else { return };
-            state.count_sent(unit);
-            let send = Send { stage: Stage::RunningUnasked, deadline };
-            self.sending.sends.insert((to, file, unit), send);
+        if let Some(send) = self.sending.sends.get_mut(&(to, file, slice.number())) {
+            *send = Send { slice, stage: Stage::Running, since: self.now, deadline };
+        } else if self.sending.sends.len() < SENDS_MAX
+            && self.peers.contains_key(&to)
+            && self.files.contains_key(&file)
+        {
+            self.take_place(to, file, slice, Stage::RunningUnasked, deadline);
         }
     }
 
-    pub(super) fn on_send_progress(&mut self, to: NodeId, file: FileId, unit: Unit) {
+    pub(super) fn on_send_progress(&mut self, to: NodeId, file: FileId, slice: Slice) {
         let deadline = self.now + self.config.send_stall;
-        if let Some(send) = self.sending.sends.get_mut(&(to, file, unit)) {
+        if let Some(send) = self.sending.sends.get_mut(&(to, file, slice.number())) {
             send.deadline = deadline;
         }
     }
 
-    pub(super) fn on_send_ended(&mut self, to: NodeId, file: FileId, unit: Unit, outcome: SendOutcome) {
-        let key = (to, file, unit);
-        let Some(send) = self.sending.sends.get_mut(&key) else { return };
+    pub(super) fn on_send_ended(&mut self, to: NodeId, file: FileId, slice: Slice, outcome: SendOutcome) {
+        let place = (to, file, slice.number());
+        let Some(send) = self.sending.sends.get_mut(&place) else { return };
         match (outcome, send.stage) {
             (SendOutcome::Sent, Stage::Running) => {
-                *send = Send { stage: Stage::Sent, deadline: self.now + self.config.confirm_timeout };
+                send.stage = Stage::Sent;
+                send.deadline = self.now + self.config.confirm_timeout;
             }
-            _ => self.free(key),
+            _ => self.free(place),
         }
     }
 
     /// Step 5: the place is free; the next offer follows from it.
     pub(super) fn on_confirmed(&mut self, by: NodeId, confirm: Confirm) {
-        let Some(state) = self.files.get_mut(&confirm.file) else { return };
-        let Some(unit) = Unit::from_number(state.layout(), confirm.unit) else { return };
-        if self.sending.sends.remove(&(by, confirm.file, unit)).is_none() {
-            return;
-        }
-        if let Some(view) = state.views.get_mut(&by) {
-            view.now_holds(unit);
-        }
+        self.arrived((by, confirm.file, confirm.slice));
     }
 
-    /// Frees a place without success: the unit may be offered again, to the same peer too.
-    pub(super) fn free(&mut self, key: (NodeId, FileId, Unit)) {
-        let Some(send) = self.sending.sends.remove(&key) else { return };
-        let (to, file, unit) = key;
+    /// A send has come to its good end.
+    fn arrived(&mut self, place: Place) {
+        let Some(send) = self.leave_place(place) else { return };
+        let (by, file, _) = place;
         let Some(state) = self.files.get_mut(&file) else { return };
-        if send.stage != Stage::Sent {
-            state.uncount_sent(unit);
+        let bytes = send.slice.len(state.layout());
+        state.views.now_holds(&by, send.slice.chunk(), send.slice.grains(state.layout()));
+        self.uplink.arrived(self.now, bytes);
+        self.sending.slice_len = smoothed_len(self.sending.slice_len, bytes);
+        if let Some(peer) = self.peers.get_mut(&by) {
+            // It has a place free now.
+            (peer.busy_until, peer.busy_streak) = (self.now, 0);
         }
-        if let Some(view) = state.views.get_mut(&to) {
-            view.coming.retain(|&other| other != unit);
+        if let Some(peer) = self.peers.get_mut(&by).filter(|_| !matches!(send.stage, Stage::Offered)) {
+            peer.saw_slice_to(bytes, self.now.since(send.since));
         }
     }
 
-    /// Frees what a receiver's newer map no longer counts on.
+    /// Frees a place without success: the slice may be offered again, to the same peer too.
+    fn free(&mut self, place: Place) {
+        let Some(send) = self.leave_place(place) else { return };
+        let (to, file, _) = place;
+        let Some(state) = self.files.get_mut(&file) else { return };
+        let grains = send.slice.grains(state.layout());
+        if send.stage != Stage::Sent {
+            state.sent.uncount(send.slice.chunk(), grains);
+        }
+        state.views.awaits_no_more(&to, send.slice.chunk(), grains);
+    }
+
+    /// Frees what a receiver's newer map no longer counts on, or has.
     pub(super) fn free_forgotten(&mut self, to: NodeId, file: FileId) {
-        let Some(view) = self.files.get(&file).and_then(|state| state.views.get(&to)) else { return };
-        let forgotten = |unit, send: &Send| match send.stage {
-            Stage::Accepted(stamp) => stamp < view.stamp && !view.coming.contains(&unit),
-            _ => false,
-        };
-        let of_peer = self.sending.sends.iter().filter(|((by, of, _), _)| *by == to && *of == file);
-        let gone: Vec<_> =
-            of_peer.filter(|((_, _, unit), send)| forgotten(*unit, send)).map(|(&key, _)| key).collect();
-        gone.into_iter().for_each(|key| self.free(key));
+        let Some(state) = self.files.get(&file) else { return };
+        let Some(view) = state.views.get(&to) else { return };
+        let of_peer = self.sending.sends.range((to, file, 0)..=(to, file, u32::MAX));
+        let (mut here, mut forgotten) = (Vec::new(), Vec::new());
+        for (&place, send) in of_peer {
+            let grains = send.slice.grains(state.layout());
+            match send.stage {
+                Stage::Accepted(stamp)
+                    if stamp < view.stamp && !view.has_or_awaits(send.slice.chunk()).contains(grains) =>
+                {
+                    forgotten.push(place);
+                }
+                Stage::Sent if view.holds(send.slice.chunk()).contains(grains) => here.push(place),
+                _ => {}
+            }
+        }
+        here.into_iter().for_each(|place| self.arrived(place));
+        forgotten.into_iter().for_each(|place| self.free(place));
     }
 
     /// Frees every place that a peer or a file has.
     pub(super) fn free_all(&mut self, of: impl Fn(NodeId, FileId) -> bool) {
-        let gone: Vec<_> =
+        let gone: Vec<Place> =
             self.sending.sends.keys().filter(|(to, file, _)| of(*to, *file)).copied().collect();
-        gone.into_iter().for_each(|key| self.free(key));
+        gone.into_iter().for_each(|place| self.free(place));
         self.sending.exchanges.retain(|_, exchange| !of(exchange.to, exchange.file));
     }
 
     pub(super) fn expire_sends(&mut self) {
-        let late = |send: &Send| send.deadline <= self.now;
-        let expired: Vec<_> = self
-            .sending
-            .sends
-            .iter()
-            .filter(|(_, send)| late(send))
-            .map(|(&key, send)| (key, *send))
-            .collect();
-        for (key, send) in expired {
+        let late = self.sending.sends.iter().filter(|(_, send)| send.deadline <= self.now);
+        let expired: Vec<(Place, Send)> = late.map(|(&place, &send)| (place, send)).collect();
+        for (place, send) in expired {
             if send.stage == Stage::Offered {
                 self.sending.exchanges.retain(|_, exchange| {
-                    exchange.to != key.0 || exchange.file != key.1 || !exchange.units.contains(&key.2)
+                    (exchange.to, exchange.file) != (place.0, place.1) || !exchange.slices.contains(&send.slice)
                 });
             }
-            self.free(key);
-            self.leave_alone(key.0);
+            self.free(place);
+            self.leave_alone(place.0);
         }
     }
 }
 
-/// Some units that are here, and that a peer neither has nor awaits: all if they are few, else those after a random
-/// place in the file.
-fn lacking(state: &FileState, view: &View, is_open: impl Fn(Unit) -> bool, random: &mut Random) -> Vec<Unit> {
-    let start = random.below(state.layout().chunk_count());
-    let ahead = state.held.difference_from(&view.held, start);
-    let wrapped = state.held.difference(&view.held).take_while(|chunk| chunk.get() < start);
-    let units = ahead.chain(wrapped).map(Unit::of_chunk);
-    units.filter(|&unit| !view.coming.contains(&unit) && !is_open(unit)).take(SAMPLE_LEN).collect()
-}
-
-fn weigh(state: &FileState, unit: Unit) -> UnitChoice {
-    let holders = state.views.values().filter(|view| view.has_or_awaits(unit)).count();
-    UnitChoice { sent: state.sent_times(unit), holders: u32::try_from(holders).unwrap_or(u32::MAX) }
+/// A mean of lengths, of which later ones weigh more.
+pub(super) fn smoothed_len(old: u64, sample: u64) -> u64 {
+    if old == 0 { sample } else { old - old / 8 + sample / 8 }
 }

@@ -1,6 +1,6 @@
 //! Bounds that only the inside shows.
 
-use super::message::{Ask, Interest, Map, WhoHas};
+use super::message::{Ask, Held, Interest, Map, WhoHas};
 use super::*;
 use swift_chunks::{CHUNK_LEN, ChunkLayout};
 
@@ -31,7 +31,7 @@ fn ask(swarm: &mut Swarm, from: u8, number: u16, seq: u64) {
     let layout = swarm.held(&file(number)).unwrap().layout();
     let stamp = message::Stamp { incarnation: 1, seq };
     let held = ChunkSet::empty(layout).encode();
-    let map = Map { stamp, interest: Interest::Wanted, held, coming: vec![] };
+    let map = Map { stamp, interest: Interest::Wanted, held: Held::All(held), open: vec![], next: None };
     let who_has = WhoHas { asks: vec![Ask { file: file(number), map }] };
     swarm.handle(Time::ZERO, Input::WhoHas { from: node(from), exchange: ExchangeId(0), who_has });
 }
@@ -54,11 +54,11 @@ fn a_peer_that_asks_for_everything_costs_itself_its_own_oldest_maps() {
     for number in 0..1000 {
         ask(&mut swarm, 2, number, 1);
     }
-    let maps = |peer| swarm.files.values().filter(|state| state.views.contains_key(&node(peer))).count();
+    let maps = |peer| swarm.files.values().filter(|state| state.views.get(&node(peer)).is_some()).count();
     assert_eq!((maps(2), maps(3)), (swarm.config.views_per_peer_max, 1));
     assert_eq!(swarm.peers[&node(2)].views.len(), swarm.config.views_per_peer_max);
     let all: usize = swarm.peers.values().map(|peer| peer.view_bytes).sum();
-    assert_eq!(all, swarm.finding.view_bytes());
+    assert_eq!(all, swarm.finding.view_bytes);
 }
 
 #[test]
@@ -70,8 +70,8 @@ fn maps_of_large_files_are_bounded_by_their_bytes() {
     assert_eq!(peer.views.len(), 7);
     assert!(peer.view_bytes <= swarm.config.view_bytes_per_peer_max);
     swarm.handle(Time::ZERO, Input::PeerOffline { peer: node(2) });
-    assert_eq!(swarm.finding.view_bytes(), 0);
-    assert!(swarm.sending.lackers.is_empty() && swarm.sending.sends.is_empty());
+    assert_eq!(swarm.finding.view_bytes, 0);
+    assert!(swarm.sending.lackers.is_empty() && swarm.sends_len() == 0);
 }
 
 #[test]
@@ -81,16 +81,16 @@ fn a_map_that_was_overtaken_by_a_later_one_changes_nothing() {
     drain(&mut swarm);
     let full = ChunkSet::full(swarm.held(&file(0)).unwrap().layout()).encode();
     let stamp = message::Stamp { incarnation: 1, seq: 4 };
-    let map = Map { stamp, interest: Interest::Unwanted, held: full, coming: vec![] };
+    let map = Map { stamp, interest: Interest::Unwanted, held: Held::All(full), open: vec![], next: None };
     swarm.update_view(node(2), file(0), &map);
-    assert_eq!(swarm.files[&file(0)].views[&node(2)].interest, Interest::Wanted);
+    assert_eq!(swarm.files[&file(0)].views.get(&node(2)).unwrap().interest, Interest::Wanted);
 }
 
 #[test]
 fn an_offer_of_an_unknown_file_or_by_an_unknown_node_changes_nothing() {
     let mut swarm = holder_of(1, 4);
     for (from, number) in [(2, 77), (200, 0)] {
-        let offer = message::Offer { file: file(number), units: vec![0, 1], map: None };
+        let offer = message::Offer { file: file(number), slices: vec![1, 129], map: None };
         swarm.handle(Time::ZERO, Input::Offer { from: node(from), exchange: ExchangeId(3), offer });
         let outputs = drain(&mut swarm);
         let [Output::Answer { exchange: ExchangeId(3), answer, .. }] = &outputs[..] else {
@@ -107,16 +107,16 @@ fn a_place_of_the_credit_is_free_again_whatever_the_peer_does_not_do() {
     let mut swarm = holder_of(1, 40);
     ask(&mut swarm, 2, 0, 1);
     assert_eq!(swarm.sends_len(), 6);
-    let unit = |number| Unit::from_number(ChunkLayout::new(40 * CHUNK_LEN).unwrap(), number).unwrap();
+    let slice = |number| Slice::from_number(ChunkLayout::new(40 * CHUNK_LEN).unwrap(), number).unwrap();
     let started: Vec<u32> = drain(&mut swarm)
         .into_iter()
-        .find_map(|output| if let Output::Offer { offer, .. } = output { Some(offer.units) } else { None })
+        .find_map(|output| if let Output::Offer { offer, .. } = output { Some(offer.slices) } else { None })
         .unwrap();
     let (to, of) = (node(2), file(0));
-    swarm.handle(Time::ZERO, Input::SendStarted { to, file: of, unit: unit(started[0]) });
-    swarm.handle(Time::ZERO, Input::SendStarted { to, file: of, unit: unit(started[1]) });
+    swarm.handle(Time::ZERO, Input::SendStarted { to, file: of, slice: slice(started[0]) });
+    swarm.handle(Time::ZERO, Input::SendStarted { to, file: of, slice: slice(started[1]) });
     let outcome = SendOutcome::Sent;
-    swarm.handle(Time::ZERO, Input::SendEnded { to, file: of, unit: unit(started[1]), outcome });
+    swarm.handle(Time::ZERO, Input::SendEnded { to, file: of, slice: slice(started[1]), outcome });
     // Nothing more is heard of it: four unanswered, one that hangs, one unconfirmed. The peer is left alone longer
     // and longer, but offers to it are all there is.
     let mut seen_free = false;

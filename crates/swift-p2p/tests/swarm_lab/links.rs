@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use swift_chunks::FileId;
-use swift_p2p::swarm::Unit;
+use swift_chunks::{FileId, Slice};
+
 
 use super::{Behaviour, Lab};
 
-/// One unit on its way.
+/// One slice on its way.
 #[derive(Clone)]
 pub struct Flow {
     pub from: usize,
     pub to: usize,
     pub file: FileId,
-    pub unit: Unit,
+    pub slice: Slice,
     /// Bytes per second at present.
     pub rate: f64,
     len: u64,
@@ -21,9 +21,9 @@ pub struct Flow {
 }
 
 impl Flow {
-    #[allow(clippy::cast_precision_loss, reason = "a unit is short")]
-    pub fn new(from: usize, to: usize, file: FileId, unit: Unit, len: u64) -> Self {
-        Self { from, to, file, unit, rate: 0.0, len, left: len as f64 }
+    #[allow(clippy::cast_precision_loss, reason = "a slice is short")]
+    pub fn new(from: usize, to: usize, file: FileId, slice: Slice, len: u64) -> Self {
+        Self { from, to, file, slice, rate: 0.0, len, left: len as f64 }
     }
 
     /// Less than a byte is left: clocks have nanoseconds.
@@ -31,7 +31,7 @@ impl Flow {
         self.left < 1.0
     }
 
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a unit is short")]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a slice is short")]
     pub fn bytes_done(&self) -> u64 {
         self.len - (self.left as u64).min(self.len)
     }

@@ -10,16 +10,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use swift_chain::NodeId;
-use swift_chunks::{CHUNK_LEN, ChunkLayout, ChunkSet, FileId};
+use swift_chunks::{CHUNK_LEN, ChunkIndex, ChunkLayout, ChunkSet, FileId, Grains, Slice};
 use swift_p2p::swarm::message::Message;
 use swift_p2p::swarm::{
-    Config, FetchFailure, FetchOutcome, Input, Output, Random, SendOutcome, Swarm, Time, Unit, Want,
+    CheckOutcome, Config, FetchFailure, FetchOutcome, Input, Output, Random, SendOutcome, Swarm, Time, Want,
 };
 
 pub use links::Flow;
 use packets::Packet;
 
-/// What a node does when a unit is requested from it.
+/// What a node does when a slice is requested from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behaviour {
     Honest,
@@ -41,13 +41,15 @@ pub struct Node {
     pub down: f64,
     pub latency: Duration,
     pub completed: BTreeMap<FileId, Duration>,
-    /// How often each unit was verified here.
-    pub verified: BTreeMap<(FileId, Unit), u32>,
+    /// The grains that were verified here.
+    pub verified: BTreeMap<(FileId, ChunkIndex), Grains>,
+    /// Grains that were verified a second time.
+    pub verified_again: u32,
     pub bytes_sent: f64,
     pub messages_sent: u64,
     /// What the swarm reported: offences, abandoned files, known copies.
     pub reports: Vec<Output>,
-    fetching: BTreeSet<(FileId, Unit, usize)>,
+    fetching: BTreeSet<(FileId, Slice, usize)>,
     starts: u64,
 }
 
@@ -55,8 +57,8 @@ pub struct Lab {
     pub now: Duration,
     pub nodes: Vec<Node>,
     pub flows: Vec<Flow>,
-    /// Units whose bytes pass BLAKE3 and fail SHA-1.
-    pub false_units: BTreeSet<(FileId, Unit)>,
+    /// Chunks whose bytes pass BLAKE3 and fail SHA-1.
+    pub false_chunks: BTreeSet<(FileId, ChunkIndex)>,
     pub config: Config,
     /// Of a thousand messages, how many vanish without anybody being told.
     pub lost_per_mille: u32,
@@ -92,7 +94,7 @@ impl Lab {
             now: Duration::ZERO,
             nodes: Vec::new(),
             flows: Vec::new(),
-            false_units: BTreeSet::new(),
+            false_chunks: BTreeSet::new(),
             config: Config::default(),
             lost_per_mille: 0,
             trace: 0xcbf2_9ce4_8422_2325,
@@ -119,6 +121,7 @@ impl Lab {
             latency: Duration::from_millis(latency_ms),
             completed: BTreeMap::new(),
             verified: BTreeMap::new(),
+            verified_again: 0,
             bytes_sent: 0.0,
             messages_sent: 0,
             reports: Vec::new(),
@@ -172,7 +175,11 @@ impl Lab {
                 self.send_after(at, other, Packet::PeerOffline(self.nodes[at].starts), DETECT);
             }
         }
-        swarm.and_then(|swarm| swarm.held(&file).cloned())
+        // Parts of chunks are not kept.
+        let held = swarm.and_then(|swarm| swarm.held(&file).cloned());
+        let is_kept = |chunk| held.as_ref().is_some_and(|held| held.contains(chunk));
+        self.nodes[at].verified.retain(|&(of, chunk), _| of != file || is_kept(chunk));
+        held
     }
 
     /// Cuts all links between two groups.
@@ -203,7 +210,7 @@ impl Lab {
             self.send_after(
                 flow.from,
                 flow.to,
-                Packet::Fetched(flow.file, flow.unit, failed),
+                Packet::Fetched(flow.file, flow.slice, failed),
                 Duration::ZERO,
             );
             self.send_ended(&flow, SendOutcome::Broken);
@@ -212,7 +219,7 @@ impl Lab {
 
     fn send_ended(&mut self, flow: &Flow, outcome: SendOutcome) {
         let to = self.nodes[flow.to].id;
-        self.input(flow.from, Input::SendEnded { to, file: flow.file, unit: flow.unit, outcome });
+        self.input(flow.from, Input::SendEnded { to, file: flow.file, slice: flow.slice, outcome });
     }
 
     fn send(&mut self, from: usize, to: usize, packet: Packet) {
@@ -282,10 +289,12 @@ impl Lab {
         for flow in done {
             let outcome = match self.nodes[flow.from].behaviour {
                 Behaviour::Lies => FetchOutcome::WrongBytes,
-                _ if self.false_units.contains(&(flow.file, flow.unit)) => FetchOutcome::ManifestFalse,
+                _ if flow.slice.is_chunk() && self.false_chunks.contains(&(flow.file, flow.slice.chunk())) => {
+                    FetchOutcome::ManifestFalse
+                }
                 _ => FetchOutcome::Verified,
             };
-            self.send(flow.from, flow.to, Packet::Fetched(flow.file, flow.unit, outcome));
+            self.send(flow.from, flow.to, Packet::Fetched(flow.file, flow.slice, outcome));
             self.send_ended(&flow, SendOutcome::Sent);
         }
     }
@@ -294,9 +303,9 @@ impl Lab {
         let grown: Vec<Flow> = self.flows.iter().filter(|flow| flow.rate > 0.0).cloned().collect();
         for flow in grown {
             let (from, to) = (self.nodes[flow.from].id, self.nodes[flow.to].id);
-            let (file, unit) = (flow.file, flow.unit);
-            self.input(flow.from, Input::SendProgress { to, file, unit });
-            self.input(flow.to, Input::FetchProgress { from, file, unit, bytes: flow.bytes_done() });
+            let (file, slice) = (flow.file, flow.slice);
+            self.input(flow.from, Input::SendProgress { to, file, slice });
+            self.input(flow.to, Input::FetchProgress { from, file, slice, bytes: flow.bytes_done() });
         }
     }
 
@@ -304,7 +313,7 @@ impl Lab {
     pub fn input(&mut self, at: usize, input: Input) {
         let Some(swarm) = &mut self.nodes[at].swarm else { return };
         swarm.handle(Time::after_start(self.now), input);
-        let mut durable = Vec::new();
+        let (mut durable, mut whole) = (Vec::new(), Vec::new());
         while let Some(output) = self.nodes[at].swarm.as_mut().and_then(Swarm::poll_output) {
             self.note(at, &output);
             match output {
@@ -320,29 +329,36 @@ impl Lab {
                     self.post(at, to, Packet::Holdings(holdings.encode()));
                 }
                 Output::Announce { to, holdings } => self.post(at, to, Packet::Announce(holdings.encode())),
-                Output::Fetch { from, file, unit } => {
+                Output::Fetch { from, file, slice } => {
                     let source = self.ids[&from];
                     let swarm = self.nodes[at].swarm.as_ref().unwrap();
-                    assert!(!swarm.held(&file).unwrap().contains(unit.chunk()), "requested what is held");
-                    assert!(self.nodes[at].fetching.insert((file, unit, source)), "requested twice from one");
-                    self.send(at, source, Packet::Request(file, unit));
+                    let layout = swarm.held(&file).unwrap().layout();
+                    assert!(!swarm.grains(&file, slice.chunk()).meets(slice.grains(layout)), "requested what is held");
+                    assert!(self.nodes[at].fetching.insert((file, slice, source)), "requested twice from one");
+                    self.send(at, source, Packet::Request(file, slice));
                 }
-                Output::CancelFetch { from, file, unit } => {
+                Output::CancelFetch { from, file, slice } => {
                     let source = self.ids[&from];
                     assert!(
-                        self.nodes[at].fetching.remove(&(file, unit, source)),
+                        self.nodes[at].fetching.remove(&(file, slice, source)),
                         "cancelled what does not run"
                     );
-                    self.send(at, source, Packet::Cancel(file, unit));
+                    self.send(at, source, Packet::Cancel(file, slice));
                 }
                 Output::Completed { file } => {
                     assert!(self.nodes[at].completed.insert(file, self.now).is_none(), "completed twice");
                     durable.push(file);
                 }
+                Output::Whole { file, chunk } => whole.push((file, chunk)),
                 report => self.nodes[at].reports.push(report),
             }
         }
         self.check(at);
+        for (file, chunk) in whole {
+            let is_false = self.false_chunks.contains(&(file, chunk));
+            let outcome = if is_false { CheckOutcome::ManifestFalse } else { CheckOutcome::Verified };
+            self.input(at, Input::ChunkChecked { file, chunk, outcome });
+        }
         durable.into_iter().for_each(|file| self.input(at, Input::Durable { file }));
     }
 
@@ -357,13 +373,13 @@ impl Lab {
     fn check(&self, at: usize) {
         let node = &self.nodes[at];
         let fetches = &node.fetching;
-        assert!(fetches.len() <= self.config.fetches_max, "more fetches than allowed");
-        for (file, unit, _) in fetches {
-            let of_unit = fetches.iter().filter(|(of, other, _)| (of, other) == (file, unit));
-            assert!(of_unit.count() <= 2, "a unit from more than two sources");
+        assert!(fetches.len() <= self.config.fetches_limit, "more fetches than allowed");
+        for (file, slice, _) in fetches {
+            let of_unit = fetches.iter().filter(|(of, other, _)| (of, other) == (file, slice));
+            assert!(of_unit.count() <= 2, "a slice from more than two sources");
         }
-        assert!(node.verified.values().all(|&times| times == 1), "a verified unit was fetched twice");
-        let credit = self.config.credit_running + self.config.credit_ahead;
+        assert_eq!(node.verified_again, 0, "what was verified was fetched again");
+        let credit = self.config.credit_max;
         let unasked = self.flows.iter().filter(|flow| flow.from == at).count();
         let swarm = node.swarm.as_ref();
         assert!(

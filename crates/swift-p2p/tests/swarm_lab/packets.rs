@@ -1,8 +1,8 @@
 //! What is on its way between nodes besides units, and what becomes of it on arrival.
 
-use swift_chunks::FileId;
+use swift_chunks::{ChunkSet, FileId, Slice};
 use swift_p2p::swarm::message::{Answer, Confirm, Holdings, Message, Offer, WhoHas};
-use swift_p2p::swarm::{ExchangeId, FetchFailure, FetchOutcome, Input, SendOutcome, Unit};
+use swift_p2p::swarm::{ExchangeId, FetchFailure, FetchOutcome, Input, SendOutcome};
 
 use super::{Behaviour, Flow, Lab};
 
@@ -13,9 +13,9 @@ pub(super) enum Packet {
     WhoHas(Vec<u8>),
     Holdings(Vec<u8>),
     Announce(Vec<u8>),
-    Request(FileId, Unit),
-    Cancel(FileId, Unit),
-    Fetched(FileId, Unit, FetchOutcome),
+    Request(FileId, Slice),
+    Cancel(FileId, Slice),
+    Fetched(FileId, Slice, FetchOutcome),
     OfferLost(ExchangeId),
     WhoHasLost,
     /// Which start of the node it was that ended.
@@ -30,9 +30,9 @@ impl Lab {
         match packet {
             Packet::Offer(exchange, _) if !reachable => self.send(to, from, Packet::OfferLost(exchange)),
             Packet::WhoHas(_) if !reachable => self.send(to, from, Packet::WhoHasLost),
-            Packet::Request(file, unit) if !reachable => {
+            Packet::Request(file, slice) if !reachable => {
                 let failed = FetchOutcome::Failed(FetchFailure::Unreachable);
-                self.send(to, from, Packet::Fetched(file, unit, failed));
+                self.send(to, from, Packet::Fetched(file, slice, failed));
             }
             // What a node finds out by itself reaches it over no link.
             Packet::OfferLost(exchange) => self.input(to, Input::OfferFailed { to: id, exchange }),
@@ -43,12 +43,17 @@ impl Lab {
                     self.input(to, Input::PeerOffline { peer: id });
                 }
             }
-            Packet::Fetched(file, unit, outcome) => {
-                if self.nodes[to].fetching.remove(&(file, unit, from)) {
-                    if outcome == FetchOutcome::Verified {
-                        *self.nodes[to].verified.entry((file, unit)).or_default() += 1;
+            Packet::Fetched(file, slice, outcome) => {
+                if self.nodes[to].fetching.remove(&(file, slice, from)) {
+                    let layout = self.nodes[to].swarm.as_ref().and_then(|swarm| swarm.held(&file)).map(ChunkSet::layout);
+                    if let Some(layout) = layout.filter(|_| outcome == FetchOutcome::Verified) {
+                        let grains = slice.grains(layout);
+                        let node = &mut self.nodes[to];
+                        let verified = node.verified.entry((file, slice.chunk())).or_default();
+                        node.verified_again += u32::from(verified.meets(grains));
+                        *verified = verified.and(grains);
                     }
-                    self.input(to, Input::Fetched { from: id, file, unit, outcome });
+                    self.input(to, Input::Fetched { from: id, file, slice, outcome });
                 }
             }
             _ if !reachable => {}
@@ -78,10 +83,10 @@ impl Lab {
             Packet::Announce(bytes) => {
                 self.input(to, Input::Announced { from: id, holdings: Holdings::decode(&bytes).unwrap() });
             }
-            Packet::Request(file, unit) => self.serve(to, from, file, unit),
-            Packet::Cancel(file, unit) => {
+            Packet::Request(file, slice) => self.serve(to, from, file, slice),
+            Packet::Cancel(file, slice) => {
                 let is_it =
-                    |flow: &Flow| (flow.from, flow.to, flow.file, flow.unit) == (to, from, file, unit);
+                    |flow: &Flow| (flow.from, flow.to, flow.file, flow.slice) == (to, from, file, slice);
                 if let Some(at) = self.flows.iter().position(is_it) {
                     let flow = self.flows.remove(at);
                     self.share_links();
@@ -92,20 +97,22 @@ impl Lab {
     }
 
     /// What the node's HTTP server does with a request.
-    fn serve(&mut self, at: usize, to: usize, file: FileId, unit: Unit) {
+    fn serve(&mut self, at: usize, to: usize, file: FileId, slice: Slice) {
         let node = &self.nodes[at];
-        let serves = node.swarm.as_ref().is_some_and(|swarm| swarm.serves(&file, unit));
+        let serves = node.swarm.as_ref().is_some_and(|swarm| swarm.serves(&file, slice));
         if !serves || node.behaviour == Behaviour::Lacks {
-            let failed = FetchOutcome::Failed(FetchFailure::NotThere);
+            let given_up = node.swarm.as_ref().is_some_and(|swarm| swarm.is_given_up(&file));
+            let failure = if given_up { FetchFailure::Refused } else { FetchFailure::NotThere };
+            let failed = FetchOutcome::Failed(failure);
             self.input(
                 at,
-                Input::SendEnded { to: self.nodes[to].id, file, unit, outcome: SendOutcome::Broken },
+                Input::SendEnded { to: self.nodes[to].id, file, slice, outcome: SendOutcome::Broken },
             );
-            return self.send(at, to, Packet::Fetched(file, unit, failed));
+            return self.send(at, to, Packet::Fetched(file, slice, failed));
         }
-        let len = node.swarm.as_ref().and_then(|swarm| swarm.held(&file)).map(|held| unit.len(held.layout()));
-        self.flows.push(Flow::new(at, to, file, unit, len.unwrap_or(0)));
+        let len = node.swarm.as_ref().and_then(|swarm| swarm.held(&file)).map(|held| slice.len(held.layout()));
+        self.flows.push(Flow::new(at, to, file, slice, len.unwrap_or(0)));
         self.share_links();
-        self.input(at, Input::SendStarted { to: self.nodes[to].id, file, unit });
+        self.input(at, Input::SendStarted { to: self.nodes[to].id, file, slice });
     }
 }

@@ -1,0 +1,148 @@
+//! What to offer to a peer: a chunk of which it lacks a part that is here, and a slice of that part.
+
+use swift_chain::NodeId;
+use swift_chunks::{ChunkIndex, FileId, GRAINS_PER_CHUNK, Grains, Slice};
+
+use super::Swarm;
+use super::file::FileState;
+use super::message::OPEN_CHUNKS_MAX;
+use super::policy::{PartChoice, SliceSizing};
+use super::view::View;
+
+/// Chunks among which one is chosen: enough for rarity to mean something, few enough to look at every time.
+const SAMPLE_LEN: usize = 64;
+/// Chunks ahead of where a peer reads that are sent in order.
+const READ_AHEAD: u32 = 4;
+
+/// Grains of a chunk that are here and that a peer neither has nor awaits.
+#[derive(Clone, Copy, Debug)]
+struct Lack {
+    chunk: ChunkIndex,
+    grains: Grains,
+}
+
+impl Swarm {
+    /// The slice of a file to be offered to a peer next, if it lacks any that is here.
+    pub(super) fn choose_slice(&mut self, peer: NodeId, file: FileId) -> Option<Slice> {
+        let state = self.files.get(&file)?;
+        let view = state.views.get(&peer)?;
+        let own = self.sending.open_to(peer, file);
+        let known = self.peers.get(&peer);
+        let sizing = SliceSizing {
+            file_len: state.layout().file_len(),
+            uplink_rate: self.uplink.rate,
+            peer_rate: known.and_then(|peer| peer.rate_to),
+            round_trip: known.and_then(|peer| peer.round_trip_least),
+        };
+        let level = self.policy.slice_level(sizing);
+        let lack = |chunk| {
+            let mut grains = state.holds(chunk).without(view.has_or_awaits(chunk));
+            for slice in own.iter().filter(|slice| slice.chunk() == chunk) {
+                grains = grains.without(slice.grains(state.layout()));
+            }
+            Lack { chunk, grains }
+        };
+        if let Some(lack) = urgent(state, view, &lack) {
+            let grain = lack.grains.bits().trailing_zeros();
+            let first = |level: &u8| {
+                let slice = Slice::around(state.layout(), lack.chunk, grain, *level)?;
+                lack.grains.contains(slice.grains(state.layout())).then_some(slice)
+            };
+            return (0..=level).rev().find_map(|level| first(&level));
+        }
+        let start = self.random.below(state.layout().chunk_count());
+        let mut lacks = Vec::with_capacity(SAMPLE_LEN);
+        if state.held.is_full() {
+            unsent(state, view, start, &lack, &mut lacks);
+        }
+        if lacks.is_empty() {
+            lacking(state, view, start, &lack, &mut lacks);
+        }
+        let choices: Vec<PartChoice> = lacks
+            .iter()
+            .map(|lack| PartChoice {
+                known: state.views.known(lack.chunk),
+                is_open: view.open().contains_key(&lack.chunk),
+            })
+            .collect();
+        let chosen = self.policy.choose_part(&choices, &mut self.random)?;
+        let lack = *lacks.get(chosen)?;
+        self.choose_part_of(file, lack, level)
+    }
+
+    /// The rarest slice of what is lacking of a chunk, as large as it should be if there is one.
+    fn choose_part_of(&mut self, file: FileId, lack: Lack, level: u8) -> Option<Slice> {
+        let state = self.files.get(&file)?;
+        let layout = state.layout();
+        let slices = |level: u8| -> Vec<Slice> {
+            let places = (0..GRAINS_PER_CHUNK).step_by(1 << level);
+            let around = places.map_while(|grain| Slice::around(layout, lack.chunk, grain, level));
+            around.filter(|slice| lack.grains.contains(slice.grains(layout))).collect()
+        };
+        let slices = (0..=level).rev().map(slices).find(|slices| !slices.is_empty())?;
+        let known: Vec<Grains> = if slices.len() > 1 {
+            state.views.iter().map(|(_, view)| view.has_or_awaits(lack.chunk)).collect()
+        } else {
+            Vec::new()
+        };
+        let choices: Vec<PartChoice> = slices
+            .iter()
+            .map(|slice| {
+                let grains = slice.grains(layout);
+                let holders = known.iter().filter(|known| known.contains(grains)).count();
+                PartChoice { known: u32::try_from(holders).unwrap_or(u32::MAX), is_open: true }
+            })
+            .collect();
+        let chosen = self.policy.choose_part(&choices, &mut self.random)?;
+        let slice = *slices.get(chosen)?;
+        let is_all = slice.grains(layout) == Grains::all_of(layout, lack.chunk);
+        Some(if is_all { Slice::of_chunk(lack.chunk) } else { slice })
+    }
+}
+
+/// The first thing that is lacking near where the peer reads.
+fn urgent(state: &FileState, view: &View, lack: impl Fn(ChunkIndex) -> Lack) -> Option<Lack> {
+    let next = view.next?.get();
+    let ahead = (next..next.saturating_add(READ_AHEAD)).filter_map(|at| state.layout().chunk(at.into()));
+    ahead.map(lack).find(|lack| !lack.grains.is_empty())
+}
+
+/// What a source has not sent in this round, and the peer lacks.
+fn unsent(
+    state: &FileState,
+    view: &View,
+    start: u32,
+    lack: impl Fn(ChunkIndex) -> Lack,
+    lacks: &mut Vec<Lack>,
+) {
+    let unsent = |chunk| {
+        let lack = lack(chunk);
+        Lack { grains: lack.grains.without(state.sent.grains(chunk)), ..lack }
+    };
+    let ahead = state.sent.unsent_from(start);
+    let wrapped = state.sent.unsent_from(0).take_while(|chunk| chunk.get() < start);
+    let chunks = ahead.chain(wrapped).filter(|&chunk| !view.held().contains(chunk));
+    let may_open = view.open().len() < OPEN_CHUNKS_MAX;
+    let chunks = chunks.filter(|chunk| may_open || view.open().contains_key(chunk));
+    lacks.extend(chunks.map(unsent).filter(|lack| !lack.grains.is_empty()).take(SAMPLE_LEN));
+}
+
+/// What the peer lacks: parts of chunks that it has parts of, and some chunks after a random place in the file.
+fn lacking(
+    state: &FileState,
+    view: &View,
+    start: u32,
+    lack: impl Fn(ChunkIndex) -> Lack,
+    lacks: &mut Vec<Lack>,
+) {
+    let open = view.open().keys().map(|&chunk| lack(chunk));
+    lacks.extend(open.filter(|lack| !lack.grains.is_empty()));
+    if view.open().len() >= OPEN_CHUNKS_MAX {
+        return;
+    }
+    let ahead = state.held.difference_from(view.held(), start);
+    let wrapped = state.held.difference(view.held()).take_while(|chunk| chunk.get() < start);
+    let parts = state.open.keys().copied().filter(|&chunk| !view.held().contains(chunk));
+    let fresh = parts.chain(ahead).chain(wrapped).filter(|chunk| !view.open().contains_key(chunk));
+    lacks.extend(fresh.map(lack).filter(|lack| !lack.grains.is_empty()).take(SAMPLE_LEN));
+}

@@ -1,0 +1,147 @@
+//! Maps: what this node tells of itself, and what it keeps of what its neighbours tell.
+
+use std::collections::BTreeMap;
+
+use swift_chain::NodeId;
+use swift_chunks::FileId;
+
+use super::Swarm;
+use super::message::{Held, Interest, Map, OPEN_CHUNKS_MAX};
+use super::output::{OffenceKind, Output};
+use super::time::Time;
+use super::view::{Part, ReadMap, Told, View, open_chunk};
+
+impl Swarm {
+    /// This node's whole state of a file as of now.
+    pub(super) fn my_map(&mut self, file: FileId) -> Option<Map> {
+        let held = Held::All(self.files.get(&file)?.held.encode());
+        self.map_with(file, held)
+    }
+
+    /// The same, or what is new of it if the whole would be long and the peer was told before.
+    pub(super) fn map_for(&mut self, peer: NodeId, file: FileId) -> Option<Map> {
+        let state = self.files.get_mut(&file)?;
+        let total = state.recent.total;
+        let told = state.views.get(&peer).and_then(|view| view.told);
+        // A set of few chunks is short however it is encoded; so is one of all, and one of none.
+        let few = state.layout().chunk_count() as usize / 8 <= self.config.map_bytes_cheap;
+        let is_cheap = few || state.held.is_full() || state.held.is_empty();
+        let added = told.filter(|_| !is_cheap).and_then(|told| state.recent.since(told.total));
+        let stands = |told: Option<Told>| {
+            told.is_some_and(|told| self.now.since(told.all_at) < self.config.map_again)
+        };
+        let (held, all_at) = match added {
+            Some(added) => (Held::Added(added), told.map_or(Time::ZERO, |told| told.all_at)),
+            None if !is_cheap && stands(told) => return None,
+            None => (Held::All(state.held.encode()), self.now),
+        };
+        if let Some(view) = state.views.get_mut(&peer) {
+            view.told = Some(Told { all_at, total });
+        }
+        self.map_with(file, held)
+    }
+
+    fn map_with(&mut self, file: FileId, held: Held) -> Option<Map> {
+        let stamp = self.next_stamp();
+        let state = self.files.get(&file)?;
+        let parts = state.open.iter().map(|(chunk, &held)| (chunk.get(), Part { held, ..Part::default() }));
+        let mut open: BTreeMap<u32, Part> = parts.collect();
+        for coming in self.receiving.of_file(file).filter(|coming| coming.is_claimed()) {
+            let slice = coming.slice;
+            let part = open.entry(slice.chunk().get()).or_default();
+            let grains = slice.grains(state.layout()).without(part.held);
+            part.coming = part.coming.and(grains);
+        }
+        let open = open.into_iter().take(OPEN_CHUNKS_MAX).map(|(chunk, part)| open_chunk(chunk, part));
+        let next = state.reading_at.map(|chunk| chunk.get());
+        Some(Map { stamp, interest: state.interest(), held, open: open.collect(), next })
+    }
+
+    /// Takes over what a peer says of itself, unless something later is known or there is no room.
+    pub(super) fn update_view(&mut self, peer: NodeId, file: FileId, map: &Map) {
+        let Some(state) = self.files.get(&file).filter(|_| self.peers.contains_key(&peer)) else { return };
+        let Some(read) = ReadMap::read(state.layout(), map) else {
+            return self.outputs.push_back(Output::Offence { peer, file, kind: OffenceKind::Malformed });
+        };
+        let known = state.views.get(&peer);
+        if known.is_some_and(|view| view.stamp >= map.stamp) {
+            return;
+        }
+        if map.interest == Interest::Complete && read.is_full() {
+            self.outputs.push_back(Output::HeldBy { file, peer });
+            // Between two complete copies nothing moves.
+            if state.held.is_full() {
+                return self.drop_view(peer, file);
+            }
+        }
+        if known.is_none() && !self.make_room(peer, file) {
+            return;
+        }
+        let Some(state) = self.files.get_mut(&file) else { return };
+        state.views.insert(peer);
+        state.views.replace(&peer, read);
+        if let Some(view) = state.views.get_mut(&peer) {
+            (view.stamp, view.interest, view.updated) = (map.stamp, map.interest, self.now);
+        }
+        self.note_lackers(file);
+        self.free_forgotten(peer, file);
+    }
+
+    /// Makes room for one more map of a peer: at the cost of the peer's own oldest, never of another's.
+    fn make_room(&mut self, id: NodeId, file: FileId) -> bool {
+        let Some(cost) = self.files.get(&file).map(|state| View::cost(state.layout())) else { return false };
+        loop {
+            let Some(peer) = self.peers.get_mut(&id) else { return false };
+            let many = peer.views.len() >= self.config.views_per_peer_max;
+            let large = peer.view_bytes + cost > self.config.view_bytes_per_peer_max;
+            let full = self.finding.view_bytes + cost > self.config.view_bytes_max;
+            if !many && !large && !full {
+                peer.views.insert(file);
+                peer.view_bytes += cost;
+                self.finding.view_bytes += cost;
+                return true;
+            }
+            let updated = |file: &FileId| {
+                let view = self.files.get(file).and_then(|state| state.views.get(&id));
+                view.map(|view| view.updated)
+            };
+            let Some(oldest) = peer.views.iter().copied().min_by_key(updated) else { return false };
+            self.drop_view(id, oldest);
+        }
+    }
+
+    pub(super) fn drop_view(&mut self, id: NodeId, file: FileId) {
+        let Some(state) = self.files.get_mut(&file) else { return };
+        if !state.views.remove(&id) {
+            return;
+        }
+        let cost = View::cost(state.layout());
+        self.finding.view_bytes -= cost.min(self.finding.view_bytes);
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.views.remove(&file);
+            peer.view_bytes -= cost.min(peer.view_bytes);
+        }
+        self.note_lackers(file);
+    }
+
+    pub(super) fn drop_views_of_file(&mut self, file: FileId) {
+        let peers: Vec<NodeId> =
+            self.files.get(&file).map_or(Vec::new(), |state| state.views.iter().map(|(peer, _)| peer).collect());
+        peers.into_iter().for_each(|peer| self.drop_view(peer, file));
+    }
+
+    pub(super) fn drop_views_of_peer(&mut self, id: NodeId) {
+        let files: Vec<FileId> =
+            self.peers.get(&id).map_or(Vec::new(), |peer| peer.views.iter().copied().collect());
+        files.into_iter().for_each(|file| self.drop_view(id, file));
+        self.finding.askers.remove(&id);
+    }
+
+    fn note_lackers(&mut self, file: FileId) {
+        let lacks = |view: &View| view.interest == Interest::Wanted && !view.held().is_full();
+        if self.files.get(&file).is_some_and(|state| state.views.iter().any(|(_, view)| lacks(view))) {
+            self.sending.lackers.insert(file);
+        } else {
+            self.sending.lackers.remove(&file);
+        }
+    }}

@@ -1,0 +1,56 @@
+//! How fast bytes leave or reach this node: what the size of slices and the credit follow.
+
+use std::time::Duration;
+
+use super::time::Time;
+
+/// Slices after which a rate is worth something.
+const SLICES_PER_SAMPLE: u32 = 4;
+/// The shortest time over which one is taken.
+const SAMPLE_MIN: Duration = Duration::from_millis(20);
+
+/// The rate of one direction, measured while something is on its way.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Meter {
+    /// Bytes per second, smoothed.
+    pub(super) rate: Option<u64>,
+    sample: Option<Sample>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    since: Time,
+    bytes: u64,
+    slices: u32,
+}
+
+impl Meter {
+    /// Something is on its way.
+    pub(super) fn begin(&mut self, now: Time) {
+        self.sample.get_or_insert(Sample { since: now, bytes: 0, slices: 0 });
+    }
+
+    /// Nothing is on its way any more.
+    pub(super) fn pause(&mut self) {
+        self.sample = None;
+    }
+
+    /// A slice has arrived.
+    pub(super) fn arrived(&mut self, now: Time, bytes: u64) {
+        let Some(sample) = &mut self.sample else { return };
+        sample.bytes += bytes;
+        sample.slices += 1;
+        let took = now.since(sample.since);
+        if sample.slices >= SLICES_PER_SAMPLE && took >= SAMPLE_MIN {
+            let rate = rate_of(sample.bytes, took);
+            self.rate = Some(self.rate.map_or(rate, |old| old / 2 + rate / 2));
+            self.sample = Some(Sample { since: now, bytes: 0, slices: 0 });
+        }
+    }
+}
+
+/// Bytes per second.
+pub(super) fn rate_of(bytes: u64, took: Duration) -> u64 {
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
+    bytes.saturating_mul(1_000_000) / micros
+}

@@ -1,0 +1,307 @@
+//! What a neighbour has of a file, as it last told, and how rare each chunk is among all neighbours.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use swift_chunks::{ChunkIndex, ChunkLayout, ChunkSet, GRAINS_PER_CHUNK, Grains};
+
+use super::message::{ADDED_MAX, Held, Interest, Map, OpenChunk, Stamp};
+use super::time::Time;
+
+/// A part of a chunk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Part {
+    /// Verified there.
+    pub(super) held: Grains,
+    /// On its way there.
+    pub(super) coming: Grains,
+}
+
+/// A peer's state of the file.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    pub(super) stamp: Stamp,
+    pub(super) interest: Interest,
+    held: ChunkSet,
+    /// Chunks of which it has or awaits a part: as many as a map may name, and what this node sends.
+    open: BTreeMap<ChunkIndex, Part>,
+    /// The chunk that it would like next.
+    pub(super) next: Option<ChunkIndex>,
+    pub(super) updated: Time,
+    /// No offer of this file before.
+    pub(super) declined_until: Time,
+    pub(super) decline_streak: u32,
+    /// What this node last told the peer of itself.
+    pub(super) told: Option<Told>,
+}
+
+/// How much of this node's own state a peer was told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    /// When it was told everything.
+    pub(super) all_at: Time,
+    /// [`Recent::total`] of what it was told.
+    pub(super) total: u64,
+}
+
+/// A map that is one of the file.
+pub(super) struct ReadMap {
+    held: Result<ChunkSet, Vec<ChunkIndex>>,
+    open: BTreeMap<ChunkIndex, Part>,
+    next: Option<ChunkIndex>,
+}
+
+impl ReadMap {
+    /// Reads a map of a file of this layout; nothing if it is none.
+    pub(super) fn read(layout: ChunkLayout, map: &Map) -> Option<Self> {
+        let chunk = |number: u32| layout.chunk(number.into());
+        let held = match &map.held {
+            Held::All(bytes) => Ok(ChunkSet::decode(layout, bytes).ok()?),
+            Held::Added(chunks) => Err(chunks.iter().map(|&at| chunk(at)).collect::<Option<_>>()?),
+        };
+        let open = map.open.iter().map(|open| {
+            let at = chunk(open.chunk)?;
+            let all = Grains::all_of(layout, at);
+            let part = Part { held: Grains::from_bits(open.held), coming: Grains::from_bits(open.coming) };
+            (all.contains(part.held) && all.contains(part.coming)).then_some((at, part))
+        });
+        let next = map.next.map(|next| chunk(next).ok_or(())).transpose().ok()?;
+        Some(Self { held, open: open.collect::<Option<_>>()?, next })
+    }
+
+    /// Whether it says that every chunk is held.
+    pub(super) fn is_full(&self) -> bool {
+        self.held.as_ref().is_ok_and(ChunkSet::is_full)
+    }
+}
+
+impl View {
+    pub(super) fn new(layout: ChunkLayout) -> Self {
+        Self {
+            stamp: Stamp::default(),
+            interest: Interest::Unwanted,
+            held: ChunkSet::empty(layout),
+            open: BTreeMap::new(),
+            next: None,
+            updated: Time::ZERO,
+            declined_until: Time::ZERO,
+            decline_streak: 0,
+            told: None,
+        }
+    }
+
+    /// Bytes of memory, nearly.
+    pub(super) fn cost(layout: ChunkLayout) -> usize {
+        4096 + layout.chunk_count() as usize / 8
+    }
+
+    /// The chunks it holds whole.
+    pub(super) fn held(&self) -> &ChunkSet {
+        &self.held
+    }
+
+    /// Chunks of which it has or awaits a part.
+    pub(super) fn open(&self) -> &BTreeMap<ChunkIndex, Part> {
+        &self.open
+    }
+
+    /// The grains of a chunk that it has.
+    pub(super) fn holds(&self, chunk: ChunkIndex) -> Grains {
+        if self.held.contains(chunk) {
+            return Grains::from_bits(u64::MAX);
+        }
+        self.open.get(&chunk).map_or(Grains::NONE, |part| part.held)
+    }
+
+    /// The grains of a chunk that it has or awaits.
+    pub(super) fn has_or_awaits(&self, chunk: ChunkIndex) -> Grains {
+        if self.held.contains(chunk) {
+            return Grains::from_bits(u64::MAX);
+        }
+        self.open.get(&chunk).map_or(Grains::NONE, |part| part.held.and(part.coming))
+    }
+
+    /// Whether it has something that is not in `mine` and `parts`.
+    pub(super) fn supplies(&self, mine: &ChunkSet, parts: &BTreeMap<ChunkIndex, Grains>) -> bool {
+        let part_of = |chunk| parts.get(&chunk).copied().unwrap_or(Grains::NONE);
+        let in_part = |(&chunk, part): (&ChunkIndex, &Part)| {
+            !mine.contains(chunk) && !part_of(chunk).contains(part.held)
+        };
+        self.held.difference(mine).next().is_some() || self.open.iter().any(in_part)
+    }
+}
+
+/// The neighbours' views of one file, and how many grains of each chunk there are among them.
+///
+/// Every change of a view goes through here, so that the counts are right.
+#[derive(Clone, Debug)]
+pub(super) struct Views<P> {
+    views: BTreeMap<P, View>,
+    layout: ChunkLayout,
+    /// Grains that neighbours have or await, chunk by chunk; empty while there is no view.
+    known: Vec<u32>,
+}
+
+impl<P: Ord + Copy> Views<P> {
+    pub(super) fn new(layout: ChunkLayout) -> Self {
+        Self { views: BTreeMap::new(), layout, known: Vec::new() }
+    }
+
+    pub(super) fn get(&self, peer: &P) -> Option<&View> {
+        self.views.get(peer)
+    }
+
+    /// For everything but what the peer has or awaits.
+    pub(super) fn get_mut(&mut self, peer: &P) -> Option<&mut View> {
+        self.views.get_mut(peer)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (P, &View)> {
+        self.views.iter().map(|(&peer, view)| (peer, view))
+    }
+
+    /// How common a chunk is among neighbours, in grains.
+    pub(super) fn known(&self, chunk: ChunkIndex) -> u32 {
+        self.known.get(chunk.get() as usize).copied().unwrap_or(0)
+    }
+
+    pub(super) fn insert(&mut self, peer: P) {
+        self.known.resize(self.layout.chunk_count() as usize, 0);
+        let layout = self.layout;
+        self.views.entry(peer).or_insert_with(|| View::new(layout));
+    }
+
+    pub(super) fn remove(&mut self, peer: &P) -> bool {
+        let Some(view) = self.views.remove(peer) else { return false };
+        view.held.iter().for_each(|chunk| count(&mut self.known, chunk, GRAINS_PER_CHUNK, 0));
+        view.open.iter().for_each(|(&chunk, part)| count(&mut self.known, chunk, part_len(part), 0));
+        if self.views.is_empty() {
+            self.known = Vec::new();
+        }
+        true
+    }
+
+    /// Takes over what a peer tells of itself.
+    pub(super) fn replace(&mut self, peer: &P, map: ReadMap) {
+        let Some(view) = self.views.get_mut(peer) else { return };
+        for (&chunk, part) in &view.open {
+            count(&mut self.known, chunk, part_len(part), 0);
+        }
+        match map.held {
+            Ok(held) => {
+                for chunk in view.held.difference(&held) {
+                    count(&mut self.known, chunk, GRAINS_PER_CHUNK, 0);
+                }
+                for chunk in held.difference(&view.held) {
+                    count(&mut self.known, chunk, 0, GRAINS_PER_CHUNK);
+                }
+                view.held = held;
+            }
+            Err(added) => {
+                for chunk in added {
+                    if view.held.insert(chunk) {
+                        count(&mut self.known, chunk, 0, GRAINS_PER_CHUNK);
+                    }
+                }
+            }
+        }
+        view.open = map.open;
+        view.open.retain(|&chunk, _| !view.held.contains(chunk));
+        for (&chunk, part) in &view.open {
+            count(&mut self.known, chunk, 0, part_len(part));
+        }
+        view.next = map.next;
+    }
+
+    /// The peer has these grains.
+    pub(super) fn now_holds(&mut self, peer: &P, chunk: ChunkIndex, grains: Grains) {
+        let all = Grains::all_of(self.layout, chunk);
+        self.change(peer, chunk, |part| {
+            part.held = part.held.and(grains);
+            part.coming = part.coming.without(grains);
+        });
+        let Some(view) = self.views.get_mut(peer) else { return };
+        if view.open.get(&chunk).is_some_and(|part| part.held.contains(all)) {
+            let before = view.open.remove(&chunk).map_or(0, |part| part_len(&part));
+            let after = if view.held.insert(chunk) { GRAINS_PER_CHUNK } else { 0 };
+            count(&mut self.known, chunk, before, after);
+        }
+    }
+
+    /// The peer awaits these grains.
+    pub(super) fn now_awaits(&mut self, peer: &P, chunk: ChunkIndex, grains: Grains) {
+        self.change(peer, chunk, |part| part.coming = part.coming.and(grains));
+    }
+
+    /// The peer does not await these grains any more.
+    pub(super) fn awaits_no_more(&mut self, peer: &P, chunk: ChunkIndex, grains: Grains) {
+        self.change(peer, chunk, |part| part.coming = part.coming.without(grains));
+    }
+
+    /// The peer does not have these grains, whatever it told.
+    pub(super) fn lacks(&mut self, peer: &P, chunk: ChunkIndex, grains: Grains) {
+        let Some(view) = self.views.get_mut(peer) else { return };
+        if view.held.remove(chunk) {
+            count(&mut self.known, chunk, GRAINS_PER_CHUNK, 0);
+        }
+        self.change(peer, chunk, |part| part.held = part.held.without(grains));
+    }
+
+    /// Changes what is known of a part of a chunk that the peer does not hold whole.
+    fn change(&mut self, peer: &P, chunk: ChunkIndex, change: impl FnOnce(&mut Part)) {
+        let Some(view) = self.views.get_mut(peer).filter(|view| !view.held.contains(chunk)) else { return };
+        let part = view.open.entry(chunk).or_default();
+        let before = part_len(part);
+        change(part);
+        let after = part_len(part);
+        if *part == Part::default() {
+            view.open.remove(&chunk);
+        }
+        count(&mut self.known, chunk, before, after);
+    }
+}
+
+fn part_len(part: &Part) -> u32 {
+    part.held.and(part.coming).len()
+}
+
+fn count(known: &mut [u32], chunk: ChunkIndex, before: u32, after: u32) {
+    if let Some(known) = known.get_mut(chunk.get() as usize) {
+        *known = (*known + after).saturating_sub(before);
+    }
+}
+
+/// The chunks that this node completed last, so that neighbours can be told of these alone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Recent {
+    last: VecDeque<ChunkIndex>,
+    /// Chunks completed so far.
+    pub(super) total: u64,
+}
+
+impl Recent {
+    pub(super) fn push(&mut self, chunk: ChunkIndex) {
+        if self.last.len() == ADDED_MAX {
+            self.last.pop_front();
+        }
+        self.last.push_back(chunk);
+        self.total += 1;
+    }
+
+    /// Whoever was told something until now must be told everything.
+    pub(super) fn forget(&mut self) {
+        self.last.clear();
+        self.total += 1;
+    }
+
+    /// What was completed after the first `total` chunks, unless that is too long ago.
+    pub(super) fn since(&self, total: u64) -> Option<Vec<u32>> {
+        let count = usize::try_from(self.total.checked_sub(total)?).ok()?;
+        let skipped = self.last.len().checked_sub(count)?;
+        Some(self.last.iter().skip(skipped).map(|chunk| chunk.get()).collect())
+    }
+}
+
+/// A part of a chunk, to be put into a map.
+pub(super) fn open_chunk(chunk: u32, part: Part) -> OpenChunk {
+    OpenChunk { chunk, held: part.held.bits(), coming: part.coming.bits() }
+}
