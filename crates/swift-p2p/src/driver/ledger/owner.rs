@@ -1,0 +1,149 @@
+//! The thread itself: it owns the replica, and does what comes of each step.
+
+use std::time::Instant;
+
+use swift_chain::{Head, Now, Output, Poisoned, Replica};
+use tokio::{
+    runtime::Handle,
+    sync::{
+        broadcast,
+        mpsc::{self, error::TryRecvError},
+        watch,
+    },
+};
+use tracing::error;
+
+use super::command::{Command, Waiting};
+use crate::driver::{members::Members, validators::ForValidators, wall_clock_ms};
+
+/// Commands that one step takes at most.
+const STEP_COMMANDS_MAX: usize = 512;
+
+/// Owns the replica.
+pub(super) struct Owner {
+    replica: Replica,
+    waiting: Waiting,
+    head: watch::Sender<Head>,
+    for_validators: broadcast::Sender<ForValidators>,
+    /// Where its steady clock begins.
+    start: Instant,
+}
+
+impl Owner {
+    pub(super) fn new(
+        replica: Replica,
+        head: watch::Sender<Head>,
+        for_validators: broadcast::Sender<ForValidators>,
+    ) -> Self {
+        let (waiting, start) = (Waiting::default(), Instant::now());
+        Self { replica, waiting, head, for_validators, start }
+    }
+
+    /// Takes steps until nobody can send commands any more, or the replica fails.
+    pub(super) fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Command>,
+        members: &Members,
+        runtime: &Handle,
+    ) -> Result<(), Poisoned> {
+        let mut commands = Vec::new();
+        loop {
+            let held_back = commands.len();
+            if !self.replica.has_work() && commands.is_empty() {
+                let due = self.replica.poll_timeout().map(|due| self.start + due);
+                let came = runtime.block_on(receive(&mut inbox, &mut commands, due));
+                if came == Came::Nothing {
+                    return Ok(());
+                }
+            }
+            // With work at hand, what came meanwhile is taken along and nothing is waited for.
+            while commands.len() < STEP_COMMANDS_MAX {
+                match inbox.try_recv() {
+                    Ok(command) => commands.push(command),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) if commands.is_empty() => return Ok(()),
+                    Err(TryRecvError::Disconnected) => break,
+                }
+            }
+            let later = hold_back(&mut commands, held_back);
+            let inputs = commands.drain(..).map(|command| self.waiting.input(command)).collect();
+            commands = later;
+            let now = Now { wall_ms: wall_clock_ms(), steady: self.start.elapsed() };
+            let outputs = self.replica.step(now, inputs)?;
+            for output in outputs {
+                self.carry_out(output, members);
+            }
+            for reply in self.waiting.received.drain(..) {
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    /// The outputs of a step are durable: now they may be acted on. Who asked may be gone meanwhile.
+    fn carry_out(&mut self, output: Output, members: &Members) {
+        match output {
+            Output::Settled { request, outcome } => {
+                if let Some(reply) = self.waiting.submits.remove(&request) {
+                    drop(reply.send(outcome));
+                }
+            }
+            Output::Committed(block) => {
+                members.apply(&block);
+                self.head.send_replace(block.as_head());
+            }
+            // With nobody to carry them they are lost, as on a bad link: what matters is said again.
+            Output::Relay(transactions) => {
+                drop(self.for_validators.send(ForValidators::Transactions(transactions.into())));
+            }
+            Output::Broadcast(message) => {
+                drop(self.for_validators.send(ForValidators::Message(message)));
+            }
+            Output::Caught(evidence) => error!(
+                height = evidence.height(), offenders = ?evidence.offenders(), id = %evidence.id(),
+                "validators signed what excludes each other; the proof is kept"
+            ),
+            Output::Followed { request, outcome } => {
+                if let Some(reply) = self.waiting.follows.remove(&request) {
+                    drop(reply.send(outcome));
+                }
+            }
+        }
+    }
+}
+
+/// Takes transactions of others out of a step that brings votes or a proposal too: the answer to those need not wait
+/// until many signatures were checked. The first `from` commands were held back before, and are not again.
+fn hold_back(commands: &mut Vec<Command>, from: usize) -> Vec<Command> {
+    if commands.iter().any(|command| matches!(command, Command::Consensus { .. })) {
+        let is_heavy = |command: &mut Command| matches!(command, Command::Transactions { .. });
+        commands.extract_if(from.., is_heavy).collect()
+    } else {
+        Vec::new()
+    }
+}
+
+/// How waiting ended.
+#[derive(PartialEq, Eq)]
+enum Came {
+    Commands,
+    Timeout,
+    /// Nothing ever will.
+    Nothing,
+}
+
+async fn receive(
+    inbox: &mut mpsc::Receiver<Command>,
+    commands: &mut Vec<Command>,
+    due: Option<Instant>,
+) -> Came {
+    let came = async {
+        match inbox.recv_many(commands, STEP_COMMANDS_MAX).await {
+            0 => Came::Nothing,
+            _ => Came::Commands,
+        }
+    };
+    match due {
+        Some(due) => tokio::time::timeout_at(due.into(), came).await.unwrap_or(Came::Timeout),
+        None => came.await,
+    }
+}
