@@ -27,6 +27,9 @@ use crate::{
     validators::ValidatorSet,
 };
 
+/// The longest that a validator waits for anything in a round before it gives up.
+pub const STEP_TIMEOUT_MAX: Duration = Duration::from_secs(10);
+
 /// What happens to the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {

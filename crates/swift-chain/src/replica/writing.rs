@@ -6,7 +6,7 @@ use crate::{
     rules::{AlreadyTrue, BlockContext, JudgeError, Rejection, judge_action},
     state::StateView,
     store::LedgerStore,
-    transaction::{Action, Label, SignedTransaction, Transaction},
+    transaction::{Action, CheckedTransaction, Label, SignedTransaction, Transaction},
 };
 
 /// Bytes of waiting transactions brought to the other validators at one tick.
@@ -113,31 +113,53 @@ impl<S: LedgerStore> Replica<S> {
     }
 
     pub(super) fn pool_foreign(&mut self, transactions: Vec<SignedTransaction>) -> Result<(), Fatal> {
-        if self.decides() {
-            for signed in transactions {
-                let body = &signed.transaction;
-                // The cheap questions first: a signature costs far more to check than to make up.
-                let is_member = self.store.state().member(&body.author)?.is_some();
-                let last = self.store.state().author(&body.author)?.last_sequence;
-                if is_member && body.sequence > last {
-                    self.pool(signed);
-                }
+        for signed in transactions {
+            // The cheap questions first: a signature costs far more to check than to make up.
+            if self.wants(&signed)? {
+                self.pool(signed);
             }
         }
         Ok(())
     }
 
-    /// What is unsound or does not fit is dropped here: its author's node keeps it and asks its own ledger why.
-    fn pool(&mut self, signed: SignedTransaction) {
+    pub(super) fn pool_checked(&mut self, transactions: Vec<CheckedTransaction>) -> Result<(), Fatal> {
+        for checked in transactions {
+            // Blocks may have come since it was sifted.
+            if checked.transaction().network == self.network && self.wants(checked.signed())? {
+                self.keep(checked);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a transaction of another member could come into a block by this node, if its signature is right.
+    pub(super) fn wants(&self, signed: &SignedTransaction) -> Result<bool, Fatal> {
+        let body = &signed.transaction;
+        if !self.decides() || self.store.state().member(&body.author)?.is_none() {
+            return Ok(false);
+        }
+        let last = self.store.state().author(&body.author)?.last_sequence;
+        Ok(body.sequence > last && self.has_use_for(signed))
+    }
+
+    fn has_use_for(&self, signed: &SignedTransaction) -> bool {
         let body = &signed.transaction;
         let has_place = self.mempool.has_place_for(body);
-        if !has_place || self.mempool.has_room_for(body, signed.to_bytes().len()).is_err() {
-            return;
+        has_place && self.mempool.has_room_for(body, signed.to_bytes().len()).is_ok()
+    }
+
+    /// What is unsound or does not fit is dropped here: its author's node keeps it and asks its own ledger why.
+    fn pool(&mut self, signed: SignedTransaction) {
+        if self.has_use_for(&signed)
+            && let Ok(checked) = signed.check(&self.network)
+        {
+            self.keep(checked);
         }
-        if let Ok(checked) = signed.check(&self.network) {
-            match self.mempool.insert(checked) {
-                Ok(()) | Err(MempoolError::AuthorFull(_) | MempoolError::Full) => {}
-            }
+    }
+
+    fn keep(&mut self, checked: CheckedTransaction) {
+        match self.mempool.insert(checked) {
+            Ok(()) | Err(MempoolError::AuthorFull(_) | MempoolError::Full) => {}
         }
     }
 

@@ -3,33 +3,44 @@
 //! Storage blocks, so the replica has a thread of its own. It takes what has piled up as one step: the more writes wait,
 //! the more of them share a block and a disk sync. Nothing it says goes out before its step is durable.
 
+mod checking;
 mod command;
 mod owner;
 mod reads;
+mod turns;
 
 use std::{path::Path, thread, time::Duration};
 
 use swift_chain::{
     Action, DbError, FollowError, Head, Label, LedgerReader, NetworkId, NodeId, Poisoned, Replica,
-    SealedBlock, Settled, SignedTransaction, SubmitError, consensus::ConsensusMessage,
+    SealedBlock, Settled, SignedTransaction, SubmitError, TransactionError, consensus::ConsensusMessage,
 };
 use tokio::{
     runtime::Handle,
-    sync::{broadcast, mpsc, oneshot, watch},
+    sync::{mpsc, oneshot, watch},
     task,
 };
+use tracing::warn;
 
-use command::Command;
+use checking::Checking;
+use command::{Command, Sift};
 use owner::Owner;
 pub(super) use reads::LedgerReads;
+use turns::{Room, Turns};
 
 use super::{
     members::Members,
-    validators::{BEHIND_MAX, ForValidators},
+    validators::{ForValidators, ForValidatorsSource},
 };
 
 /// Commands that may wait for the thread; senders beyond that wait themselves.
 const COMMANDS_MAX: usize = 1024;
+/// Bytes of consensus messages that may wait for the thread. Each validator has one request of at most 2 MiB.
+const MESSAGES_LEN_MAX: u32 = 32 * 1024 * 1024;
+/// Bytes of other members' transactions that may wait to be looked at.
+const TRANSACTIONS_LEN_MAX: u32 = 16 * 1024 * 1024;
+/// Bytes of blocks that may wait for the thread: a few steps of following.
+const BLOCKS_LEN_MAX: u32 = 32 * 1024 * 1024;
 /// How often waiting transactions are looked at again.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -47,9 +58,19 @@ pub enum LedgerError {
     Read(String),
 }
 
-/// What goes to the validators, to be carried by the gossip. It ends with the ledger's thread.
-#[derive(Debug)]
-pub struct ForValidatorsSource(pub(super) broadcast::WeakSender<ForValidators>);
+/// Why the ledger did not take what another node handed over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HandOverError {
+    /// Its last request waits still. Nothing of this one was looked at.
+    #[error("an earlier request of this node waits for the ledger; send the next one when it is answered")]
+    Busy,
+    /// A transaction is not what it says. Nothing of the batch was taken.
+    #[error("{0}; nothing of the batch was taken")]
+    Forged(#[from] TransactionError),
+    /// The ledger's thread has ended.
+    #[error("the ledger has stopped")]
+    Stopped,
+}
 
 /// What the owner of a running ledger holds.
 #[derive(Debug)]
@@ -70,14 +91,20 @@ pub struct LedgerHandle {
     members: Members,
     readers: LedgerReads,
     network: NetworkId,
+    checking: Checking,
+    /// Of those who bring transactions.
+    authors: Turns,
+    /// Of those who bring consensus messages.
+    validators: Turns,
+    blocks: Room,
 }
 
 impl LedgerTask {
     /// Starts the thread of a replica whose ledger is at `path`. From then on `members` is level with it.
     pub fn spawn(replica: Replica, path: &Path, members: Members) -> Result<Self, LedgerStartError> {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
-        let (for_validators, _) = broadcast::channel(BEHIND_MAX);
-        let source = ForValidatorsSource(for_validators.downgrade());
+        let for_validators = ForValidators::default();
+        let source = for_validators.downgrade();
         let (head_out, head) = watch::channel(*replica.head());
         let (ended_out, ended) = oneshot::channel();
         members.fill(replica.reader())?;
@@ -92,7 +119,17 @@ impl LedgerTask {
         })?;
         tick(commands.downgrade());
         Ok(Self {
-            handle: LedgerHandle { commands, head, members, readers, network },
+            handle: LedgerHandle {
+                commands,
+                head,
+                members,
+                readers,
+                network,
+                checking: Checking::new(network),
+                authors: Turns::new(TRANSACTIONS_LEN_MAX),
+                validators: Turns::new(MESSAGES_LEN_MAX),
+                blocks: Room::new(BLOCKS_LEN_MAX),
+            },
             for_validators: source,
             ended,
         })
@@ -141,25 +178,54 @@ impl LedgerHandle {
         Ok(Queued { outcome })
     }
 
-    /// Hands over transactions of other members and waits until they were looked at: who sends many waits for it.
-    pub async fn receive(&self, transactions: Vec<SignedTransaction>) -> Result<(), LedgerError> {
-        let (reply, done) = oneshot::channel();
-        self.send(Command::Transactions { transactions, reply }).await?;
-        done.await.map_err(|_| LedgerError::Stopped)
-    }
-
-    /// Hands over what a validator says about the block that is being decided. Waits while the ledger is behind.
-    pub async fn agree(&self, from: NodeId, messages: Vec<ConsensusMessage>) -> Result<(), LedgerError> {
-        for message in messages {
-            self.send(Command::Consensus { from, message }).await?;
+    /// Hands over transactions of other members, `len` bytes of them, and waits until they were looked at: who sends
+    /// many waits for it. The ledger's thread says which it has a use for, and their signatures are checked beside it.
+    pub async fn receive(
+        &self,
+        from: NodeId,
+        transactions: Vec<SignedTransaction>,
+        len: usize,
+    ) -> Result<(), HandOverError> {
+        let turn = self.authors.take(from, len).await.ok_or(HandOverError::Busy)?;
+        let (reply, sifted) = oneshot::channel();
+        self.hand_over(Command::Sift(Sift { turn, transactions, reply })).await?;
+        let (turn, transactions) = sifted.await.map_err(|_| HandOverError::Stopped)?;
+        if transactions.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let checked = self.checking.check(turn, transactions).await;
+        if let Err(HandOverError::Forged(error)) = &checked {
+            warn!(peer = %from, %error, "a member brought a transaction that nobody signed");
+        }
+        let (turn, transactions) = checked?;
+        let (reply, done) = oneshot::channel();
+        self.hand_over(Command::Transactions { turn, transactions, reply }).await?;
+        done.await.map_err(|_| HandOverError::Stopped)
     }
 
-    /// Hands over blocks of other members and waits until they are checked and durable.
-    pub async fn follow(&self, blocks: Vec<SealedBlock>) -> Result<Result<u64, FollowError>, LedgerError> {
+    /// Hands over what a member says about the block that is being decided, `len` bytes of it, and waits until the
+    /// ledger has heard it.
+    pub async fn agree(
+        &self,
+        from: NodeId,
+        messages: Vec<ConsensusMessage>,
+        len: usize,
+    ) -> Result<(), HandOverError> {
+        let turn = self.validators.take(from, len).await.ok_or(HandOverError::Busy)?;
+        let (reply, done) = oneshot::channel();
+        self.hand_over(Command::Consensus { turn, from, messages, reply }).await?;
+        done.await.map_err(|_| HandOverError::Stopped)
+    }
+
+    /// Hands over blocks of other members, `len` bytes of them, and waits until they are checked and durable.
+    pub async fn follow(
+        &self,
+        blocks: Vec<SealedBlock>,
+        len: usize,
+    ) -> Result<Result<u64, FollowError>, LedgerError> {
+        let place = self.blocks.take(len).await;
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Follow { blocks, reply }).await?;
+        self.send(Command::Follow { place, blocks, reply }).await?;
         answer.await.map_err(|_| LedgerError::Stopped)
     }
 
@@ -203,6 +269,10 @@ impl LedgerHandle {
         self.readers.clone()
     }
 
+    async fn hand_over(&self, command: Command) -> Result<(), HandOverError> {
+        self.send(command).await.map_err(|_| HandOverError::Stopped)
+    }
+
     async fn send(&self, command: Command) -> Result<(), LedgerError> {
         self.commands.send(command).await.map_err(|_| LedgerError::Stopped)
     }
@@ -225,3 +295,6 @@ impl Queued {
         Ok(self.outcome.await.map_err(|_| LedgerError::Stopped)??)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,14 +6,13 @@ use swift_chain::{Head, Now, Output, Poisoned, Replica};
 use tokio::{
     runtime::Handle,
     sync::{
-        broadcast,
         mpsc::{self, error::TryRecvError},
         watch,
     },
 };
 use tracing::error;
 
-use super::command::{Command, Waiting};
+use super::command::{Command, Sift, Waiting};
 use crate::driver::{members::Members, validators::ForValidators, wall_clock_ms};
 
 /// Commands that one step takes at most.
@@ -24,17 +23,13 @@ pub(super) struct Owner {
     replica: Replica,
     waiting: Waiting,
     head: watch::Sender<Head>,
-    for_validators: broadcast::Sender<ForValidators>,
+    for_validators: ForValidators,
     /// Where its steady clock begins.
     start: Instant,
 }
 
 impl Owner {
-    pub(super) fn new(
-        replica: Replica,
-        head: watch::Sender<Head>,
-        for_validators: broadcast::Sender<ForValidators>,
-    ) -> Self {
+    pub(super) fn new(replica: Replica, head: watch::Sender<Head>, for_validators: ForValidators) -> Self {
         let (waiting, start) = (Waiting::default(), Instant::now());
         Self { replica, waiting, head, for_validators, start }
     }
@@ -48,8 +43,7 @@ impl Owner {
     ) -> Result<(), Poisoned> {
         let mut commands = Vec::new();
         loop {
-            let held_back = commands.len();
-            if !self.replica.has_work() && commands.is_empty() {
+            if !self.is_due() {
                 let due = self.replica.poll_timeout().map(|due| self.start + due);
                 let came = runtime.block_on(receive(&mut inbox, &mut commands, due));
                 if came == Came::Nothing {
@@ -65,18 +59,29 @@ impl Owner {
                     Err(TryRecvError::Disconnected) => break,
                 }
             }
-            let later = hold_back(&mut commands, held_back);
-            let inputs = commands.drain(..).map(|command| self.waiting.input(command)).collect();
-            commands = later;
+            let mut inputs = Vec::new();
+            for command in commands.drain(..) {
+                self.waiting.add(command, &mut inputs);
+            }
+            for Sift { turn, transactions, reply } in self.waiting.sifts.drain(..) {
+                drop(reply.send((turn, self.replica.sift(transactions)?)));
+            }
+            if inputs.is_empty() && !self.is_due() {
+                continue;
+            }
             let now = Now { wall_ms: wall_clock_ms(), steady: self.start.elapsed() };
             let outputs = self.replica.step(now, inputs)?;
             for output in outputs {
                 self.carry_out(output, members);
             }
-            for reply in self.waiting.received.drain(..) {
-                let _ = reply.send(());
-            }
+            self.waiting.end_step();
         }
+    }
+
+    /// Whether a step is due, whatever comes.
+    fn is_due(&self) -> bool {
+        let has_elapsed = |due| due <= self.start.elapsed();
+        self.replica.has_work() || self.replica.poll_timeout().is_some_and(has_elapsed)
     }
 
     /// The outputs of a step are durable: now they may be acted on. Who asked may be gone meanwhile.
@@ -93,10 +98,10 @@ impl Owner {
             }
             // With nobody to carry them they are lost, as on a bad link: what matters is said again.
             Output::Relay(transactions) => {
-                drop(self.for_validators.send(ForValidators::Transactions(transactions.into())));
+                drop(self.for_validators.transactions.send(transactions.into()));
             }
             Output::Broadcast(message) => {
-                drop(self.for_validators.send(ForValidators::Message(message)));
+                drop(self.for_validators.messages.send(message));
             }
             Output::Caught(evidence) => error!(
                 height = evidence.height(), offenders = ?evidence.offenders(), id = %evidence.id(),
@@ -108,17 +113,6 @@ impl Owner {
                 }
             }
         }
-    }
-}
-
-/// Takes transactions of others out of a step that brings votes or a proposal too: the answer to those need not wait
-/// until many signatures were checked. The first `from` commands were held back before, and are not again.
-fn hold_back(commands: &mut Vec<Command>, from: usize) -> Vec<Command> {
-    if commands.iter().any(|command| matches!(command, Command::Consensus { .. })) {
-        let is_heavy = |command: &mut Command| matches!(command, Command::Transactions { .. });
-        commands.extract_if(from.., is_heavy).collect()
-    } else {
-        Vec::new()
     }
 }
 
