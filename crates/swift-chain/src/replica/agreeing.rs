@@ -78,17 +78,15 @@ impl<S: LedgerStore> Replica<S> {
         Ok(())
     }
 
-    /// A message from another validator.
+    /// A message from another member.
     pub(super) fn receive(&mut self, now: Now, from: NodeId, message: ConsensusMessage) -> Result<(), Fatal> {
-        if !self.decides() || self.validators.weight(&from) == 0 {
-            return Ok(());
-        }
-        let next = self.head.height + 1;
-        match message.height() {
-            height if height == next => self.hear(now, message)?,
-            // They have decided what is still being decided here.
-            height if height == next + 1 => self.early.push(from, message),
-            // Late, or this node is far behind: then it will be told of blocks.
+        let (next, is_validator) = (self.head.height + 1, self.validators.weight(&from) > 0);
+        match message.height().checked_sub(next) {
+            Some(0) if is_validator => self.hear(now, message)?,
+            // They have decided what is still being decided here. A block in between may make this node a validator, or
+            // the one that brings the message.
+            Some(ahead @ 1..) => self.early.push(from, is_validator, ahead, message),
+            // Late, or of nobody who decides this height.
             _ => {}
         }
         Ok(())
