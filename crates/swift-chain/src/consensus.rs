@@ -188,6 +188,11 @@ impl Engine {
         self.core.as_ref().is_some_and(|core| core.has_polka(round, block))
     }
 
+    /// Whether a quorum is known to have prevoted for a block in any round that still counts.
+    pub fn has_any_polka(&self, block: &BlockHash) -> bool {
+        self.core.as_ref().is_some_and(|core| core.has_any_polka(block))
+    }
+
     fn start(
         &mut self,
         now: Duration,

@@ -8,6 +8,7 @@
 //! step: it no longer knows what is stored, or what it may sign.
 
 mod agreeing;
+mod candidates;
 mod deciding;
 mod early;
 mod following;

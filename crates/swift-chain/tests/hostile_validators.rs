@@ -192,6 +192,44 @@ fn a_proposal_said_again_and_again_is_remembered_once() {
     assert!(log.len() < 6, "{log:?}");
 }
 
+/// What it sent before keeps nobody from the block that the others take.
+#[test]
+fn a_proposer_that_sends_many_blocks_does_not_keep_the_one_with_a_quorum_from_being_judged() {
+    let mut victim = Victim::new();
+    let blocks = [10, 20, 30, 40].map(|ahead_ms| victim.block(0, ahead_ms));
+    let [first, second, taken, further] = &blocks;
+    let proposals = [first, second].map(|block| victim.proposal(0, block, None));
+    assert_eq!(victim.hear(proposals.into()), [(VoteKind::Prevote, Some(first.header.hash()))]);
+    let hash = Some(taken.header.hash());
+    let others = victim.keys[1..].to_vec();
+    let quorum = others.iter().map(|key| victim.vote(key, VoteKind::Prevote, hash)).collect();
+    assert_eq!(victim.hear(quorum), []);
+    let proposals = [further, taken].map(|block| victim.proposal(0, block, None));
+    assert_eq!(victim.hear(proposals.into()), [(VoteKind::Precommit, hash)]);
+    let log = victim.peer.replica.store().wal().unwrap();
+    let blocks = log.iter().filter(|entry| matches!(entry, consensus::WalEntry::Block(_)));
+    assert_eq!(blocks.count(), 3, "what no quorum takes is not judged beyond two");
+}
+
+/// Its proposal came in time, the votes for it a dozen rounds later.
+#[test]
+fn a_block_of_long_ago_is_decided_all_the_same() {
+    let mut victim = Victim::new();
+    let block = victim.block(0, 10);
+    victim.hear(vec![victim.proposal(0, &block, None)]);
+    for round in [8, 16] {
+        victim.enter(round);
+    }
+    // Whoever comes later pushes out what no quorum was seen to take.
+    let later = (17..).find(|round| victim.proposer(u64::from(*round)).id() != key(1).id()).unwrap();
+    victim.hear(vec![victim.proposal(later, &victim.block(u64::from(later), 20), None)]);
+    // The log alone has it.
+    let others = victim.keys[1..].iter();
+    let votes = others.map(|key| victim.vote(key, VoteKind::Precommit, Some(block.header.hash())));
+    victim.hear(votes.collect());
+    assert_eq!(victim.peer.replica.head().hash, block.header.hash());
+}
+
 /// Uplinks that are slow for a full block: the next rounds try smaller ones.
 #[test]
 fn a_proposer_drafts_smaller_blocks_in_later_rounds() {
