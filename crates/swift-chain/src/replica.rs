@@ -360,7 +360,7 @@ impl<S: LedgerStore> Replica<S> {
                 Input::EndHold => self.end_hold()?,
                 Input::Tick => {
                     self.review_outbox(now.wall_ms, ReviewScope::OnTheirWay)?;
-                    self.relay_overdue();
+                    self.relay_overdue(now);
                 }
             }
         }

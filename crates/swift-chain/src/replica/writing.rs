@@ -1,6 +1,6 @@
 //! This node's own writes: judged, signed, queued, and watched until they are final.
 
-use super::{Fatal, Output, Replica, RequestId, Settled, SubmitError, TRANSACTION_VALIDITY_MS};
+use super::{Fatal, Now, Output, Replica, RequestId, Settled, SubmitError, TRANSACTION_VALIDITY_MS};
 use crate::{
     mempool::MempoolError,
     rules::{AlreadyTrue, BlockContext, JudgeError, Rejection, judge_action},
@@ -79,18 +79,12 @@ impl<S: LedgerStore> Replica<S> {
 
     /// Brings what waits here to the other validators when nothing was decided since the last tick: it may be that none
     /// of those whose turn it is has heard of it, for its author may reach this node only.
-    pub(super) fn relay_overdue(&mut self) {
+    pub(super) fn relay_overdue(&mut self, now: Now) {
         let is_overdue = std::mem::replace(&mut self.ticked_height, self.head.height) == self.head.height;
-        if !is_overdue || !self.decides() {
-            return;
+        if is_overdue && self.decides() && !self.is_sole_validator() {
+            let overdue = self.mempool.tell_overdue(now.steady, OVERDUE_LEN_MAX);
+            self.relay(overdue);
         }
-        let mut len = 0;
-        let overdue = self.mempool.candidates().take_while(|transaction| {
-            len += transaction.encoded_len();
-            len <= OVERDUE_LEN_MAX
-        });
-        let overdue = overdue.map(|transaction| transaction.signed().clone()).collect();
-        self.relay(overdue);
     }
 
     fn relay(&mut self, transactions: Vec<SignedTransaction>) {
