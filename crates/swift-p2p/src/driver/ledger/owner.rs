@@ -71,6 +71,9 @@ impl Owner {
             }
             let now = Now { wall_ms: wall_clock_ms(), steady: self.start.elapsed() };
             let outputs = self.replica.step(now, inputs)?;
+            if members.is_held() == self.replica.may_sign() {
+                members.hold(!self.replica.may_sign());
+            }
             for output in outputs {
                 self.carry_out(output, members);
             }
