@@ -143,6 +143,13 @@ pub enum SubmitError {
     /// The rules say no.
     #[error(transparent)]
     Rejected(#[from] Rejection),
+    /// It is so already, and will not be: a change of this node's that waits says otherwise. Undone by nothing but a write
+    /// after it.
+    #[error("another change of {node} waits for a block; nothing was changed; ask again when that is final")]
+    ChangeWaits {
+        /// Whom both change.
+        node: NodeId,
+    },
     /// Too many of this node's writes are waiting.
     #[error("too many writes of this node are waiting for a block; try again later")]
     QueueFull,

@@ -92,3 +92,29 @@ fn a_new_validators_own_proposal_reaches_those_who_do_not_know_that_it_is_one() 
     founder.step(proposed);
     assert_eq!(prevotes(&said(&mut founder)), proposal);
 }
+
+/// An operator promotes, loses patience, and demotes: that it is so already would be no answer.
+#[test]
+fn what_a_waiting_change_will_undo_is_not_said_to_be_so_already() {
+    let [mut founder, second, _] = before_their_block(1);
+    let weight_of =
+        |node: NodeId, weight| Action::UpdateNode { node, change: NodeChange::ValidatorWeight(weight) };
+    // Three validators now, of whom one is there: nothing becomes final.
+    let fourth = key(9).id();
+    let (founder_id, second_id) = (founder.key.id(), second.key.id());
+    founder.request(10, weight_of(second_id, 5));
+    assert_eq!(founder.outcome(10), None);
+    founder.request(11, weight_of(second_id, 1));
+    let refusal = founder.outcome(11).unwrap().unwrap_err();
+    assert_eq!(refusal, SubmitError::ChangeWaits { node: second_id });
+    assert!(refusal.to_string().contains("waits for a block"), "{refusal}");
+    // Of another member, or of another kind, it is so.
+    founder.request(12, weight_of(founder_id, 1));
+    let change = NodeChange::Role(Role::Admin);
+    founder.request(13, Action::UpdateNode { node: second_id, change });
+    assert!([12, 13].iter().all(|request| matches!(founder.outcome(*request), Some(Ok(_)))));
+    assert!(matches!(founder.submit(weight_of(fourth, 0)), Err(SubmitError::Rejected(_))));
+    // The same again joins what waits.
+    founder.request(14, weight_of(second_id, 5));
+    assert_eq!(founder.outcome(14), None);
+}

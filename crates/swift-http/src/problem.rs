@@ -143,6 +143,9 @@ impl From<LedgerError> for Problem {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::Refused(SubmitError::Rejected(rejection)) => rejection.into(),
+            LedgerError::Refused(SubmitError::ChangeWaits { .. }) => {
+                Self::conflict("conflict", error.to_string())
+            }
             LedgerError::Refused(SubmitError::QueueFull) => Self::unavailable(error.to_string()),
             LedgerError::Stopped => Self::unavailable("the node is stopping"),
             LedgerError::Read(_) => Self::internal(&error),

@@ -32,6 +32,13 @@ impl<S: LedgerStore> Replica<S> {
                 self.outbox.push(id, signed, Some(request));
                 return Ok(());
             }
+            Verdict::Done(Ok(settled)) => match &transaction.action {
+                // The opposite of what waits: true now, and not when that is final.
+                Action::UpdateNode { node, change } if self.outbox.has_other_change(node, change) => {
+                    Err(SubmitError::ChangeWaits { node: *node })
+                }
+                _ => Ok(settled),
+            },
             Verdict::Done(outcome) => outcome,
         };
         self.outputs.push(Output::Settled { request, outcome });
