@@ -112,7 +112,8 @@ pub use slice::{GRAIN_LEN, GRAINS_PER_CHUNK, Grains, SLICE_LEVEL_MAX, Slice};
 pub use store::{
     ChunkWriteError, ChunkWriter, ContentReader, ContentRef, Download, Expired, FREE_FLOOR_BYTES,
     FolderError, Hold, InstallError, KeptEdit, LiveName, ManifestReader, NameChange, NameInfo, ObjectInfo,
-    ObjectState, OpenError, ReadError, Staged, Store, StoreError, StoreOptions, TRASH_KEEP, Upload, Usage,
-    VerifyReport, VisibleChanges, VisibleProblem, Wanted, WrittenChunk, copy_index, forget_content,
+    ObjectState, OpenError, ReadError, SliceWriteError, SliceWriter, Staged, Store, StoreError, StoreOptions,
+    TRASH_KEEP, Upload, Usage, VerifyReport, VisibleChanges, VisibleProblem, Wanted, WrittenChunk,
+    WrittenSlice, copy_index, forget_content,
 };
 pub use verify::{ChunkFault, ChunkVerifier, SliceFault, SliceVerifier, VerifiedChunk};
