@@ -27,6 +27,9 @@ use crate::{
     validators::ValidatorSet,
 };
 
+/// The longest that a validator waits for anything in a round before it gives up.
+pub const STEP_TIMEOUT_MAX: Duration = Duration::from_secs(10);
+
 /// What happens to the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
@@ -183,6 +186,11 @@ impl Engine {
     /// Whether a quorum is known to have prevoted for a block in an earlier round of the height that is being decided.
     pub fn has_polka(&self, round: u32, block: &BlockHash) -> bool {
         self.core.as_ref().is_some_and(|core| core.has_polka(round, block))
+    }
+
+    /// Whether a quorum is known to have prevoted for a block in any round that still counts.
+    pub fn has_any_polka(&self, block: &BlockHash) -> bool {
+        self.core.as_ref().is_some_and(|core| core.has_any_polka(block))
     }
 
     fn start(

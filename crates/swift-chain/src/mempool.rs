@@ -1,6 +1,6 @@
 //! Transactions that wait for a block.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     hash::TransactionId,
@@ -22,6 +22,11 @@ pub enum MempoolError {
     Full,
 }
 
+/// A transaction that others were told of and no block has taken is told again after this long, then after twice as long.
+const TELL_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// The longest pause between telling of one transaction.
+const TELL_AGAIN_MAX: Duration = Duration::from_secs(16);
+
 /// Waiting transactions by author and sequence, bounded in bytes. An author's sequence is taken once; the first wins,
 /// unless its author takes it back.
 #[derive(Debug, Default)]
@@ -32,8 +37,23 @@ pub struct Mempool {
 
 #[derive(Debug, Default)]
 struct Queue {
-    transactions: BTreeMap<u64, CheckedTransaction>,
+    transactions: BTreeMap<u64, Waiting>,
     len: usize,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    transaction: CheckedTransaction,
+    /// When others are to be told of it, on the steady clock.
+    tell_at: Duration,
+    /// The pause after that.
+    pause: Duration,
+}
+
+impl Waiting {
+    fn new(transaction: CheckedTransaction) -> Self {
+        Self { transaction, tell_at: Duration::ZERO, pause: TELL_AGAIN_AFTER }
+    }
 }
 
 impl Mempool {
@@ -49,7 +69,7 @@ impl Mempool {
             self.remove(&author, sequence, waiting);
         }
         let queue = self.authors.entry(author).or_default();
-        queue.transactions.insert(sequence, transaction);
+        queue.transactions.insert(sequence, Waiting::new(transaction));
         queue.len += len;
         self.len += len;
         Ok(())
@@ -63,7 +83,7 @@ impl Mempool {
     }
 
     fn waiting(&self, author: &NodeId, sequence: u64) -> Option<&CheckedTransaction> {
-        self.authors.get(author)?.transactions.get(&sequence)
+        self.authors.get(author)?.transactions.get(&sequence).map(|waiting| &waiting.transaction)
     }
 
     /// Whether a transaction of so many bytes that has a place would be taken in: to be asked before its signature is
@@ -106,9 +126,9 @@ impl Mempool {
             while !queues.is_empty() {
                 turn %= queues.len();
                 match queues[turn].next() {
-                    Some(transaction) => {
+                    Some(waiting) => {
                         turn += 1;
-                        return Some(transaction);
+                        return Some(&waiting.transaction);
                     }
                     None => drop(queues.remove(turn)),
                 }
@@ -117,11 +137,32 @@ impl Mempool {
         })
     }
 
+    /// Those that the other validators are to be told of now, of about so many bytes: first what was told longest ago, or
+    /// never. Each counts as told, and has its next turn after a pause that doubles.
+    pub fn tell_overdue(&mut self, now: Duration, len_max: usize) -> Vec<SignedTransaction> {
+        let waiting = self.authors.values_mut().flat_map(|queue| queue.transactions.values_mut().enumerate());
+        let mut due: Vec<_> = waiting.filter(|(_, waiting)| waiting.tell_at <= now).collect();
+        // By their place in their author's queue: the authors take turns.
+        due.sort_by_key(|(place, waiting)| (waiting.tell_at, *place));
+        let mut len = 0;
+        let due = due.into_iter().map(|(_, waiting)| waiting);
+        let told = due.take_while(|waiting| {
+            len += waiting.transaction.encoded_len();
+            len <= len_max
+        });
+        told.map(|waiting| {
+            waiting.tell_at = now + waiting.pause;
+            waiting.pause = (waiting.pause * 2).min(TELL_AGAIN_MAX);
+            waiting.transaction.signed().clone()
+        })
+        .collect()
+    }
+
     /// Drops one transaction, if it waits here.
     pub fn remove(&mut self, author: &NodeId, sequence: u64, id: TransactionId) {
         let Some(queue) = self.authors.get_mut(author) else { return };
-        if queue.transactions.get(&sequence).is_some_and(|waiting| waiting.id() == id) {
-            let gone = queue.transactions.remove(&sequence).map_or(0, |gone| gone.encoded_len());
+        if queue.transactions.get(&sequence).is_some_and(|waiting| waiting.transaction.id() == id) {
+            let gone = queue.transactions.remove(&sequence).map_or(0, |gone| gone.transaction.encoded_len());
             queue.len -= gone;
             self.len -= gone;
         }
@@ -132,7 +173,7 @@ impl Mempool {
     pub fn overtake(&mut self, author: &NodeId, last_sequence: u64) {
         let Some(queue) = self.authors.get_mut(author) else { return };
         let kept = queue.transactions.split_off(&last_sequence.saturating_add(1));
-        let gone: usize = queue.transactions.values().map(CheckedTransaction::encoded_len).sum();
+        let gone = queue.transactions.values().map(|gone| gone.transaction.encoded_len()).sum::<usize>();
         queue.transactions = kept;
         queue.len -= gone;
         self.len -= gone;
@@ -172,6 +213,35 @@ mod tests {
         assert_eq!(sequences.iter().position(|sequence| *sequence == 9).map(|at| at < 2), Some(true));
         sequences.retain(|sequence| *sequence != 9);
         assert_eq!(sequences, [1, 2, 3]);
+    }
+
+    /// The sequences that are told at a second, of up to `count` transactions.
+    fn told(pool: &mut Mempool, second: u64, count: usize) -> Vec<u64> {
+        let len = transaction(1, 1).encoded_len();
+        let told = pool.tell_overdue(Duration::from_secs(second), count * len);
+        told.iter().map(|signed| signed.transaction.sequence).collect()
+    }
+
+    #[test]
+    fn telling_goes_on_where_it_ended_before_what_was_told_has_its_turn_again() {
+        let mut pool = Mempool::default();
+        for sequence in 1..=5 {
+            pool.insert(transaction(1, sequence)).unwrap();
+        }
+        assert_eq!(told(&mut pool, 10, 2), [1, 2]);
+        assert_eq!(told(&mut pool, 11, 2), [3, 4]);
+        // What came meanwhile was never told.
+        pool.insert(transaction(2, 6)).unwrap();
+        assert_eq!(told(&mut pool, 12, 2), [6, 5], "of another author, whose turn it is");
+        assert_eq!(told(&mut pool, 13, 3), [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_no_block_takes_is_told_ever_more_rarely_but_never_given_up() {
+        let mut pool = Mempool::default();
+        pool.insert(transaction(1, 1)).unwrap();
+        let at: Vec<_> = (0..80).filter(|second| !told(&mut pool, *second, 1).is_empty()).collect();
+        assert_eq!(at, [0, 1, 3, 7, 15, 31, 47, 63, 79]);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! step: it no longer knows what is stored, or what it may sign.
 
 mod agreeing;
+mod candidates;
 mod deciding;
 mod early;
 mod following;
@@ -34,7 +35,7 @@ use crate::{
     rules::Rejection,
     state::StateError,
     store::LedgerStore,
-    transaction::{Action, Label, SignedTransaction},
+    transaction::{Action, CheckedTransaction, Label, SignedTransaction},
     validators::ValidatorSet,
 };
 
@@ -76,8 +77,10 @@ pub enum Input {
         /// For which client.
         on_behalf_of: Option<Label>,
     },
-    /// Transactions of other members, for a validator to put into a block.
+    /// Transactions of other members, for a validator to put into a block. Each signature costs the step time.
     Transactions(Vec<SignedTransaction>),
+    /// The same, where the signatures of what [`Replica::sift`] let through were checked elsewhere.
+    Checked(Vec<CheckedTransaction>),
     /// Blocks of other members, in order. Answered by [`Output::Followed`].
     Blocks {
         /// Names the answer.
@@ -140,6 +143,13 @@ pub enum SubmitError {
     /// The rules say no.
     #[error(transparent)]
     Rejected(#[from] Rejection),
+    /// It is so already, and will not be: a change of this node's that waits says otherwise. Undone by nothing but a write
+    /// after it.
+    #[error("another change of {node} waits for a block; nothing was changed; ask again when that is final")]
+    ChangeWaits {
+        /// Whom both change.
+        node: NodeId,
+    },
     /// Too many of this node's writes are waiting.
     #[error("too many writes of this node are waiting for a block; try again later")]
     QueueFull,
@@ -304,12 +314,35 @@ impl<S: LedgerStore> Replica<S> {
         }
         match self.try_step(now, inputs) {
             Ok(()) => Ok(std::mem::take(&mut self.outputs)),
-            Err(fatal) => {
-                let poisoned = Poisoned(fatal.to_string());
-                self.poisoned = Some(poisoned.clone());
-                Err(poisoned)
-            }
+            Err(fatal) => Err(self.poison(&fatal)),
         }
+    }
+
+    /// Those transactions of other members that this node would put into a block if their signatures are right: it
+    /// decides, and has room for them, and has not got them yet. Asked before they are checked, since a signature costs
+    /// far more to check than to make up.
+    pub fn sift(
+        &mut self,
+        mut transactions: Vec<SignedTransaction>,
+    ) -> Result<Vec<SignedTransaction>, Poisoned> {
+        if let Some(poisoned) = &self.poisoned {
+            return Err(poisoned.clone());
+        }
+        let mut failed = None;
+        transactions.retain(|signed| match self.wants(signed) {
+            Ok(is_wanted) => is_wanted,
+            Err(fatal) => {
+                failed = Some(fatal);
+                false
+            }
+        });
+        failed.map_or(Ok(transactions), |fatal| Err(self.poison(&fatal)))
+    }
+
+    fn poison(&mut self, fatal: &Fatal) -> Poisoned {
+        let poisoned = Poisoned(fatal.to_string());
+        self.poisoned = Some(poisoned.clone());
+        poisoned
     }
 
     fn try_step(&mut self, now: Now, inputs: Vec<Input>) -> Result<(), Fatal> {
@@ -325,6 +358,7 @@ impl<S: LedgerStore> Replica<S> {
                     self.submit(now.wall_ms, request, action, on_behalf_of)?;
                 }
                 Input::Transactions(transactions) => self.pool_foreign(transactions)?,
+                Input::Checked(transactions) => self.pool_checked(transactions)?,
                 Input::Blocks { request, blocks } => {
                     let outcome = self.follow(now, blocks)?;
                     self.outputs.push(Output::Followed { request, outcome });
@@ -333,7 +367,7 @@ impl<S: LedgerStore> Replica<S> {
                 Input::EndHold => self.end_hold()?,
                 Input::Tick => {
                     self.review_outbox(now.wall_ms, ReviewScope::OnTheirWay)?;
-                    self.relay_overdue();
+                    self.relay_overdue(now);
                 }
             }
         }

@@ -65,7 +65,17 @@ impl Victim {
     }
 
     fn vote(&self, key: &NodeKey, kind: VoteKind, block: Option<BlockHash>) -> ConsensusMessage {
-        let vote = Vote { kind, height: self.next(), round: 0, block, validator: key.id() };
+        self.vote_in(0, key, kind, block)
+    }
+
+    fn vote_in(
+        &self,
+        round: u32,
+        key: &NodeKey,
+        kind: VoteKind,
+        block: Option<BlockHash>,
+    ) -> ConsensusMessage {
+        let vote = Vote { kind, height: self.next(), round, block, validator: key.id() };
         ConsensusMessage::Vote(SignedVote::sign(key, &self.peer.replica.reader().network(), vote))
     }
 
@@ -73,6 +83,14 @@ impl Victim {
     fn bystanders(&self) -> Vec<NodeKey> {
         let proposer = self.proposer(0).id();
         self.keys[1..].iter().filter(|key| key.id() != proposer).cloned().collect()
+    }
+
+    /// So many of the others are in a later round that the victim enters it.
+    fn enter(&mut self, round: u32) {
+        let votes = self.keys[1..3].iter();
+        let votes = votes.map(|key| self.vote_in(round, key, VoteKind::Prevote, None)).collect();
+        self.hear(votes);
+        assert_eq!(self.peer.replica.round(), Some(round));
     }
 
     /// Gives the victim messages, and returns its votes that come of it: kind and block.
@@ -172,4 +190,65 @@ fn a_proposal_said_again_and_again_is_remembered_once() {
     let proposals = log.iter().filter(|entry| matches!(entry, consensus::WalEntry::Proposal(_)));
     assert_eq!(proposals.count(), 1);
     assert!(log.len() < 6, "{log:?}");
+}
+
+/// What it sent before keeps nobody from the block that the others take.
+#[test]
+fn a_proposer_that_sends_many_blocks_does_not_keep_the_one_with_a_quorum_from_being_judged() {
+    let mut victim = Victim::new();
+    let blocks = [10, 20, 30, 40].map(|ahead_ms| victim.block(0, ahead_ms));
+    let [first, second, taken, further] = &blocks;
+    let proposals = [first, second].map(|block| victim.proposal(0, block, None));
+    assert_eq!(victim.hear(proposals.into()), [(VoteKind::Prevote, Some(first.header.hash()))]);
+    let hash = Some(taken.header.hash());
+    let others = victim.keys[1..].to_vec();
+    let quorum = others.iter().map(|key| victim.vote(key, VoteKind::Prevote, hash)).collect();
+    assert_eq!(victim.hear(quorum), []);
+    let proposals = [further, taken].map(|block| victim.proposal(0, block, None));
+    assert_eq!(victim.hear(proposals.into()), [(VoteKind::Precommit, hash)]);
+    let log = victim.peer.replica.store().wal().unwrap();
+    let blocks = log.iter().filter(|entry| matches!(entry, consensus::WalEntry::Block(_)));
+    assert_eq!(blocks.count(), 3, "what no quorum takes is not judged beyond two");
+}
+
+/// Its proposal came in time, the votes for it a dozen rounds later.
+#[test]
+fn a_block_of_long_ago_is_decided_all_the_same() {
+    let mut victim = Victim::new();
+    let block = victim.block(0, 10);
+    victim.hear(vec![victim.proposal(0, &block, None)]);
+    for round in [8, 16] {
+        victim.enter(round);
+    }
+    // Whoever comes later pushes out what no quorum was seen to take.
+    let later = (17..).find(|round| victim.proposer(u64::from(*round)).id() != key(1).id()).unwrap();
+    victim.hear(vec![victim.proposal(later, &victim.block(u64::from(later), 20), None)]);
+    // The log alone has it.
+    let others = victim.keys[1..].iter();
+    let votes = others.map(|key| victim.vote(key, VoteKind::Precommit, Some(block.header.hash())));
+    victim.hear(votes.collect());
+    assert_eq!(victim.peer.replica.head().hash, block.header.hash());
+}
+
+/// Uplinks that are slow for a full block: the next rounds try smaller ones.
+#[test]
+fn a_proposer_drafts_smaller_blocks_in_later_rounds() {
+    let mut victim = Victim::new();
+    let name = |number: u64| format!("{}/{number}", vec!["n".repeat(240); 4].join("/"));
+    for number in 0..60 {
+        victim.peer.request(number, add(&name(number), 1));
+    }
+    let own = (5..).find(|round| victim.proposer(u64::from(*round)).id() == key(1).id()).unwrap();
+    victim.enter(own);
+    let proposed = victim.peer.outputs.iter().find_map(|output| match output {
+        Output::Broadcast(message) => match &**message {
+            ConsensusMessage::Proposal(signed, block) => Some((signed.proposal.round, block.clone())),
+            _ => None,
+        },
+        _ => None,
+    });
+    let (round, block) = proposed.unwrap();
+    let (len, len_max) = (block.to_bytes().len(), limits::BLOCK_LEN_MAX >> own.min(6));
+    assert_eq!(round, own);
+    assert!(len <= len_max + 1024 && len > len_max / 2, "{len} bytes in round {own}");
 }

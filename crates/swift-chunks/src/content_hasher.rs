@@ -3,7 +3,7 @@
 use crate::digest::{ChunkDigest, ChunkHasher, Subtree};
 use crate::id::FileId;
 use crate::layout::{CHUNK_LEN, ChunkIndex, FILE_LEN_MAX, FileTooLong};
-use crate::tree::RootMerger;
+use crate::tree::TreeMerger;
 
 /// What a whole file turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct ContentSummary {
 pub struct ContentHasher {
     chunk: ChunkHasher,
     chunks_done: u32,
-    tree: RootMerger,
+    tree: TreeMerger,
 }
 
 impl Default for ContentHasher {
@@ -33,7 +33,7 @@ impl Default for ContentHasher {
 impl ContentHasher {
     /// Before the first byte.
     pub fn new() -> Self {
-        Self { chunk: ChunkHasher::new(ChunkIndex::minted(0)), chunks_done: 0, tree: RootMerger::default() }
+        Self { chunk: ChunkHasher::new(ChunkIndex::minted(0)), chunks_done: 0, tree: TreeMerger::default() }
     }
 
     /// Bytes that passed so far.
@@ -82,7 +82,7 @@ impl ContentHasher {
             self.tree.push(digest.chaining_value);
             on_chunk(digest);
         }
-        ContentSummary { file_id: self.tree.finish(), len }
+        ContentSummary { file_id: FileId::from_bytes(self.tree.finish(Subtree::WholeFile)), len }
     }
 }
 

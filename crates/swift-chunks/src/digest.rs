@@ -34,18 +34,24 @@ impl Subtree {
     }
 }
 
-/// BLAKE3 alone over the bytes of one chunk: all that is needed to trust bytes that were verified once.
+/// BLAKE3 alone over the bytes of one chunk or slice: all that is needed to trust bytes that were verified once.
 #[derive(Clone)]
 pub(crate) struct SubtreeHasher(blake3::Hasher);
 
 impl SubtreeHasher {
     pub(crate) fn new(chunk: ChunkIndex) -> Self {
+        Self::at(chunk.as_u64() * CHUNK_LEN)
+    }
+
+    /// For a subtree whose first byte is at `offset` of its file: a multiple of a power of two of KiB, which the
+    /// subtree is not longer than.
+    pub(crate) fn at(offset: u64) -> Self {
         let mut hasher = blake3::Hasher::new();
-        hasher.set_input_offset(chunk.as_u64() * CHUNK_LEN);
+        hasher.set_input_offset(offset);
         Self(hasher)
     }
 
-    /// No more than [`CHUNK_LEN`] bytes in all may pass: a longer subtree would not be one.
+    /// No more bytes in all may pass than the subtree has: [`CHUNK_LEN`] for a chunk.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }

@@ -13,6 +13,7 @@
 //! | [`ChunkVerifier`], [`VerifiedChunk`], [`ChunkFault`] | judging received bytes, and whom to blame |
 //! | [`ChunkSet`] | which chunks |
 //! | [`Slice`], [`Grains`] | parts of a chunk that can be verified and passed on by themselves |
+//! | [`GrainTree`], [`SliceVerifier`], [`SliceFault`] | what slices must be, and judging their bytes |
 //! | `Store` (feature `store`) | content on disk: uploads, downloads, readers, trash, the files folder |
 //!
 //! This crate never opens a connection, never reads a clock (wall times are arguments), knows no ledger and
@@ -89,6 +90,7 @@ assert_eq!(chunk, b"hello world");
 mod chunk_set;
 mod content_hasher;
 mod digest;
+mod grain_tree;
 mod id;
 mod layout;
 mod manifest;
@@ -101,6 +103,7 @@ mod verify;
 pub use chunk_set::{ChunkSet, ChunkSetDecodeError};
 pub use content_hasher::{ContentHasher, ContentSummary};
 pub use digest::ChunkDigest;
+pub use grain_tree::{GRAIN_TREE_LEN_MAX, GrainTree, GrainTreeFault};
 pub use id::{FileId, HexError, ManifestHash};
 pub use layout::{CHUNK_LEN, ChunkIndex, ChunkLayout, FILE_LEN_MAX, FileTooLong};
 pub use manifest::{Manifest, ManifestBuilder, ManifestCheck, ManifestFault, manifest_len};
@@ -109,7 +112,8 @@ pub use slice::{GRAIN_LEN, GRAINS_PER_CHUNK, Grains, SLICE_LEVEL_MAX, Slice};
 pub use store::{
     ChunkWriteError, ChunkWriter, ContentReader, ContentRef, Download, Expired, FREE_FLOOR_BYTES,
     FolderError, Hold, InstallError, KeptEdit, LiveName, ManifestReader, NameChange, NameInfo, ObjectInfo,
-    ObjectState, OpenError, ReadError, Staged, Store, StoreError, StoreOptions, TRASH_KEEP, Upload, Usage,
-    VerifyReport, VisibleChanges, VisibleProblem, Wanted, WrittenChunk, copy_index, forget_content,
+    ObjectState, OpenError, ReadError, SliceWriteError, SliceWriter, Staged, Store, StoreError, StoreOptions,
+    TRASH_KEEP, Upload, Usage, VerifyReport, VisibleChanges, VisibleProblem, Wanted, WrittenChunk,
+    WrittenSlice, copy_index, forget_content,
 };
-pub use verify::{ChunkFault, ChunkVerifier, VerifiedChunk};
+pub use verify::{ChunkFault, ChunkVerifier, SliceFault, SliceVerifier, VerifiedChunk};

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::ops::{Range, RangeInclusive};
 
+use crate::digest::Subtree;
 use crate::layout::{CHUNK_LEN, ChunkIndex, ChunkLayout};
 
 /// Bytes in a grain; the last grain of a file may be shorter.
@@ -39,6 +40,18 @@ impl Grains {
     /// Every grain of a chunk.
     pub fn all_of(layout: ChunkLayout, chunk: ChunkIndex) -> Self {
         Self(u64::MAX >> (GRAINS_PER_CHUNK - grain_count(layout, chunk).max(1)))
+    }
+
+    /// The grains of a chunk that hold at least one of these bytes of the file.
+    pub fn covering(layout: ChunkLayout, chunk: ChunkIndex, bytes: &Range<u64>) -> Self {
+        let range = layout.range(chunk);
+        let (start, end) = (bytes.start.max(range.start), bytes.end.min(range.end));
+        if start >= end {
+            return Self::NONE;
+        }
+        let first = (start - range.start) / GRAIN_LEN;
+        let last = (end - 1 - range.start) / GRAIN_LEN;
+        Self(u64::MAX >> (63 - (last - first)) << first)
     }
 
     /// Number of grains.
@@ -152,6 +165,11 @@ impl Slice {
         self.level == SLICE_LEVEL_MAX
     }
 
+    /// Whether it is a tree of its own or part of one: of a file of one chunk, a slice of all grains is the tree.
+    pub(crate) fn subtree(self, layout: ChunkLayout) -> Subtree {
+        if self.len(layout) == layout.file_len() { Subtree::WholeFile } else { Subtree::Part }
+    }
+
     /// Its grains within the chunk.
     pub fn grains(self, layout: ChunkLayout) -> Grains {
         let run = u64::MAX >> (64 - (1_u32 << self.level)) << self.first;
@@ -217,6 +235,21 @@ mod tests {
         for number in [0, 128, 2 << 7 | 1, 1 << 7 | 127, u32::MAX] {
             assert_eq!(Slice::from_number(layout, number), None, "{number}");
         }
+    }
+
+    #[test]
+    fn bytes_are_covered_by_the_grains_they_touch_and_no_other() {
+        let layout = layout(2 * CHUNK_LEN + 1);
+        let covering = |chunk, bytes| Grains::covering(layout, layout.chunk(chunk).unwrap(), &bytes).bits();
+        assert_eq!(covering(0, 0..1), 1);
+        assert_eq!(covering(0, GRAIN_LEN - 1..GRAIN_LEN + 1), 0b11);
+        assert_eq!(covering(0, GRAIN_LEN..2 * GRAIN_LEN), 0b10);
+        assert_eq!(covering(0, 5..5), 0);
+        assert_eq!(covering(0, CHUNK_LEN..u64::MAX), 0);
+        assert_eq!(covering(1, 0..CHUNK_LEN + 1), 1);
+        assert_eq!(covering(1, 0..u64::MAX), u64::MAX);
+        assert_eq!(covering(1, 2 * CHUNK_LEN - 1..u64::MAX), 1 << 63);
+        assert_eq!(covering(2, 0..u64::MAX), 1);
     }
 
     proptest! {

@@ -1,7 +1,8 @@
 //! The store: content on disk, crash-safe, and the folder of files that people see.
 //!
 //! Four locks, always taken in this order: the files folder, the index, the table of contents in use, one
-//! content. Bytes of content are read and written under none of them.
+//! content. Bytes of content are read and written under none of them. A download has one more, which
+//! is taken under none of these; only that of its content is taken under it.
 
 mod backup;
 mod content;
@@ -22,8 +23,8 @@ mod upload;
 
 pub use backup::{copy_index, forget_content};
 pub use content::ContentRef;
-pub use download::{ChunkWriter, Download, WrittenChunk};
-pub use error::{ChunkWriteError, InstallError, OpenError, ReadError, StoreError};
+pub use download::{ChunkWriter, Download, SliceWriter, WrittenChunk, WrittenSlice};
+pub use error::{ChunkWriteError, InstallError, OpenError, ReadError, SliceWriteError, StoreError};
 pub use folder::FolderError;
 pub use level::LiveName;
 pub use names::{KeptEdit, NameChange, NameInfo, VisibleChanges, VisibleProblem};

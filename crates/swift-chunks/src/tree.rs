@@ -1,23 +1,23 @@
-//! The top of the BLAKE3 tree: from the chaining values of chunks to the file id.
+//! BLAKE3 trees from the values of their parts: of a file from its chunks, of a slice from its grains.
 
 use blake3::hazmat::{Mode, merge_subtrees_non_root, merge_subtrees_root};
 
-use crate::id::FileId;
+use crate::digest::Subtree;
 
-/// Merges chunk chaining values, given in order, into the file id.
+/// Merges the chaining values of equal parts (only the last may be shorter), given in order.
 ///
-/// Holds one value per level of the tree (22 for 16 TiB), whatever the number of chunks.
+/// Holds one value per level of the tree (22 for the chunks of 16 TiB), whatever the number of parts.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct RootMerger {
+pub(crate) struct TreeMerger {
     /// Roots of complete subtrees, largest first: one per bit that is set in `merged`.
     complete: Vec<[u8; 32]>,
-    /// Chunks below `complete`.
+    /// Parts below `complete`.
     merged: u64,
-    /// The newest value. It waits outside because the last merge of all, unlike the others, makes the root.
+    /// The newest value. It waits outside because the last merge of all, unlike the others, may make the root.
     newest: Option<[u8; 32]>,
 }
 
-impl RootMerger {
+impl TreeMerger {
     pub(crate) fn push(&mut self, chaining_value: [u8; 32]) {
         let Some(mut subtree) = self.newest.replace(chaining_value) else { return };
         self.merged += 1;
@@ -29,18 +29,17 @@ impl RootMerger {
         self.complete.push(subtree);
     }
 
-    pub(crate) fn finish(mut self) -> FileId {
-        let Some(mut right) = self.newest else {
-            return FileId::from_bytes(*blake3::hash(&[]).as_bytes());
-        };
+    /// The value of all parts together; of none, the hash of an empty file.
+    pub(crate) fn finish(mut self, whole: Subtree) -> [u8; 32] {
+        let Some(mut right) = self.newest else { return *blake3::hash(&[]).as_bytes() };
         while let Some(left) = self.complete.pop() {
-            right = if self.complete.is_empty() {
+            right = if self.complete.is_empty() && whole == Subtree::WholeFile {
                 *merge_subtrees_root(&left, &right, Mode::Hash).as_bytes()
             } else {
                 merge_subtrees_non_root(&left, &right, Mode::Hash)
             };
         }
-        // A single value never met a merge: it was finalised as the root already.
-        FileId::from_bytes(right)
+        // A single value never met a merge: it was finalised as what it is already.
+        right
     }
 }

@@ -1,5 +1,9 @@
 //! Deciding, as a chunk's bytes pass, whether they are the chunk.
 
+mod slice;
+
+pub use slice::{SliceFault, SliceVerifier};
+
 use crate::digest::{ChunkDigest, ChunkHasher, Subtree};
 use crate::id::FileId;
 use crate::layout::{ChunkIndex, ChunkLayout};

@@ -8,7 +8,7 @@ use axum::{
 use serde_json::json;
 use swift_chain::{DbError, NameError, ReceiptBuildError, Rejection, SubmitError};
 use swift_chunks::{ReadError, StoreError};
-use swift_p2p::driver::{LedgerError, NotFinal, PublishError, Stopped};
+use swift_p2p::driver::{HandOverError, LedgerError, NotFinal, PublishError, Stopped};
 
 /// A request that failed, as the caller is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,9 +143,21 @@ impl From<LedgerError> for Problem {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::Refused(SubmitError::Rejected(rejection)) => rejection.into(),
+            LedgerError::Refused(SubmitError::ChangeWaits { .. }) => {
+                Self::conflict("conflict", error.to_string())
+            }
             LedgerError::Refused(SubmitError::QueueFull) => Self::unavailable(error.to_string()),
             LedgerError::Stopped => Self::unavailable("the node is stopping"),
             LedgerError::Read(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<HandOverError> for Problem {
+    fn from(error: HandOverError) -> Self {
+        match error {
+            HandOverError::Busy | HandOverError::Stopped => Self::unavailable(error.to_string()),
+            HandOverError::Forged(_) => Self::bad_request(error.to_string()),
         }
     }
 }

@@ -20,7 +20,7 @@ pub use gossip::{GossipError, GossipHandle, GossipSetup, GossipTask};
 pub use join::{
     JOIN_OFFER_LEN_MAX, JoinDesk, JoinError, JoinOffer, JoinOfferError, JoinRefusal, ask_to_join, fetch_chain,
 };
-pub use ledger::{ForValidatorsSource, LedgerError, LedgerHandle, LedgerStartError, LedgerTask, Queued};
+pub use ledger::{HandOverError, LedgerError, LedgerHandle, LedgerStartError, LedgerTask, Queued};
 pub use members::Members;
 pub use presence::{PeerEvent, Presence};
 pub use publish::{PublishError, Published, Publisher, Publishing, Withdrawing};
@@ -28,6 +28,7 @@ pub use swarm::{
     SendGuard, Stopped, SwarmHandle, SwarmSetup, SwarmStartError, SwarmTask, TransferStage, TransferState,
 };
 pub use upkeep::UpkeepTask;
+pub use validators::ForValidatorsSource;
 
 /// Milliseconds since 1970, for the machines that need the wall clock; 0 on a clock set before that.
 pub fn wall_clock_ms() -> u64 {

@@ -106,16 +106,18 @@ async fn a_restored_validator_makes_no_block_before_every_member_was_heard() {
     let founder = Program::start(founder, &[]).await;
     let client = founder.home.admin();
     assert!(is_held(&founder.home).await);
-    let write = tokio::spawn({
-        let client = client.clone();
-        async move { client.put("waits", b"waits").await }
-    });
+    // It is there, and yet the network has nobody who decides.
+    let quorum = client.get("/v1/status").await.ok().json()["quorum"].clone();
+    assert_eq!((&quorum["reachable"], &quorum["has_quorum"]), (&json!(0), &json!(false)));
+    client.put("waits?wait=none", b"waits").await.is(202);
     until(|| async { is_queued(&founder.home) }).await;
-    assert_eq!((client.height().await, write.is_finished()), (lost - 1, false));
+    assert_eq!(client.height().await, lost - 1);
 
     let member = member.start().await;
-    assert_eq!(write.await.unwrap().ok().json()["block"].as_u64().unwrap(), lost + 1);
-    assert_eq!(client.names().await, ["lost", "waits"]);
+    until(|| async { client.names().await == ["lost", "waits"] }).await;
+    assert_eq!(client.height().await, lost + 1);
+    let quorum = client.get("/v1/status").await.ok().json()["quorum"].clone();
+    assert_eq!((&quorum["reachable"], &quorum["has_quorum"]), (&json!(1), &json!(true)));
     member.reaches(lost + 1).await;
     founder.terminate().await;
 }

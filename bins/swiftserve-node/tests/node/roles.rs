@@ -229,6 +229,10 @@ async fn force_enters_a_set_that_waits_for_who_is_away() {
     assert_eq!(queued["final"], false);
     let status = founder.client.get("/v1/status").await.ok().json();
     assert_eq!(status["quorum"]["has_quorum"], false);
+    // It has no weight, and will have one: what is wanted is neither so already nor changed.
+    patch(founder, there, "?force&wait=none", json!({ "weight": 1 })).await.is(202);
+    let reason = patch(founder, there, "?force", json!({ "weight": 0 })).await.refused(409, "conflict");
+    assert!(reason.contains("waits for a block") && reason.contains("nothing was changed"), "{reason}");
     let back = home.start().await;
     until(|| async { founder.client.names().await == ["a"] }).await;
     back.reaches(founder.node.ledger().head().height).await;

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use swift_chain::{
-    Action, NodeChange, Vote, VoteKind,
+    Action, NodeChange, NodeKey, SignedTransaction, Transaction, Vote, VoteKind,
     consensus::{ConsensusMessage, SignedVote},
 };
 use swift_p2p::{gossip::consensus_frames, transport::Dialer};
@@ -77,4 +78,25 @@ async fn a_validator_that_votes_twice_is_shown_with_the_proof() {
     let row = &shown["evidence"][0];
     assert_eq!(row["kind"], "double vote");
     assert_eq!(row["offenders"][0], liar.node.id().to_string());
+}
+
+/// Whoever brings a transaction had to look at its signature: the answer says what is wrong with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_with_a_forged_transaction_is_refused_with_the_reason() {
+    let founder = Site::found().await;
+    let member = Site::join(&founder.invite().await).await;
+    let (network, author) = (founder.node.network(), founder.node.id());
+    let members = Arc::new(founder.node.ledger().members().clone());
+    let dialer = Dialer::new(&member.home.key(), network, members).unwrap();
+    let (sequence, valid_until_ms, action) = (1000, u64::MAX, Action::Void {});
+    let body = Transaction { network, author, sequence, valid_until_ms, on_behalf_of: None, action };
+    let forged = SignedTransaction::sign(&NodeKey::from_seed([9; 32]), body);
+    let client = dialer.client(author).unwrap();
+    // A list of one.
+    let body = [&[1], forged.to_bytes().as_slice()].concat();
+    let answer = soon(client.post("/peer/transactions").body(body).send()).await.unwrap();
+    assert_eq!(answer.status(), 400);
+    let answer: serde_json::Value = serde_json::from_str(&soon(answer.text()).await.unwrap()).unwrap();
+    assert_eq!(answer["code"], json!("bad_request"));
+    assert!(answer["detail"].as_str().unwrap().contains(&author.to_string()), "{answer}");
 }

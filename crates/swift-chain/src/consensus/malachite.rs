@@ -207,6 +207,12 @@ impl Core {
         self.state.polka_certificate(Round::new(round), block).is_some()
     }
 
+    /// The same of any round, but for those before the round in which this validator is locked: what came of them is
+    /// overtaken.
+    pub(super) fn has_any_polka(&self, block: &BlockHash) -> bool {
+        self.state.driver.polka_certificates().iter().any(|polka| polka.value_id == *block)
+    }
+
     /// What validators of this height did twice that may be done once. Each is given once; the engine keeps it all until
     /// the height ends, so that its own bound on what one validator can cause holds.
     pub(super) fn new_evidence(&mut self) -> Vec<Evidence> {

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Fatal, Now, Output, Replica};
+use super::{Fatal, Now, Output, Replica, candidates::Candidates};
 use crate::{
     block::Block,
     consensus::{self, Announcement, ConsensusMessage, SignedProposal, WalEntry},
@@ -27,8 +27,7 @@ const ROUNDS_AHEAD_MAX: u32 = 10;
 /// What is known of the height that is being decided. Forgotten as a whole when it is.
 #[derive(Debug, Default)]
 pub(super) struct OpenHeight {
-    /// Proposed blocks that follow the head by all rules.
-    candidates: BTreeMap<BlockHash, ValidBlock>,
+    candidates: Candidates,
     /// What was proposed in a round, and the engine told of.
     judged: BTreeMap<u32, Vec<Judged>>,
     /// Blocks that break a rule.
@@ -60,8 +59,14 @@ impl<S: LedgerStore> Replica<S> {
             return Ok(());
         }
         for entry in &entries {
-            if let WalEntry::Block(block) = entry {
-                self.judge(block)?;
+            match entry {
+                WalEntry::Block(block) => {
+                    self.judge(block, 0)?;
+                }
+                WalEntry::Value { round, block, .. } => {
+                    self.open.candidates.is_proposed(block, *round);
+                }
+                _ => {}
             }
         }
         // They are in the log already.
@@ -78,17 +83,15 @@ impl<S: LedgerStore> Replica<S> {
         Ok(())
     }
 
-    /// A message from another validator.
+    /// A message from another member.
     pub(super) fn receive(&mut self, now: Now, from: NodeId, message: ConsensusMessage) -> Result<(), Fatal> {
-        if !self.decides() || self.validators.weight(&from) == 0 {
-            return Ok(());
-        }
-        let next = self.head.height + 1;
-        match message.height() {
-            height if height == next => self.hear(now, message)?,
-            // They have decided what is still being decided here.
-            height if height == next + 1 => self.early.push(from, message),
-            // Late, or this node is far behind: then it will be told of blocks.
+        let (next, is_validator) = (self.head.height + 1, self.validators.weight(&from) > 0);
+        match message.height().checked_sub(next) {
+            Some(0) if is_validator => self.hear(now, message)?,
+            // They have decided what is still being decided here. A block in between may make this node a validator, or
+            // the one that brings the message.
+            Some(ahead @ 1..) => self.early.push(from, is_validator, ahead, message),
+            // Late, or of nobody who decides this height.
             _ => {}
         }
         Ok(())
@@ -129,19 +132,24 @@ impl<S: LedgerStore> Replica<S> {
         if !is_whole || proposal.valid_round.is_some_and(|valid_round| valid_round >= round) {
             return Ok(());
         }
-        let known = self.open.judged.get(&round).map_or(&[][..], Vec::as_slice);
+        let (valid_round, known) = (proposal.valid_round, self.open.judged.get(&round));
+        let known = known.map_or(&[][..], Vec::as_slice);
+        if known.contains(&Judged { block: hash, valid_round, is_valid: true }) {
+            return Ok(());
+        }
         let others: BTreeSet<_> =
             known.iter().map(|judged| judged.block).filter(|one| *one != hash).collect();
-        if others.len() >= BLOCKS_PER_ROUND_MAX {
+        // What a quorum accepts is judged all the same: a proposer that sends other blocks before it must not keep this
+        // node from it. One block of a round at most has a quorum.
+        if others.len() >= BLOCKS_PER_ROUND_MAX && !self.engine.has_polka(round, &hash) {
             return Ok(());
         }
         let latest = now.wall_ms.saturating_add(CLOCK_AHEAD_MAX_MS).max(self.head.next_time_ms(0));
         // Not by the proposer's word: only if a quorum is seen to have taken it.
-        let is_accepted =
-            proposal.valid_round.is_some_and(|valid_round| self.engine.has_polka(valid_round, &hash));
+        let is_accepted = valid_round.is_some_and(|valid_round| self.engine.has_polka(valid_round, &hash));
         let is_in_time = is_accepted || block.header.time_ms <= latest;
-        let is_valid = is_in_time && self.judge(block)?;
-        let judged = Judged { block: hash, valid_round: proposal.valid_round, is_valid };
+        let is_valid = is_in_time && self.judge(block, round)?;
+        let judged = Judged { block: hash, valid_round, is_valid };
         let of_round = self.open.judged.entry(round).or_default();
         if of_round.contains(&judged) {
             return Ok(());
@@ -150,10 +158,10 @@ impl<S: LedgerStore> Replica<S> {
         self.drive(now, consensus::Input::Proposal { signed, is_valid })
     }
 
-    /// Whether a block follows the head by all rules. One that does is kept.
-    fn judge(&mut self, block: &Block) -> Result<bool, Fatal> {
+    /// Whether a block that is proposed in a round follows the head by all rules. One that does is kept.
+    fn judge(&mut self, block: &Block, round: u32) -> Result<bool, Fatal> {
         let hash = block.header.hash();
-        if self.open.candidates.contains_key(&hash) {
+        if self.open.candidates.is_proposed(&hash, round) {
             return Ok(true);
         }
         if self.open.invalid.contains(&hash) {
@@ -163,7 +171,7 @@ impl<S: LedgerStore> Replica<S> {
             check_block(&self.network, &self.store.state(), &self.head, block.clone(), &self.mempool);
         match checked {
             Ok(block) => {
-                self.keep_candidate(block);
+                self.keep_candidate(block, round);
                 Ok(true)
             }
             Err(BlockError::State(error)) => Err(error.into()),
@@ -174,9 +182,26 @@ impl<S: LedgerStore> Replica<S> {
         }
     }
 
-    fn keep_candidate(&mut self, block: ValidBlock) {
+    fn keep_candidate(&mut self, block: ValidBlock, round: u32) {
         self.open.unlogged.push(WalEntry::Block(Box::new(block.block().clone())));
-        self.open.candidates.insert(block.hash(), block);
+        self.open.candidates.insert(round, block);
+        if let Some(own_round) = self.engine.round() {
+            self.open.candidates.drop_old(own_round, |hash| self.engine.has_any_polka(hash));
+        }
+    }
+
+    /// A candidate that the engine speaks of. One that was dropped is in the log.
+    fn candidate(&mut self, hash: &BlockHash) -> Result<&ValidBlock, Fatal> {
+        if !self.open.candidates.contains(hash) {
+            let logged = self.store.wal()?;
+            let block = logged.iter().chain(&self.open.unlogged).find_map(|entry| match entry {
+                WalEntry::Block(block) if block.header.hash() == *hash => Some(block.as_ref().clone()),
+                _ => None,
+            });
+            let round = self.engine.round().unwrap_or(0);
+            self.judge(&block.ok_or(Fatal::Consensus)?, round)?;
+        }
+        self.open.candidates.get(hash).ok_or(Fatal::Consensus)
     }
 
     /// Begins to decide the height after the head.
@@ -188,7 +213,7 @@ impl<S: LedgerStore> Replica<S> {
     /// Proposes a block of this node's own.
     pub(super) fn propose(&mut self, now: Now, round: u32, block: ValidBlock) -> Result<(), Fatal> {
         let (height, hash) = (self.head.height + 1, block.hash());
-        self.keep_candidate(block);
+        self.keep_candidate(block, round);
         self.drive(now, consensus::Input::Value { height, round, block: hash })
     }
 
@@ -202,7 +227,7 @@ impl<S: LedgerStore> Replica<S> {
                 consensus::Output::Propose { round, .. } => self.open.asked = Some(round),
                 consensus::Output::Evidence(evidence) => self.catch(now, evidence)?,
                 consensus::Output::Decide { certificate } => {
-                    let block = self.open.candidates.remove(&certificate.block).ok_or(Fatal::Consensus)?;
+                    let block = self.candidate(&certificate.block)?.clone();
                     let block = block.certify(&self.network, &self.validators, certificate);
                     self.commit(now, block.map_err(|_| Fatal::Consensus)?)?;
                 }
@@ -217,8 +242,7 @@ impl<S: LedgerStore> Replica<S> {
         }
         let message = match announcement {
             Announcement::Proposal(signed) => {
-                let block = self.open.candidates.get(&signed.proposal.block).ok_or(Fatal::Consensus)?;
-                let block = Box::new(block.block().clone());
+                let block = Box::new(self.candidate(&signed.proposal.block)?.block().clone());
                 self.note_left(&block.transactions);
                 ConsensusMessage::Proposal(signed, block)
             }

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use super::{Fatal, Now, Output, Replica, Settled, writing::ReviewScope};
 use crate::{
     execution::{CertifiedBlock, Draft, draft_block, find_valid},
-    limits::TIME_MS_MAX,
+    limits::{BLOCK_LEN_MAX, TIME_MS_MAX},
     mempool::Mempool,
     rules::known_at,
     state::{Change, StateView},
     store::LedgerStore,
     transaction::CheckedTransaction,
 };
+
+/// Every round halves the block that is proposed, down to 1/64. A full one takes longer to every other validator than
+/// the first rounds wait, where the proposer's way out is slow; the blocks must shrink faster than patience grows.
+const HALVINGS_MAX: u32 = 6;
 
 impl<S: LedgerStore> Replica<S> {
     /// Begins a height when something waits for a block, and proposes one when it is this node's turn.
@@ -47,7 +51,7 @@ impl<S: LedgerStore> Replica<S> {
         }
         if self.validators.proposer(height, 0).node == self.key.id() {
             // This node proposes first: what is looked through becomes the block.
-            let draft = self.draft(now)?;
+            let draft = self.draft(now, 0)?;
             self.drop_refused(&draft.refused, refused);
             let is_found = !draft.block.block().transactions.is_empty();
             self.open.draft = is_found.then_some(draft);
@@ -66,10 +70,10 @@ impl<S: LedgerStore> Replica<S> {
             self.open.asked = None;
             return Ok(());
         }
-        let draft = match self.open.draft.take() {
+        let draft = match self.open.draft.take().filter(|_| round == 0) {
             Some(draft) => draft,
             None => {
-                let draft = self.draft(now)?;
+                let draft = self.draft(now, round)?;
                 self.drop_refused(&draft.refused, refused);
                 draft
             }
@@ -81,8 +85,13 @@ impl<S: LedgerStore> Replica<S> {
         Ok(())
     }
 
-    fn draft(&self, now: Now) -> Result<Draft, Fatal> {
-        let (state, candidates) = (self.store.state(), self.mempool.candidates());
+    fn draft(&self, now: Now, round: u32) -> Result<Draft, Fatal> {
+        let (state, len_max) = (self.store.state(), BLOCK_LEN_MAX >> round.min(HALVINGS_MAX));
+        let mut len = 0;
+        let candidates = self.mempool.candidates().take_while(|candidate| {
+            len += candidate.encoded_len();
+            len <= len_max
+        });
         let draft = draft_block(&self.key, &self.network, &state, &self.head, now.wall_ms, candidates)?;
         if draft.block.block().header.time_ms > TIME_MS_MAX {
             return Err(Fatal::Clock);

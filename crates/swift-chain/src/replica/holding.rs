@@ -18,7 +18,9 @@ impl<S: LedgerStore> Replica<S> {
         self.signs_from == u64::MAX
     }
 
-    pub(super) fn may_sign(&self) -> bool {
+    /// Whether this node may sign for the next height, if it is a validator of it: always, unless it came from a backup
+    /// and what it may have signed before is still open.
+    pub fn may_sign(&self) -> bool {
         self.head.height + 1 >= self.signs_from
     }
 

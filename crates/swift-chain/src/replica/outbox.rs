@@ -1,15 +1,19 @@
 //! This node's own transactions on their way into a block: the queue in memory, beside its table on disk.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    mem,
+};
 
 use super::{Output, RequestId, Settled, SubmitError};
 use crate::{
     db::DbError,
     encoding,
     hash::sha256,
+    identity::NodeId,
     limits::{MEMPOOL_AUTHOR_LEN_MAX, OUTBOX_ENTRIES_MAX},
     store::{LedgerStore, OutboxEntry},
-    transaction::{Action, SignedTransaction},
+    transaction::{Action, NodeChange, SignedTransaction},
 };
 
 /// A transaction that was sent is sent again after this long, if it is not in a block by then.
@@ -108,6 +112,16 @@ impl Outbox {
             }
             None => false,
         }
+    }
+
+    /// Whether a change waits that is of the same kind as this one, and of the same node.
+    pub(super) fn has_other_change(&self, node: &NodeId, change: &NodeChange) -> bool {
+        self.entries.values().any(|entry| match &entry.signed.transaction.action {
+            Action::UpdateNode { node: other, change: waiting } => {
+                other == node && mem::discriminant(waiting) == mem::discriminant(change)
+            }
+            _ => false,
+        })
     }
 
     pub(super) fn push(&mut self, id: i64, signed: SignedTransaction, request: Option<RequestId>) {

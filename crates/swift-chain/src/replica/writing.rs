@@ -1,12 +1,12 @@
 //! This node's own writes: judged, signed, queued, and watched until they are final.
 
-use super::{Fatal, Output, Replica, RequestId, Settled, SubmitError, TRANSACTION_VALIDITY_MS};
+use super::{Fatal, Now, Output, Replica, RequestId, Settled, SubmitError, TRANSACTION_VALIDITY_MS};
 use crate::{
     mempool::MempoolError,
     rules::{AlreadyTrue, BlockContext, JudgeError, Rejection, judge_action},
     state::StateView,
     store::LedgerStore,
-    transaction::{Action, Label, SignedTransaction, Transaction},
+    transaction::{Action, CheckedTransaction, Label, SignedTransaction, Transaction},
 };
 
 /// Bytes of waiting transactions brought to the other validators at one tick.
@@ -32,6 +32,13 @@ impl<S: LedgerStore> Replica<S> {
                 self.outbox.push(id, signed, Some(request));
                 return Ok(());
             }
+            Verdict::Done(Ok(settled)) => match &transaction.action {
+                // The opposite of what waits: true now, and not when that is final.
+                Action::UpdateNode { node, change } if self.outbox.has_other_change(node, change) => {
+                    Err(SubmitError::ChangeWaits { node: *node })
+                }
+                _ => Ok(settled),
+            },
             Verdict::Done(outcome) => outcome,
         };
         self.outputs.push(Output::Settled { request, outcome });
@@ -79,18 +86,12 @@ impl<S: LedgerStore> Replica<S> {
 
     /// Brings what waits here to the other validators when nothing was decided since the last tick: it may be that none
     /// of those whose turn it is has heard of it, for its author may reach this node only.
-    pub(super) fn relay_overdue(&mut self) {
+    pub(super) fn relay_overdue(&mut self, now: Now) {
         let is_overdue = std::mem::replace(&mut self.ticked_height, self.head.height) == self.head.height;
-        if !is_overdue || !self.decides() {
-            return;
+        if is_overdue && self.decides() && !self.is_sole_validator() {
+            let overdue = self.mempool.tell_overdue(now.steady, OVERDUE_LEN_MAX);
+            self.relay(overdue);
         }
-        let mut len = 0;
-        let overdue = self.mempool.candidates().take_while(|transaction| {
-            len += transaction.encoded_len();
-            len <= OVERDUE_LEN_MAX
-        });
-        let overdue = overdue.map(|transaction| transaction.signed().clone()).collect();
-        self.relay(overdue);
     }
 
     fn relay(&mut self, transactions: Vec<SignedTransaction>) {
@@ -113,31 +114,53 @@ impl<S: LedgerStore> Replica<S> {
     }
 
     pub(super) fn pool_foreign(&mut self, transactions: Vec<SignedTransaction>) -> Result<(), Fatal> {
-        if self.decides() {
-            for signed in transactions {
-                let body = &signed.transaction;
-                // The cheap questions first: a signature costs far more to check than to make up.
-                let is_member = self.store.state().member(&body.author)?.is_some();
-                let last = self.store.state().author(&body.author)?.last_sequence;
-                if is_member && body.sequence > last {
-                    self.pool(signed);
-                }
+        for signed in transactions {
+            // The cheap questions first: a signature costs far more to check than to make up.
+            if self.wants(&signed)? {
+                self.pool(signed);
             }
         }
         Ok(())
     }
 
-    /// What is unsound or does not fit is dropped here: its author's node keeps it and asks its own ledger why.
-    fn pool(&mut self, signed: SignedTransaction) {
+    pub(super) fn pool_checked(&mut self, transactions: Vec<CheckedTransaction>) -> Result<(), Fatal> {
+        for checked in transactions {
+            // Blocks may have come since it was sifted.
+            if checked.transaction().network == self.network && self.wants(checked.signed())? {
+                self.keep(checked);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a transaction of another member could come into a block by this node, if its signature is right.
+    pub(super) fn wants(&self, signed: &SignedTransaction) -> Result<bool, Fatal> {
+        let body = &signed.transaction;
+        if !self.decides() || self.store.state().member(&body.author)?.is_none() {
+            return Ok(false);
+        }
+        let last = self.store.state().author(&body.author)?.last_sequence;
+        Ok(body.sequence > last && self.has_use_for(signed))
+    }
+
+    fn has_use_for(&self, signed: &SignedTransaction) -> bool {
         let body = &signed.transaction;
         let has_place = self.mempool.has_place_for(body);
-        if !has_place || self.mempool.has_room_for(body, signed.to_bytes().len()).is_err() {
-            return;
+        has_place && self.mempool.has_room_for(body, signed.to_bytes().len()).is_ok()
+    }
+
+    /// What is unsound or does not fit is dropped here: its author's node keeps it and asks its own ledger why.
+    fn pool(&mut self, signed: SignedTransaction) {
+        if self.has_use_for(&signed)
+            && let Ok(checked) = signed.check(&self.network)
+        {
+            self.keep(checked);
         }
-        if let Ok(checked) = signed.check(&self.network) {
-            match self.mempool.insert(checked) {
-                Ok(()) | Err(MempoolError::AuthorFull(_) | MempoolError::Full) => {}
-            }
+    }
+
+    fn keep(&mut self, checked: CheckedTransaction) {
+        match self.mempool.insert(checked) {
+            Ok(()) | Err(MempoolError::AuthorFull(_) | MempoolError::Full) => {}
         }
     }
 

@@ -5,9 +5,10 @@ use std::io::{self, Read, Write};
 use sha2::{Digest as _, Sha256};
 
 use super::{ENTRY_LEN, HEADER_LEN, decode_entry, encode_header, manifest_len};
+use crate::digest::Subtree;
 use crate::id::{FileId, ManifestHash};
 use crate::layout::{ChunkLayout, FileTooLong};
-use crate::tree::RootMerger;
+use crate::tree::TreeMerger;
 
 /// Entries that are read at once.
 const BATCH_ENTRIES: usize = 1260;
@@ -89,7 +90,7 @@ impl ManifestCheck {
     ) -> Result<(ManifestHash, bool), ManifestFault> {
         let expected = manifest_len(self.layout);
         let mut sha256 = Sha256::new();
-        let mut tree = RootMerger::default();
+        let mut tree = TreeMerger::default();
 
         let mut header = [0; HEADER_LEN];
         read_exact(&mut encoded, &mut header, expected)?;
@@ -112,7 +113,8 @@ impl ManifestCheck {
         if !is_at_end(&mut encoded)? {
             return Err(ManifestFault::TooLong { expected });
         }
-        let is_of_file = header == encode_header(self.layout.file_len()) && tree.finish() == self.file_id;
+        let is_of_file = header == encode_header(self.layout.file_len())
+            && tree.finish(Subtree::WholeFile) == *self.file_id.as_bytes();
         Ok((ManifestHash::from_bytes(sha256.finalize().into()), is_of_file))
     }
 }

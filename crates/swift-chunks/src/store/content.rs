@@ -111,7 +111,7 @@ pub(super) fn mtime_ns(metadata: &std::fs::Metadata) -> i64 {
     metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec())
 }
 
-/// Reads a shared file from its start without moving anybody's position.
+/// Reads a shared file without moving anybody's position.
 pub(super) struct FileReader {
     file: Arc<File>,
     at: u64,
@@ -119,7 +119,11 @@ pub(super) struct FileReader {
 
 impl FileReader {
     pub(super) fn new(file: Arc<File>) -> Self {
-        Self { file, at: 0 }
+        Self::starting_at(file, 0)
+    }
+
+    pub(super) fn starting_at(file: Arc<File>, offset: u64) -> Self {
+        Self { file, at: offset }
     }
 }
 

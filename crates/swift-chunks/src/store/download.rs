@@ -2,20 +2,24 @@
 //!
 //! The order that is never broken is carried by types: a [`WrittenChunk`] exists only after its bytes were
 //! verified and written, a `SyncedChunks` only after the data was synchronised, and only that reaches the
-//! bitmap.
+//! bitmap. A chunk comes whole, or in slices, and then [`Download::check_chunk`] makes it a [`WrittenChunk`].
 
+mod progress;
+mod slices;
+mod transfer;
 mod writer;
 
+pub(super) use progress::SharedProgress;
+pub use slices::{SliceWriter, WrittenSlice};
 pub use writer::{ChunkWriter, WrittenChunk};
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use self::writer::Transfer;
+use self::transfer::Transfer;
 use super::content::{Content, ContentRef, Held, mtime_ns};
 use super::error::{InstallError, StoreError};
 use super::index::{Index, STATE_FALSE, STATE_SUSPECT};
@@ -29,7 +33,7 @@ use crate::layout::{ChunkIndex, ChunkLayout};
 use crate::manifest::{ManifestCheck, ManifestFault, encode_header, manifest_len};
 
 /// The one running download of a content. Everything durable survives its drop and is there when the next
-/// one begins.
+/// one begins; slices of chunks that are not are forgotten.
 pub struct Download {
     core: Arc<Core>,
     content: Arc<Content>,
@@ -143,14 +147,6 @@ impl Download {
     /// What the manifest says of a chunk.
     pub fn digest(&self, chunk: ChunkIndex) -> Result<ChunkDigest, StoreError> {
         self.content.digest(chunk)
-    }
-
-    /// Starts writing a chunk. One writer at a time per chunk, and none for a chunk that is written: verified
-    /// bytes are never overwritten. Writers of different chunks may be in different threads, and may outlive
-    /// this value.
-    pub fn chunk_writer(&self, chunk: ChunkIndex) -> Result<ChunkWriter, StoreError> {
-        self.core.check_floor(self.layout().chunk_len(chunk))?;
-        self.transfer.writer(&self.core, chunk)
     }
 
     /// Takes a written chunk into the next commit. Refused if a synchronisation failed since it was begun.
@@ -379,7 +375,6 @@ impl Core {
 impl Drop for Download {
     fn drop(&mut self) {
         // What was written and never committed is not claimed; it is fetched again.
-        self.transfer.recorded.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.transfer.epoch.fetch_add(1, Ordering::Relaxed);
+        self.transfer.progress.lock().end_epoch(Vec::new());
     }
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::id::FileId;
 use crate::layout::FileTooLong;
 use crate::manifest::ManifestFault;
-use crate::verify::ChunkFault;
+use crate::slice::Slice;
+use crate::verify::{ChunkFault, SliceFault};
 
 /// Why the store cannot be opened. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +105,45 @@ pub enum StoreError {
         /// The chunk, counted from 0.
         chunk: u32,
     },
+    /// A grain of the slice is verified already, or another writer is at it or at the chunk.
+    #[error(
+        "some of the {} grains from {} on of chunk {} of {file_id} are held or being written already",
+        1 << slice.level(), slice.first_grain(), slice.chunk().get()
+    )]
+    SliceTaken {
+        /// The content.
+        file_id: FileId,
+        /// The slice.
+        slice: Slice,
+    },
+    /// The slice is not of this file, or the grain tree not of the slice's chunk.
+    #[error("the slice, or the grain tree to judge it by, is not of chunk {chunk} of {file_id}")]
+    ForeignSlice {
+        /// The content.
+        file_id: FileId,
+        /// The chunk that the slice says it is of, counted from 0.
+        chunk: u32,
+    },
+    /// The chunk lacks grains, so it cannot be checked yet.
+    #[error("{missing} grains of chunk {chunk} of {file_id} are still missing")]
+    GrainsMissing {
+        /// The content.
+        file_id: FileId,
+        /// The chunk, counted from 0.
+        chunk: u32,
+        /// Grains that are not verified.
+        missing: u32,
+    },
+    /// The bytes were verified and written, and are others when read: this machine's disk or memory fails.
+    #[error(
+        "chunk {chunk} of {file_id} is not on disk as it was verified and written: fetch it again, check the disk"
+    )]
+    ReadBackDiffers {
+        /// The content.
+        file_id: FileId,
+        /// The chunk, counted from 0.
+        chunk: u32,
+    },
     /// The chunk was written before a failed synchronisation, which may have dropped it: fetch it again.
     #[error("chunk {chunk} of {file_id} was lost by a failed synchronisation: fetch it again")]
     ChunkLost {
@@ -143,6 +183,17 @@ pub enum ChunkWriteError {
     /// The bytes are not the chunk, or prove the manifest false.
     #[error(transparent)]
     Fault(#[from] ChunkFault),
+    /// This side failed; the sender is not to blame.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a received slice was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum SliceWriteError {
+    /// The bytes are not the slice.
+    #[error(transparent)]
+    Fault(#[from] SliceFault),
     /// This side failed; the sender is not to blame.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -15,5 +15,7 @@ mod leveling;
 mod names;
 mod opening;
 mod reading;
+mod relays;
+mod slices;
 mod trash;
 mod uploads;

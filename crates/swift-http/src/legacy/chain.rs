@@ -98,7 +98,7 @@ pub(super) async fn add_block(
             Err(Problem::bad_request("the beginning of a chain is not added to one"))
         }
     })?;
-    follow(&services, blocks).await
+    follow(&services, blocks, body.len()).await
 }
 
 pub(super) async fn overwrite(
@@ -128,7 +128,7 @@ pub(super) async fn overwrite(
         (ChainFrame::Snapshot(_), None) => Err(Problem::bad_request("a chain begins with its genesis block")),
     })?;
     beginning.map_or(Ok(()), SnapshotCheck::finish).map_err(bad)?;
-    follow(&services, blocks).await
+    follow(&services, blocks, body.len()).await
 }
 
 fn decode(
@@ -146,8 +146,8 @@ fn decode(
     Ok(blocks)
 }
 
-async fn follow(services: &Services, blocks: Vec<SealedBlock>) -> Result<Json<Value>, Problem> {
-    match services.ledger.follow(blocks).await? {
+async fn follow(services: &Services, blocks: Vec<SealedBlock>, len: usize) -> Result<Json<Value>, Problem> {
+    match services.ledger.follow(blocks, len).await? {
         Ok(height) => Ok(Json(json!({ "status": true, "reason": format!("the head is block {height}") }))),
         Err(error @ FollowError::Invalid(_)) => Err(Problem::bad_request(error.to_string())),
         Err(error) => Err(Problem::conflict("conflict", error.to_string())),

@@ -65,18 +65,22 @@ async fn removal(services: &Services, node: NodeId) -> Result<Response, Problem>
     Ok((StatusCode::GONE, receipt?.to_bytes()).into_response())
 }
 
+/// Transactions for a block. The batch is refused as a whole when one of them is forged: whoever brings it had to know.
 async fn transactions(
     _: Allowed<MembersOnly>,
     State(services): State<Services>,
+    Extension(access): Extension<Access>,
     body: Bytes,
 ) -> Result<StatusCode, Problem> {
+    let from = access.require_member()?;
     let transactions: Vec<SignedTransaction> =
         postcard::from_bytes(&body).map_err(|error| Problem::bad_request(error.to_string()))?;
-    services.ledger.receive(transactions).await?;
+    services.ledger.receive(from, transactions, body.len()).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
-/// What another validator says about the next block. The ledger judges it; here it only has to be from a validator.
+/// What another validator says about the next block. The ledger judges it, also whether it is from a validator: a block
+/// that is not here yet may have made it one.
 async fn consensus(
     _: Allowed<MembersOnly>,
     State(services): State<Services>,
@@ -84,13 +88,9 @@ async fn consensus(
     body: Bytes,
 ) -> Result<StatusCode, Problem> {
     let from = access.require_member()?;
-    if services.ledger.members().validators().weight(&from) == 0 {
-        // It may have been promoted by a block that is not here yet: then it will say it again.
-        return Ok(StatusCode::ACCEPTED);
-    }
     let messages =
         consensus_frames::decode(&body).map_err(|error| Problem::bad_request(error.to_string()))?;
-    services.ledger.agree(from, messages).await?;
+    services.ledger.agree(from, messages, body.len()).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -62,7 +62,7 @@ pub struct Finality {
 }
 
 impl Finality {
-    /// For one node, which always reaches itself.
+    /// For one node, which reaches itself, but does not decide while it is held after a backup was put back.
     pub fn new(me: NodeId, members: Members, presence: Presence, patience: Patience) -> Self {
         Self { me, members, presence, patience }
     }
@@ -74,8 +74,8 @@ impl Finality {
 
     /// How these would be, if they were the validators.
     pub fn health_of(&self, validators: &ValidatorSet) -> QuorumHealth {
-        let online = self.presence.online();
-        QuorumHealth::of(validators, |node| *node == self.me || online.contains(node))
+        let (online, decides) = (self.presence.online(), !self.members.is_held());
+        QuorumHealth::of(validators, |node| if *node == self.me { decides } else { online.contains(node) })
     }
 
     /// Waits for a quorum of these to be within reach, as long as one waits without one: a node that has just started, or
@@ -88,7 +88,7 @@ impl Finality {
                 return health;
             }
             select! {
-                () = sleep_until(deadline) => return health,
+                () = sleep_until(deadline) => return self.health_of(validators),
                 // It lives as long as this node's parts do.
                 _ = online.changed() => {}
             }
@@ -180,6 +180,19 @@ mod tests {
         let (founder, presence, finality) = seen_by_another(patience);
         presence.note(PeerEvent::Online(founder));
         assert_eq!(finality.within(pending::<()>()).await, Err(NotFinal::Slow(SHORT)));
+    }
+
+    /// It is there, and would not vote.
+    #[tokio::test]
+    async fn a_node_that_is_held_after_a_backup_was_put_back_is_no_part_of_a_quorum() {
+        let (founder, _, finality) = seen_by_another(Patience { final_max: LONG, no_quorum_max: SHORT });
+        let finality = Finality { me: founder, ..finality };
+        assert!(finality.health().has_quorum());
+        finality.members.hold(true);
+        assert_eq!(finality.health().away(), [founder]);
+        assert!(matches!(finality.within(pending::<()>()).await, Err(NotFinal::NoQuorum(_))));
+        finality.members.hold(false);
+        assert!(finality.health().has_quorum());
     }
 
     #[tokio::test]

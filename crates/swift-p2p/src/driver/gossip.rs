@@ -20,9 +20,9 @@ use greeting::greet;
 use pushing::push;
 
 use super::{
-    ledger::{ForValidatorsSource, LedgerHandle},
+    ledger::LedgerHandle,
     presence::{PeerEvent, Presence},
-    validators::keep_links,
+    validators::{ForValidatorsSource, keep_links},
 };
 use crate::{
     gossip::{Gossip, HeadNote, Hello, Input, Output},
@@ -97,7 +97,7 @@ impl GossipTask {
         let handle = GossipHandle { inputs: inputs.clone(), ledger: setup.ledger.clone() };
         let mut tasks = JoinSet::new();
         let (me, clients) = (setup.me, setup.clients.clone());
-        tasks.spawn(keep_links(me, setup.ledger.clone(), clients, setup.for_validators.0));
+        tasks.spawn(keep_links(me, setup.ledger.clone(), clients, setup.for_validators));
         let driver = Driver {
             machine: Gossip::new(note(&setup.ledger), setup.seed),
             start: Instant::now(),

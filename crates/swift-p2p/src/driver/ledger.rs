@@ -3,43 +3,46 @@
 //! Storage blocks, so the replica has a thread of its own. It takes what has piled up as one step: the more writes wait,
 //! the more of them share a block and a disk sync. Nothing it says goes out before its step is durable.
 
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-    thread,
-    time::{Duration, Instant},
-};
+mod checking;
+mod command;
+mod owner;
+mod reads;
+mod turns;
+
+use std::{path::Path, thread, time::Duration};
 
 use swift_chain::{
-    Action, DbError, FollowError, Head, Input, Label, LedgerReader, NetworkId, NodeId, Now, Output, Poisoned,
-    Replica, RequestId, SealedBlock, Settled, SignedTransaction, SubmitError, consensus::ConsensusMessage,
+    Action, DbError, FollowError, Head, Label, LedgerReader, NetworkId, NodeId, Poisoned, Replica,
+    SealedBlock, Settled, SignedTransaction, SubmitError, TransactionError, consensus::ConsensusMessage,
 };
 use tokio::{
     runtime::Handle,
-    sync::{
-        broadcast,
-        mpsc::{self, error::TryRecvError},
-        oneshot, watch,
-    },
+    sync::{mpsc, oneshot, watch},
     task,
 };
-use tracing::error;
+use tracing::warn;
+
+use checking::Checking;
+use command::{Command, Sift};
+use owner::Owner;
+pub(super) use reads::LedgerReads;
+use turns::{Room, Turns};
 
 use super::{
     members::Members,
-    validators::{BEHIND_MAX, ForValidators},
-    wall_clock_ms,
+    validators::{ForValidators, ForValidatorsSource},
 };
 
 /// Commands that may wait for the thread; senders beyond that wait themselves.
 const COMMANDS_MAX: usize = 1024;
-/// Commands that one step takes at most.
-const STEP_COMMANDS_MAX: usize = 512;
+/// Bytes of consensus messages that may wait for the thread. Each validator has one request of at most 2 MiB.
+const MESSAGES_LEN_MAX: u32 = 32 * 1024 * 1024;
+/// Bytes of other members' transactions that may wait to be looked at.
+const TRANSACTIONS_LEN_MAX: u32 = 16 * 1024 * 1024;
+/// Bytes of blocks that may wait for the thread: a few steps of following.
+const BLOCKS_LEN_MAX: u32 = 32 * 1024 * 1024;
 /// How often waiting transactions are looked at again.
 const TICK: Duration = Duration::from_secs(1);
-/// Read connections kept open.
-const READERS_KEPT: usize = 4;
 
 /// Why the ledger gave no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,33 +58,19 @@ pub enum LedgerError {
     Read(String),
 }
 
-enum Command {
-    Submit {
-        action: Action,
-        label: Option<Label>,
-        /// Told when the step that took it is durable.
-        queued: oneshot::Sender<()>,
-        reply: oneshot::Sender<Result<Settled, SubmitError>>,
-    },
-    Transactions {
-        transactions: Vec<SignedTransaction>,
-        reply: oneshot::Sender<()>,
-    },
-    Follow {
-        blocks: Vec<SealedBlock>,
-        reply: oneshot::Sender<Result<u64, FollowError>>,
-    },
-    Consensus {
-        from: NodeId,
-        message: ConsensusMessage,
-    },
-    EndHold,
-    Tick,
+/// Why the ledger did not take what another node handed over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HandOverError {
+    /// Its last request waits still. Nothing of this one was looked at.
+    #[error("an earlier request of this node waits for the ledger; send the next one when it is answered")]
+    Busy,
+    /// A transaction is not what it says. Nothing of the batch was taken.
+    #[error("{0}; nothing of the batch was taken")]
+    Forged(#[from] TransactionError),
+    /// The ledger's thread has ended.
+    #[error("the ledger has stopped")]
+    Stopped,
 }
-
-/// What goes to the validators, to be carried by the gossip. It ends with the ledger's thread.
-#[derive(Debug)]
-pub struct ForValidatorsSource(pub(super) broadcast::WeakSender<ForValidators>);
 
 /// What the owner of a running ledger holds.
 #[derive(Debug)]
@@ -102,21 +91,26 @@ pub struct LedgerHandle {
     members: Members,
     readers: LedgerReads,
     network: NetworkId,
+    checking: Checking,
+    /// Of those who bring transactions.
+    authors: Turns,
+    /// Of those who bring consensus messages.
+    validators: Turns,
+    blocks: Room,
 }
 
 impl LedgerTask {
     /// Starts the thread of a replica whose ledger is at `path`. From then on `members` is level with it.
     pub fn spawn(replica: Replica, path: &Path, members: Members) -> Result<Self, LedgerStartError> {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
-        let (for_validators, _) = broadcast::channel(BEHIND_MAX);
-        let source = ForValidatorsSource(for_validators.downgrade());
+        let for_validators = ForValidators::default();
+        let source = for_validators.downgrade();
         let (head_out, head) = watch::channel(*replica.head());
         let (ended_out, ended) = oneshot::channel();
         members.fill(replica.reader())?;
-        let readers = LedgerReads { path: path.to_owned(), idle: Arc::default() };
+        let readers = LedgerReads::new(path);
         let network = replica.reader().network();
-        let (waiting, start) = (Waiting::default(), Instant::now());
-        let owner = Owner { replica, waiting, head: head_out, for_validators, start };
+        let owner = Owner::new(replica, head_out, for_validators);
         let runtime = Handle::current();
         let owner_members = members.clone();
         thread::Builder::new().name("ledger".into()).spawn(move || {
@@ -125,7 +119,17 @@ impl LedgerTask {
         })?;
         tick(commands.downgrade());
         Ok(Self {
-            handle: LedgerHandle { commands, head, members, readers, network },
+            handle: LedgerHandle {
+                commands,
+                head,
+                members,
+                readers,
+                network,
+                checking: Checking::new(network),
+                authors: Turns::new(TRANSACTIONS_LEN_MAX),
+                validators: Turns::new(MESSAGES_LEN_MAX),
+                blocks: Room::new(BLOCKS_LEN_MAX),
+            },
             for_validators: source,
             ended,
         })
@@ -157,164 +161,6 @@ fn tick(commands: mpsc::WeakSender<Command>) {
     });
 }
 
-/// Requests whose answers have not come.
-#[derive(Default)]
-struct Waiting {
-    next: u64,
-    submits: HashMap<RequestId, oneshot::Sender<Result<Settled, SubmitError>>>,
-    follows: HashMap<RequestId, oneshot::Sender<Result<u64, FollowError>>>,
-    /// Whose transactions or writes the running step takes.
-    received: Vec<oneshot::Sender<()>>,
-}
-
-impl Waiting {
-    fn next_request(&mut self) -> RequestId {
-        self.next += 1;
-        RequestId(self.next)
-    }
-
-    fn input(&mut self, command: Command) -> Input {
-        match command {
-            Command::Submit { action, label, queued, reply } => {
-                let request = self.next_request();
-                self.received.push(queued);
-                self.submits.insert(request, reply);
-                Input::Submit { request, action, on_behalf_of: label }
-            }
-            Command::Transactions { transactions, reply } => {
-                self.received.push(reply);
-                Input::Transactions(transactions)
-            }
-            Command::Follow { blocks, reply } => {
-                let request = self.next_request();
-                self.follows.insert(request, reply);
-                Input::Blocks { request, blocks }
-            }
-            Command::Consensus { from, message } => Input::Consensus { from, message },
-            Command::EndHold => Input::EndHold,
-            Command::Tick => Input::Tick,
-        }
-    }
-}
-
-struct Owner {
-    replica: Replica,
-    waiting: Waiting,
-    head: watch::Sender<Head>,
-    for_validators: broadcast::Sender<ForValidators>,
-    /// Where its steady clock begins.
-    start: Instant,
-}
-
-impl Owner {
-    fn run(
-        mut self,
-        mut inbox: mpsc::Receiver<Command>,
-        members: &Members,
-        runtime: &Handle,
-    ) -> Result<(), Poisoned> {
-        let mut commands = Vec::new();
-        loop {
-            let held_back = commands.len();
-            if !self.replica.has_work() && commands.is_empty() {
-                let due = self.replica.poll_timeout().map(|due| self.start + due);
-                let came = runtime.block_on(receive(&mut inbox, &mut commands, due));
-                if came == Came::Nothing {
-                    return Ok(());
-                }
-            }
-            // With work at hand, what came meanwhile is taken along and nothing is waited for.
-            while commands.len() < STEP_COMMANDS_MAX {
-                match inbox.try_recv() {
-                    Ok(command) => commands.push(command),
-                    Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Disconnected) if commands.is_empty() => return Ok(()),
-                    Err(TryRecvError::Disconnected) => break,
-                }
-            }
-            let later = hold_back(&mut commands, held_back);
-            let inputs = commands.drain(..).map(|command| self.waiting.input(command)).collect();
-            commands = later;
-            let now = Now { wall_ms: wall_clock_ms(), steady: self.start.elapsed() };
-            let outputs = self.replica.step(now, inputs)?;
-            for output in outputs {
-                self.carry_out(output, members);
-            }
-            for reply in self.waiting.received.drain(..) {
-                let _ = reply.send(());
-            }
-        }
-    }
-
-    /// The outputs of a step are durable: now they may be acted on. Who asked may be gone meanwhile.
-    fn carry_out(&mut self, output: Output, members: &Members) {
-        match output {
-            Output::Settled { request, outcome } => {
-                if let Some(reply) = self.waiting.submits.remove(&request) {
-                    drop(reply.send(outcome));
-                }
-            }
-            Output::Committed(block) => {
-                members.apply(&block);
-                self.head.send_replace(block.as_head());
-            }
-            // With nobody to carry them they are lost, as on a bad link: what matters is said again.
-            Output::Relay(transactions) => {
-                drop(self.for_validators.send(ForValidators::Transactions(transactions.into())));
-            }
-            Output::Broadcast(message) => {
-                drop(self.for_validators.send(ForValidators::Message(message)));
-            }
-            Output::Caught(evidence) => error!(
-                height = evidence.height(), offenders = ?evidence.offenders(), id = %evidence.id(),
-                "validators signed what excludes each other; the proof is kept"
-            ),
-            Output::Followed { request, outcome } => {
-                if let Some(reply) = self.waiting.follows.remove(&request) {
-                    drop(reply.send(outcome));
-                }
-            }
-        }
-    }
-}
-
-/// Takes transactions of others out of a step that brings votes or a proposal too: the answer to those need not wait
-/// until many signatures were checked. The first `from` commands were held back before, and are not again.
-fn hold_back(commands: &mut Vec<Command>, from: usize) -> Vec<Command> {
-    if commands.iter().any(|command| matches!(command, Command::Consensus { .. })) {
-        let is_heavy = |command: &mut Command| matches!(command, Command::Transactions { .. });
-        commands.extract_if(from.., is_heavy).collect()
-    } else {
-        Vec::new()
-    }
-}
-
-/// How waiting ended.
-#[derive(PartialEq, Eq)]
-enum Came {
-    Commands,
-    Timeout,
-    /// Nothing ever will.
-    Nothing,
-}
-
-async fn receive(
-    inbox: &mut mpsc::Receiver<Command>,
-    commands: &mut Vec<Command>,
-    due: Option<Instant>,
-) -> Came {
-    let came = async {
-        match inbox.recv_many(commands, STEP_COMMANDS_MAX).await {
-            0 => Came::Nothing,
-            _ => Came::Commands,
-        }
-    };
-    match due {
-        Some(due) => tokio::time::timeout_at(due.into(), came).await.unwrap_or(Came::Timeout),
-        None => came.await,
-    }
-}
-
 impl LedgerHandle {
     /// Changes the ledger: signs, queues and waits until a block is final and durable here. Dropping the future gives
     /// up waiting, not the write.
@@ -332,25 +178,54 @@ impl LedgerHandle {
         Ok(Queued { outcome })
     }
 
-    /// Hands over transactions of other members and waits until they were looked at: who sends many waits for it.
-    pub async fn receive(&self, transactions: Vec<SignedTransaction>) -> Result<(), LedgerError> {
-        let (reply, done) = oneshot::channel();
-        self.send(Command::Transactions { transactions, reply }).await?;
-        done.await.map_err(|_| LedgerError::Stopped)
-    }
-
-    /// Hands over what a validator says about the block that is being decided. Waits while the ledger is behind.
-    pub async fn agree(&self, from: NodeId, messages: Vec<ConsensusMessage>) -> Result<(), LedgerError> {
-        for message in messages {
-            self.send(Command::Consensus { from, message }).await?;
+    /// Hands over transactions of other members, `len` bytes of them, and waits until they were looked at: who sends
+    /// many waits for it. The ledger's thread says which it has a use for, and their signatures are checked beside it.
+    pub async fn receive(
+        &self,
+        from: NodeId,
+        transactions: Vec<SignedTransaction>,
+        len: usize,
+    ) -> Result<(), HandOverError> {
+        let turn = self.authors.take(from, len).await.ok_or(HandOverError::Busy)?;
+        let (reply, sifted) = oneshot::channel();
+        self.hand_over(Command::Sift(Sift { turn, transactions, reply })).await?;
+        let (turn, transactions) = sifted.await.map_err(|_| HandOverError::Stopped)?;
+        if transactions.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let checked = self.checking.check(turn, transactions).await;
+        if let Err(HandOverError::Forged(error)) = &checked {
+            warn!(peer = %from, %error, "a member brought a transaction that nobody signed");
+        }
+        let (turn, transactions) = checked?;
+        let (reply, done) = oneshot::channel();
+        self.hand_over(Command::Transactions { turn, transactions, reply }).await?;
+        done.await.map_err(|_| HandOverError::Stopped)
     }
 
-    /// Hands over blocks of other members and waits until they are checked and durable.
-    pub async fn follow(&self, blocks: Vec<SealedBlock>) -> Result<Result<u64, FollowError>, LedgerError> {
+    /// Hands over what a member says about the block that is being decided, `len` bytes of it, and waits until the
+    /// ledger has heard it.
+    pub async fn agree(
+        &self,
+        from: NodeId,
+        messages: Vec<ConsensusMessage>,
+        len: usize,
+    ) -> Result<(), HandOverError> {
+        let turn = self.validators.take(from, len).await.ok_or(HandOverError::Busy)?;
+        let (reply, done) = oneshot::channel();
+        self.hand_over(Command::Consensus { turn, from, messages, reply }).await?;
+        done.await.map_err(|_| HandOverError::Stopped)
+    }
+
+    /// Hands over blocks of other members, `len` bytes of them, and waits until they are checked and durable.
+    pub async fn follow(
+        &self,
+        blocks: Vec<SealedBlock>,
+        len: usize,
+    ) -> Result<Result<u64, FollowError>, LedgerError> {
+        let place = self.blocks.take(len).await;
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Follow { blocks, reply }).await?;
+        self.send(Command::Follow { place, blocks, reply }).await?;
         answer.await.map_err(|_| LedgerError::Stopped)
     }
 
@@ -394,6 +269,10 @@ impl LedgerHandle {
         self.readers.clone()
     }
 
+    async fn hand_over(&self, command: Command) -> Result<(), HandOverError> {
+        self.send(command).await.map_err(|_| HandOverError::Stopped)
+    }
+
     async fn send(&self, command: Command) -> Result<(), LedgerError> {
         self.commands.send(command).await.map_err(|_| LedgerError::Stopped)
     }
@@ -417,29 +296,5 @@ impl Queued {
     }
 }
 
-/// Read connections to one ledger, lent one at a time.
-#[derive(Clone, Debug)]
-pub(super) struct LedgerReads {
-    path: PathBuf,
-    idle: Arc<Mutex<Vec<LedgerReader>>>,
-}
-
-impl LedgerReads {
-    /// Reads on the caller's thread, which may block.
-    pub(super) fn with<T>(
-        &self,
-        look: impl FnOnce(&LedgerReader) -> Result<T, DbError>,
-    ) -> Result<T, DbError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let reader = match idle {
-            Some(reader) => reader,
-            None => LedgerReader::open(&self.path)?,
-        };
-        let looked = look(&reader)?;
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < READERS_KEPT {
-            idle.push(reader);
-        }
-        Ok(looked)
-    }
-}
+#[cfg(test)]
+mod tests;

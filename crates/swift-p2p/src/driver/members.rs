@@ -21,6 +21,8 @@ struct Inner {
     validators: ValidatorSet,
     /// Who certified the last block that came while this node ran.
     signers: BTreeSet<NodeId>,
+    /// This node came from a backup and signs nothing yet.
+    is_held: bool,
 }
 
 impl Members {
@@ -29,7 +31,8 @@ impl Members {
         let members = reader.members()?.into_iter().collect();
         let removed = reader.removed()?.into_iter().collect();
         let (validators, signers) = (reader.validators()?, BTreeSet::new());
-        let inner = Inner { members, removed, validators, signers };
+        let is_held = reader.head()?.height + 1 < reader.signs_from()?;
+        let inner = Inner { members, removed, validators, signers, is_held };
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = inner;
         Ok(())
     }
@@ -54,6 +57,11 @@ impl Members {
         self.read(|inner| inner.validators.clone())
     }
 
+    /// Whether this node came from a backup and signs nothing yet: as a validator it is as good as away.
+    pub fn is_held(&self) -> bool {
+        self.read(|inner| inner.is_held)
+    }
+
     /// Who certified the last block that came while this node ran; nobody before.
     pub fn last_signers(&self) -> BTreeSet<NodeId> {
         self.read(|inner| inner.signers.clone())
@@ -72,6 +80,11 @@ impl Members {
     /// Whether there is none: never so in a network.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Takes over whether this node signs.
+    pub(super) fn hold(&self, is_held: bool) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).is_held = is_held;
     }
 
     /// Takes a block's changes over.

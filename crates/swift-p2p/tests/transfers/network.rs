@@ -168,7 +168,7 @@ impl Network {
         });
         let blocks = soon(blocks).await.unwrap();
         if !blocks.is_empty() {
-            soon(to.follow(blocks)).await.unwrap().unwrap();
+            soon(to.follow(blocks, usize::MAX)).await.unwrap().unwrap();
         }
     }
 

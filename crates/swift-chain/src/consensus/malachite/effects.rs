@@ -14,7 +14,7 @@ use super::context::{
 };
 use crate::{
     consensus::{
-        Announcement, Output,
+        Announcement, Output, STEP_TIMEOUT_MAX,
         message::{SignedProposal, SignedVote, Step, WalEntry},
     },
     evidence::Evidence,
@@ -32,7 +32,7 @@ const TIMEOUTS: LinearTimeouts = LinearTimeouts {
     precommit: Duration::from_millis(300),
     precommit_delta: Duration::from_millis(200),
     rebroadcast: Duration::from_millis(1_000),
-    max_timeout: Duration::from_secs(10),
+    max_timeout: STEP_TIMEOUT_MAX,
 };
 
 /// Answers the engine's questions and notes its wishes.

@@ -1,153 +1,118 @@
-//! Chunks between verified and durable.
+//! Whole chunks on their way to the disk.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use crate::chunk_set::ChunkSet;
+use super::Download;
+use super::progress::Unready;
+use super::transfer::Transfer;
 use crate::layout::ChunkIndex;
-use crate::store::Core;
-use crate::store::content::Content;
+use crate::slice::Grains;
 use crate::store::error::{ChunkWriteError, StoreError};
-use crate::verify::{ChunkVerifier, VerifiedChunk};
+use crate::verify::{ChunkFault, ChunkVerifier, VerifiedChunk};
 
-/// What the download and its writers share. While one of them lives, no other download of the content begins.
-pub(super) struct Transfer {
-    content: Arc<Content>,
-    /// Chunks that are written or being written, and not durable.
-    taken: Mutex<ChunkSet>,
-    /// Written chunks for the next commit.
-    pub(super) recorded: Mutex<Vec<ChunkIndex>>,
-    /// Held while a manifest is installed.
-    pub(super) installing: Mutex<()>,
-    /// Counts failed synchronisations: one may drop anything that was written before it and is not durable.
-    pub(super) epoch: AtomicU64,
-}
+/// Bytes read back at once.
+const READ_BACK_LEN: usize = 256 * 1024;
 
-impl Transfer {
-    pub(super) fn begin(content: &Arc<Content>) -> Result<Arc<Self>, StoreError> {
-        if content.downloading.swap(true, Ordering::AcqRel) {
-            return Err(StoreError::Busy(content.key.file_id));
+impl Download {
+    /// Starts writing a chunk. One writer at a time per chunk, and none for a chunk that is written or has verified
+    /// grains: verified bytes are never overwritten. Writers of different chunks may be in different threads, and may
+    /// outlive this value.
+    pub fn chunk_writer(&self, chunk: ChunkIndex) -> Result<ChunkWriter, StoreError> {
+        self.core.check_floor(self.layout().chunk_len(chunk))?;
+        let verifier = self.verifier(chunk)?;
+        let file = self.part()?;
+        let slot = Slot::take(&self.transfer, chunk)?;
+        Ok(ChunkWriter { verifier, at: self.layout().range(chunk).start, path: self.part_path(), file, slot })
+    }
+
+    /// Reads a chunk back whose grains are all verified, and judges it by both hashes as a [`ChunkWriter`] would have:
+    /// SHA-1 needs the bytes in order, in which slices do not come. For one caller per chunk.
+    ///
+    /// [`StoreError::ReadBackDiffers`] blames no sender. After any fault and any failure to read, the chunk's grains are
+    /// forgotten and can be fetched again.
+    pub fn check_chunk(&self, chunk: ChunkIndex) -> Result<WrittenChunk, ChunkWriteError> {
+        let mut verifier = self.verifier(chunk)?;
+        let file = self.part()?;
+        let slot = Slot::take_verified(&self.transfer, chunk)?;
+        let end = self.layout().range(chunk).end;
+        let mut buffer = vec![0; READ_BACK_LEN];
+        while verifier.remaining() > 0 {
+            let len = usize::try_from(verifier.remaining()).unwrap_or(usize::MAX).min(buffer.len());
+            let block = &mut buffer[..len];
+            let read = file.read_exact_at(block, end - verifier.remaining());
+            read.map_err(StoreError::io("read back", self.part_path()))?;
+            verifier.update(block)?;
         }
-        Ok(Arc::new(Self {
-            content: Arc::clone(content),
-            taken: Mutex::new(ChunkSet::empty(content.layout)),
-            recorded: Mutex::new(Vec::new()),
-            installing: Mutex::new(()),
-            epoch: AtomicU64::new(0),
-        }))
-    }
-
-    pub(super) fn writer(
-        self: &Arc<Self>,
-        core: &Core,
-        chunk: ChunkIndex,
-    ) -> Result<ChunkWriter, StoreError> {
-        let key = &self.content.key;
-        let digest = self.content.digest(chunk)?;
-        let file = self.content.live().data.clone().ok_or(StoreError::NotFound(key.file_id))?;
-        let slot = Slot::take(self, chunk)?;
-        Ok(ChunkWriter {
-            verifier: ChunkVerifier::new(key.file_id, self.content.layout, chunk, digest),
-            at: self.content.layout.range(chunk).start,
-            epoch: self.epoch.load(Ordering::Acquire),
-            path: core.paths.part(key.file_id, self.content.id),
-            file,
-            slot,
-        })
-    }
-
-    pub(super) fn record(&self, mut chunk: WrittenChunk) -> Result<(), StoreError> {
-        let index = chunk.verified.index();
-        let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
-        // Under the lock: a failing synchronisation moves the epoch before it looks at what is recorded.
-        if chunk.epoch != self.epoch.load(Ordering::Acquire)
-            || chunk.verified.file_id() != self.content.key.file_id
-        {
-            return Err(StoreError::ChunkLost { file_id: self.content.key.file_id, chunk: index.get() });
-        }
-        chunk.slot.keep = true;
-        recorded.push(index);
-        Ok(())
-    }
-
-    /// Synchronises the data under everything that is recorded. On failure all of it counts as lost, whatever
-    /// a later synchronisation says: the system may have dropped the bytes and forgotten that it did.
-    pub(super) fn sync(&self, core: &Core) -> Result<Option<SyncedChunks>, StoreError> {
-        let chunks = std::mem::take(&mut *self.recorded.lock().unwrap_or_else(PoisonError::into_inner));
-        let data = self.content.live().data.clone();
-        let Some(data) = data.filter(|_| !chunks.is_empty()) else { return Ok(None) };
-        match data.sync_data() {
-            Ok(()) => Ok(Some(SyncedChunks(chunks))),
-            Err(error) => {
-                let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
-                self.epoch.fetch_add(1, Ordering::AcqRel);
-                let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-                for chunk in chunks.into_iter().chain(recorded.drain(..)) {
-                    taken.remove(chunk);
-                }
-                let path = core.paths.part(self.content.key.file_id, self.content.id);
-                Err(StoreError::io("synchronise", path)(error))
+        match verifier.finish() {
+            Ok(verified) => Ok(WrittenChunk { verified, slot }),
+            Err(fault @ ChunkFault::ManifestFalse) => Err(fault.into()),
+            Err(_) => {
+                let file_id = self.content.key.file_id;
+                Err(StoreError::ReadBackDiffers { file_id, chunk: chunk.get() }.into())
             }
         }
     }
 
-    /// The chunks are durable: that is what counts for them from now on.
-    pub(super) fn release(&self, chunks: &[ChunkIndex]) {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        for &chunk in chunks {
-            taken.remove(chunk);
-        }
+    fn verifier(&self, chunk: ChunkIndex) -> Result<ChunkVerifier, StoreError> {
+        let digest = self.content.digest(chunk)?;
+        Ok(ChunkVerifier::new(self.content.key.file_id, self.content.layout, chunk, digest))
     }
 
-    pub(super) fn put_back(&self, synced: SyncedChunks) {
-        self.recorded.lock().unwrap_or_else(PoisonError::into_inner).extend(synced.0);
+    pub(super) fn part(&self) -> Result<Arc<File>, StoreError> {
+        self.content.live().data.clone().ok_or(StoreError::NotFound(self.content.key.file_id))
     }
-}
 
-impl Drop for Transfer {
-    fn drop(&mut self) {
-        self.content.downloading.store(false, Ordering::Release);
+    pub(super) fn part_path(&self) -> PathBuf {
+        self.core.paths.part(self.content.key.file_id, self.content.id)
     }
 }
 
-/// Chunks whose bytes are on the disk itself. Only [`Transfer::sync`] makes one.
-pub(super) struct SyncedChunks(Vec<ChunkIndex>);
-
-impl SyncedChunks {
-    pub(super) fn chunks(&self) -> &[ChunkIndex] {
-        &self.0
-    }
-
-    pub(super) fn into_chunks(self) -> Vec<ChunkIndex> {
-        self.0
-    }
-}
-
-/// The right to write one chunk; given back when dropped, unless the chunk was recorded.
+/// A chunk that is one's own as a whole; given back when dropped, unless it was recorded.
 struct Slot {
     transfer: Arc<Transfer>,
     chunk: ChunkIndex,
+    epoch: u64,
     keep: bool,
 }
 
 impl Slot {
     fn take(transfer: &Arc<Transfer>, chunk: ChunkIndex) -> Result<Self, StoreError> {
-        let mut taken = transfer.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if transfer.content.holds(chunk) || !taken.insert(chunk) {
-            let file_id = transfer.content.key.file_id;
-            return Err(StoreError::ChunkTaken { file_id, chunk: chunk.get() });
+        let mut progress = transfer.progress.lock();
+        if transfer.content.holds(chunk) || !progress.take_chunk(chunk) {
+            return Err(taken(transfer, chunk));
         }
-        Ok(Self { transfer: Arc::clone(transfer), chunk, keep: false })
+        Ok(Self { transfer: Arc::clone(transfer), chunk, epoch: progress.epoch(), keep: false })
     }
+
+    fn take_verified(transfer: &Arc<Transfer>, chunk: ChunkIndex) -> Result<Self, StoreError> {
+        let all = Grains::all_of(transfer.content.layout, chunk);
+        let mut progress = transfer.progress.lock();
+        if transfer.content.holds(chunk) {
+            return Err(taken(transfer, chunk));
+        }
+        progress.take_verified(chunk, all).map_err(|unready| match unready {
+            Unready::Taken => taken(transfer, chunk),
+            Unready::Missing(missing) => StoreError::GrainsMissing {
+                file_id: transfer.content.key.file_id,
+                chunk: chunk.get(),
+                missing: missing.len(),
+            },
+        })?;
+        Ok(Self { transfer: Arc::clone(transfer), chunk, epoch: progress.epoch(), keep: false })
+    }
+}
+
+fn taken(transfer: &Transfer, chunk: ChunkIndex) -> StoreError {
+    StoreError::ChunkTaken { file_id: transfer.content.key.file_id, chunk: chunk.get() }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         if !self.keep {
-            self.transfer.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(self.chunk);
+            self.transfer.progress.lock().release_chunk(self.chunk);
         }
     }
 }
@@ -156,7 +121,6 @@ impl Drop for Slot {
 pub struct ChunkWriter {
     verifier: ChunkVerifier,
     at: u64,
-    epoch: u64,
     path: PathBuf,
     file: Arc<File>,
     slot: Slot,
@@ -185,7 +149,10 @@ impl ChunkWriter {
     /// Judges the bytes. They are not durable yet: see [`Download::record`](super::Download::record).
     pub fn finish(self) -> Result<WrittenChunk, ChunkWriteError> {
         let verified = self.verifier.finish()?;
-        Ok(WrittenChunk { verified, epoch: self.epoch, slot: self.slot })
+        let Slot { transfer, chunk, epoch, .. } = &self.slot;
+        let all = Grains::all_of(transfer.content.layout, *chunk);
+        transfer.progress.lock().chunk_written(*chunk, all, *epoch);
+        Ok(WrittenChunk { verified, slot: self.slot })
     }
 }
 
@@ -193,7 +160,6 @@ impl ChunkWriter {
 /// unheld.
 pub struct WrittenChunk {
     verified: VerifiedChunk,
-    epoch: u64,
     slot: Slot,
 }
 
@@ -201,5 +167,18 @@ impl WrittenChunk {
     /// The proof that its bytes are the chunk.
     pub fn verified(&self) -> &VerifiedChunk {
         &self.verified
+    }
+
+    pub(super) fn is_of(&self, transfer: &Arc<Transfer>) -> bool {
+        Arc::ptr_eq(&self.slot.transfer, transfer)
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.slot.epoch
+    }
+
+    /// Leaves the chunk taken: from now on the commit answers for it.
+    pub(super) fn keep(mut self) {
+        self.slot.keep = true;
     }
 }

@@ -70,7 +70,7 @@ async fn try_fetch(clients: &PeerClients, ledger: &LedgerHandle, from: NodeId) -
 /// two as proof. Whether the member shows it is its own affair.
 pub(super) async fn compare(clients: &PeerClients, ledger: &LedgerHandle, from: NodeId, height: u64) {
     match rival(clients, from, height).await {
-        Ok(Some(block)) => match ledger.follow(vec![block]).await {
+        Ok(Some(block)) => match ledger.follow(vec![block], SealedBlock::LEN_MAX).await {
             Ok(Err(error)) => error!(peer = %from, %error, "the network has forked"),
             Ok(Ok(_)) => info!(peer = %from, height, "a member's other block at this height is not final"),
             Err(error) => warn!(%error, "a member's block could not be compared"),
@@ -157,12 +157,11 @@ impl<'l> Follower<'l> {
     }
 
     async fn step(&mut self) -> Result<(), Stop> {
-        self.len = 0;
-        let blocks = std::mem::take(&mut self.blocks);
+        let (blocks, len) = (std::mem::take(&mut self.blocks), std::mem::take(&mut self.len));
         if blocks.is_empty() {
             return Ok(());
         }
-        match self.ledger.follow(blocks).await {
+        match self.ledger.follow(blocks, len).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(FollowError::UnknownProtocol(reason))) => {
                 Err(Stop::Fatal(GossipError::UnknownProtocol(reason)))

@@ -1,0 +1,90 @@
+//! From written to durable.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+
+use super::progress::SharedProgress;
+use super::writer::WrittenChunk;
+use crate::layout::ChunkIndex;
+use crate::store::Core;
+use crate::store::content::Content;
+use crate::store::error::StoreError;
+
+/// What the download and its writers share. While one of them lives, no other download of the content begins.
+pub(super) struct Transfer {
+    pub(super) content: Arc<Content>,
+    pub(super) progress: SharedProgress,
+    /// Held while a manifest is installed.
+    pub(super) installing: Mutex<()>,
+}
+
+impl Transfer {
+    pub(super) fn begin(content: &Arc<Content>) -> Result<Arc<Self>, StoreError> {
+        if content.downloading.swap(true, Ordering::AcqRel) {
+            return Err(StoreError::Busy(content.key.file_id));
+        }
+        Ok(Arc::new(Self {
+            content: Arc::clone(content),
+            progress: SharedProgress::default(),
+            installing: Mutex::new(()),
+        }))
+    }
+
+    pub(super) fn record(self: &Arc<Self>, chunk: WrittenChunk) -> Result<(), StoreError> {
+        let index = chunk.verified().index();
+        let is_recorded = chunk.is_of(self) && self.progress.lock().record(index, chunk.epoch());
+        if !is_recorded {
+            return Err(StoreError::ChunkLost { file_id: self.content.key.file_id, chunk: index.get() });
+        }
+        chunk.keep();
+        Ok(())
+    }
+
+    /// Synchronises the data under everything that is recorded. On failure all of it counts as lost, whatever
+    /// a later synchronisation says: the system may have dropped the bytes and forgotten that it did.
+    pub(super) fn sync(&self, core: &Core) -> Result<Option<SyncedChunks>, StoreError> {
+        let chunks = self.progress.lock().take_recorded();
+        let data = self.content.live().data.clone();
+        let Some(data) = data.filter(|_| !chunks.is_empty()) else { return Ok(None) };
+        match data.sync_data() {
+            Ok(()) => Ok(Some(SyncedChunks(chunks))),
+            Err(error) => {
+                self.progress.lock().end_epoch(chunks);
+                let path = core.paths.part(self.content.key.file_id, self.content.id);
+                Err(StoreError::io("synchronise", path)(error))
+            }
+        }
+    }
+
+    /// The chunks are durable: that is what counts for them from now on.
+    pub(super) fn release(&self, chunks: &[ChunkIndex]) {
+        let mut progress = self.progress.lock();
+        for &chunk in chunks {
+            progress.release_chunk(chunk);
+        }
+    }
+
+    pub(super) fn put_back(&self, synced: SyncedChunks) {
+        self.progress.lock().record_again(synced.0);
+    }
+}
+
+impl Drop for Transfer {
+    fn drop(&mut self) {
+        self.content.downloading.store(false, Ordering::Release);
+    }
+}
+
+/// Chunks whose bytes are on the disk itself. Only [`Transfer::sync`] makes one.
+pub(super) struct SyncedChunks(Vec<ChunkIndex>);
+
+impl SyncedChunks {
+    pub(super) fn chunks(&self) -> &[ChunkIndex] {
+        &self.0
+    }
+
+    pub(super) fn into_chunks(self) -> Vec<ChunkIndex> {
+        self.0
+    }
+}
