@@ -16,6 +16,7 @@
 
 mod dice;
 mod ledger;
+pub mod swarm;
 mod totals;
 
 pub use ledger::{

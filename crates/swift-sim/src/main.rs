@@ -1,4 +1,7 @@
-//! `swift-sim ledger --seeds N`: runs seeds on all processors and says what came of it.
+//! `swift-sim ledger --seeds N` runs seeds of the ledger on all processors; `swift-sim swarm` runs one swarm. Both say
+//! what came of it in a line of JSON.
+
+mod swarm_args;
 
 use std::{
     process::ExitCode,
@@ -11,7 +14,9 @@ use std::{
 };
 
 use clap::{Parser, ValueEnum};
-use swift_sim::{Checker, Mutation, Options, Outcome, Totals, Violation, run_seed};
+use serde::Serialize;
+use swarm_args::SwarmArgs;
+use swift_sim::{Checker, Mutation, Options, Outcome, Totals, Violation, run_seed, swarm};
 
 /// Seeds after which progress is told.
 const TELL_EVERY: u64 = 25;
@@ -21,6 +26,8 @@ const TELL_EVERY: u64 = 25;
 enum Cli {
     /// The ledger: replicas, consensus, gossip
     Ledger(Args),
+    /// The swarm: how near the best possible a file comes to many nodes
+    Swarm(SwarmArgs),
 }
 
 #[derive(clap::Args)]
@@ -57,11 +64,31 @@ enum Mutate {
 }
 
 fn main() -> ExitCode {
-    let Cli::Ledger(args) = Cli::parse();
+    match Cli::parse() {
+        Cli::Ledger(args) => run_ledger(&args),
+        Cli::Swarm(args) => run_swarm(&args),
+    }
+}
+
+fn run_swarm(args: &SwarmArgs) -> ExitCode {
+    let begun = Instant::now();
+    let mut outcome = match swarm::run(&args.plan()) {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    outcome.wall_seconds = (begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+    outcome.violations.iter().for_each(|violation| eprintln!("FAILED, {violation}"));
+    print_line(&outcome, outcome.violations.is_empty())
+}
+
+fn run_ledger(args: &Args) -> ExitCode {
     // A panic is one seed's failure, told in a line.
     std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
     let begun = Instant::now();
-    let mut totals = run(&args);
+    let mut totals = run(args);
     totals.finish(begun.elapsed().as_secs_f64());
     for failure in totals.failures() {
         match failure.seed {
@@ -72,14 +99,18 @@ fn main() -> ExitCode {
             None => eprintln!("FAILED, {}", failure.violation),
         }
     }
-    match serde_json::to_string(&totals) {
+    print_line(&totals, totals.failures().is_empty())
+}
+
+fn print_line(result: &impl Serialize, is_good: bool) -> ExitCode {
+    match serde_json::to_string(result) {
         Ok(line) => println!("{line}"),
         Err(error) => {
-            eprintln!("error: the totals cannot be written: {error}");
+            eprintln!("error: the result cannot be written: {error}");
             return ExitCode::FAILURE;
         }
     }
-    if totals.failures().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Runs the seeds, each on the next free thread.

@@ -1,0 +1,23 @@
+//! The swarm under simulation: every node's real machine, and around it links with their speeds and distances, over
+//! which requests, answers and content travel as TCP would carry them.
+
+mod books;
+mod clock;
+mod links;
+mod machine;
+mod node;
+mod plan;
+mod report;
+mod slab;
+mod transfer;
+mod tuning;
+mod world;
+
+pub use plan::{Plan, PlanError};
+pub use report::{Messages, Outcome, Verdicts};
+pub use tuning::{Setting, SettingError};
+
+/// Carries out a plan, from the first word of its files until everybody has them and is silent.
+pub fn run(plan: &Plan) -> Result<Outcome, PlanError> {
+    Ok(world::World::found(plan)?.run())
+}

@@ -1,0 +1,201 @@
+//! A node's link to all others: what leaves takes turns, what arrives stands in line.
+
+use std::collections::VecDeque;
+
+use super::{clock::Moment, slab::Key};
+
+/// The least and the most that a transfer sends in its turn. One packet in reality; more here, so that a run ends.
+const QUANTUM_LEN: (u64, u64) = (4 * 1024, 64 * 1024);
+/// A turn takes about this long.
+const TURN_NS: u64 = 4_000_000;
+/// Letters that pass before the next transfer has its turn: together about a turn's worth.
+const LETTERS_LEN: u64 = 16 * 1024;
+
+/// How fast a link is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Speed {
+    bytes_per_second: u64,
+    picos_per_byte: u64,
+}
+
+impl Speed {
+    /// At least a byte a second.
+    pub(crate) fn bytes_per_second(rate: u64) -> Self {
+        let rate = rate.max(1);
+        Self { bytes_per_second: rate, picos_per_byte: (1_000_000_000_000 / rate).max(1) }
+    }
+
+    pub(crate) fn rate(self) -> u64 {
+        self.bytes_per_second
+    }
+
+    /// Nanoseconds that so many bytes take.
+    pub(crate) fn takes(self, bytes: u64) -> u64 {
+        bytes * self.picos_per_byte / 1000
+    }
+
+    /// Bytes that pass in so many nanoseconds.
+    pub(crate) fn bytes_in(self, ns: u64) -> u64 {
+        u64::try_from(u128::from(ns) * 1000 / u128::from(self.picos_per_byte)).unwrap_or(u64::MAX)
+    }
+}
+
+/// What leaves next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parcel {
+    /// Some bytes of a transfer.
+    Bytes(Key),
+    /// A message.
+    Letter(Key),
+}
+
+/// The way out. The kernel lets every connection have a packet or two in line, so transfers take turns, and a short
+/// message waits for the packet before it only.
+#[derive(Debug)]
+pub(crate) struct Uplink {
+    pub(crate) speed: Speed,
+    /// Bytes that a transfer sends in its turn.
+    pub(crate) quantum: u64,
+    letters: VecDeque<(Key, u64)>,
+    turns: VecDeque<Key>,
+    /// What is leaving now.
+    pub(crate) leaving: Option<Parcel>,
+    /// Bytes of letters since a transfer had its turn.
+    passed: u64,
+    /// Acknowledgements that were sent between other things.
+    acks: u64,
+    /// Nanoseconds in which something left.
+    pub(crate) busy_ns: u64,
+}
+
+impl Uplink {
+    pub(crate) fn new(speed: Speed) -> Self {
+        let quantum = speed.bytes_in(TURN_NS).clamp(QUANTUM_LEN.0, QUANTUM_LEN.1);
+        Self {
+            speed,
+            quantum: 1 << quantum.ilog2(),
+            letters: VecDeque::new(),
+            turns: VecDeque::new(),
+            leaving: None,
+            passed: 0,
+            acks: 0,
+            busy_ns: 0,
+        }
+    }
+
+    pub(crate) fn enter_letter(&mut self, letter: Key, len: u64) {
+        self.letters.push_back((letter, len));
+    }
+
+    pub(crate) fn enter_transfer(&mut self, transfer: Key) {
+        self.turns.push_back(transfer);
+    }
+
+    /// Notes an acknowledgement. On an idle link it leaves at once.
+    pub(crate) fn acknowledge(&mut self, bytes: u64) {
+        if self.leaving.is_some() {
+            self.acks += bytes;
+        }
+    }
+
+    /// The letter that leaves next, if it is a letter's turn.
+    pub(crate) fn next_letter(&mut self) -> Option<(Key, u64)> {
+        if self.passed >= LETTERS_LEN && !self.turns.is_empty() {
+            return None;
+        }
+        let (letter, len) = self.letters.pop_front()?;
+        self.passed += len;
+        Some((letter, len))
+    }
+
+    /// The transfer whose turn it is.
+    pub(crate) fn next_transfer(&mut self) -> Option<Key> {
+        self.turns.pop_front()
+    }
+
+    /// Begins to send; returns when that is done.
+    pub(crate) fn begin(&mut self, now: Moment, parcel: Parcel, len: u64) -> Moment {
+        if matches!(parcel, Parcel::Bytes(_)) {
+            self.passed = 0;
+        }
+        let takes = self.speed.takes(len + std::mem::take(&mut self.acks));
+        self.busy_ns += takes;
+        self.leaving = Some(parcel);
+        now.plus(takes)
+    }
+
+    /// Forgets everything: the node is gone.
+    pub(crate) fn clear(&mut self) {
+        self.letters.clear();
+        self.turns.clear();
+        self.acks = 0;
+    }
+}
+
+/// The way in: one line, in the order of arrival.
+#[derive(Debug)]
+pub(crate) struct Downlink {
+    pub(crate) speed: Speed,
+    free_at: Moment,
+}
+
+/// How something fared on the way in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    /// When it has passed.
+    pub(crate) done: Moment,
+    /// How long it stood in line.
+    pub(crate) waited_ns: u64,
+}
+
+impl Downlink {
+    pub(crate) fn new(speed: Speed) -> Self {
+        Self { speed, free_at: Moment::ZERO }
+    }
+
+    pub(crate) fn arrive(&mut self, now: Moment, len: u64) -> Arrival {
+        let begins = self.free_at.max(now);
+        self.free_at = begins.plus(self.speed.takes(len));
+        Arrival { done: self.free_at, waited_ns: begins.since(now) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::swarm::slab::Slab;
+
+    #[test]
+    fn speeds_are_exact_enough() {
+        let speed = Speed::bytes_per_second(5_000_000);
+        assert_eq!(speed.takes(5_000_000), 1_000_000_000);
+        assert_eq!(speed.bytes_in(2_000_000_000), 10_000_000);
+        assert_eq!(Uplink::new(speed).quantum, 16 * 1024);
+        assert_eq!(Uplink::new(Speed::bytes_per_second(1)).quantum, 4 * 1024);
+    }
+
+    #[test]
+    fn letters_go_first_and_do_not_hold_up_transfers_for_ever() {
+        let mut slab = Slab::default();
+        let mut up = Uplink::new(Speed::bytes_per_second(1000));
+        let transfer = slab.insert(());
+        up.enter_transfer(transfer);
+        for _ in 0..40 {
+            up.enter_letter(slab.insert(()), 1000);
+        }
+        let before = std::iter::from_fn(|| up.next_letter()).count();
+        assert_eq!(before, 17);
+        assert_eq!(up.next_transfer(), Some(transfer));
+        up.begin(Moment::ZERO, Parcel::Bytes(transfer), 1);
+        assert!(up.next_letter().is_some());
+    }
+
+    #[test]
+    fn what_arrives_waits_for_what_came_before() {
+        let mut down = Downlink::new(Speed::bytes_per_second(1_000_000_000));
+        assert_eq!(down.arrive(Moment(10), 100).done, Moment(110));
+        let second = down.arrive(Moment(30), 100);
+        assert_eq!((second.done, second.waited_ns), (Moment(210), 80));
+        assert_eq!(down.arrive(Moment(500), 1).waited_ns, 0);
+    }
+}

@@ -1,0 +1,226 @@
+//! The real machine and its terms. What is sent, requested and confirmed as one is a [`Piece`] everywhere else.
+
+use std::ops::Range;
+
+use swift_chain::NodeId;
+use swift_chunks::{ChunkLayout, ChunkSet, FileId};
+use swift_p2p::swarm::{
+    Config, ExchangeId, FetchOutcome, Input, Output, SendOutcome, Swarm, Unit, Want,
+    message::{Answer, Confirm, Holdings, Message, Offer, Verdict, WhoHas},
+};
+
+use super::clock::Moment;
+
+/// What is transferred as one.
+pub(crate) type Piece = Unit;
+
+/// Bytes of which the books are kept: no piece is shorter, but for a file's last.
+pub(crate) const GRAIN_LEN: u64 = 64 * 1024;
+
+/// The piece's bytes within its file.
+pub(crate) fn range(piece: Piece, layout: ChunkLayout) -> Range<u64> {
+    layout.range(piece.chunk())
+}
+
+pub(crate) fn len(piece: Piece, layout: ChunkLayout) -> u64 {
+    let range = range(piece, layout);
+    range.end - range.start
+}
+
+/// What one node says to another.
+#[derive(Clone, Debug)]
+pub(crate) enum Letter {
+    Offer(ExchangeId, Box<Offer>),
+    Answer(ExchangeId, Box<Answer>),
+    Confirm(Confirm),
+    WhoHas(Box<WhoHas>),
+    Holdings(Box<Holdings>),
+    Announce(Box<Holdings>),
+}
+
+/// What a machine asks for.
+#[derive(Debug)]
+pub(crate) enum Wish {
+    Send { to: NodeId, letter: Letter },
+    Fetch { from: NodeId, file: FileId, piece: Piece },
+    CancelFetch { from: NodeId, file: FileId, piece: Piece },
+    Completed { file: FileId },
+    Report(Report),
+}
+
+/// What a machine has noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Report {
+    HeldBy,
+    Abandoned,
+    Offence,
+}
+
+impl Wish {
+    fn of(output: Output) -> Self {
+        let send = |to, letter| Self::Send { to, letter };
+        match output {
+            Output::Offer { to, exchange, offer } => send(to, Letter::Offer(exchange, Box::new(offer))),
+            Output::Answer { to, exchange, answer } => send(to, Letter::Answer(exchange, Box::new(answer))),
+            Output::Confirm { to, confirm } => send(to, Letter::Confirm(confirm)),
+            Output::WhoHas { to, who_has } => send(to, Letter::WhoHas(Box::new(who_has))),
+            Output::Holdings { to, holdings, .. } => send(to, Letter::Holdings(Box::new(holdings))),
+            Output::Announce { to, holdings } => send(to, Letter::Announce(Box::new(holdings))),
+            Output::Fetch { from, file, unit } => Self::Fetch { from, file, piece: unit },
+            Output::CancelFetch { from, file, unit } => Self::CancelFetch { from, file, piece: unit },
+            Output::Completed { file } => Self::Completed { file },
+            Output::HeldBy { .. } => Self::Report(Report::HeldBy),
+            Output::Abandoned { .. } => Self::Report(Report::Abandoned),
+            Output::Offence { .. } => Self::Report(Report::Offence),
+        }
+    }
+}
+
+impl Letter {
+    /// Bytes of it. In builds that check, it also reads back as it was.
+    pub(crate) fn len(&self) -> u64 {
+        fn len_of<M: Message + PartialEq + std::fmt::Debug>(message: &M) -> usize {
+            let bytes = message.encode();
+            debug_assert_eq!(M::decode(&bytes).as_ref(), Ok(message));
+            bytes.len()
+        }
+        let len = match self {
+            Self::Offer(_, offer) => len_of(&**offer),
+            Self::Answer(_, answer) => len_of(&**answer),
+            Self::Confirm(confirm) => len_of(confirm),
+            Self::WhoHas(who_has) => len_of(&**who_has),
+            Self::Holdings(holdings) | Self::Announce(holdings) => len_of(&**holdings),
+        };
+        len as u64
+    }
+
+    /// A number for its kind.
+    pub(crate) fn kind(&self) -> u64 {
+        match self {
+            Self::Offer(..) => 1,
+            Self::Answer(..) => 2,
+            Self::Confirm(_) => 3,
+            Self::WhoHas(_) => 4,
+            Self::Holdings(_) => 5,
+            Self::Announce(_) => 6,
+        }
+    }
+
+    /// Whether somebody waits for an answer to it.
+    pub(crate) fn is_question(&self) -> bool {
+        matches!(self, Self::Offer(..) | Self::WhoHas(_))
+    }
+
+    pub(crate) fn is_answer(&self) -> bool {
+        matches!(self, Self::Answer(..) | Self::Holdings(_))
+    }
+
+    /// What the receiver's machine is told.
+    pub(crate) fn delivered(self, from: NodeId) -> Input {
+        match self {
+            Self::Offer(exchange, offer) => Input::Offer { from, exchange, offer: *offer },
+            Self::Answer(exchange, answer) => Input::OfferAnswered { by: from, exchange, answer: *answer },
+            Self::Confirm(confirm) => Input::Confirmed { by: from, confirm },
+            Self::WhoHas(who_has) => Input::WhoHas { from, exchange: ExchangeId(0), who_has: *who_has },
+            Self::Holdings(holdings) => Input::WhoHasAnswered { by: from, holdings: *holdings },
+            Self::Announce(holdings) => Input::Announced { from, holdings: *holdings },
+        }
+    }
+
+    /// What the sender's machine is told when it did not arrive; nothing if it does not hear of that.
+    pub(crate) fn failed(&self, to: NodeId) -> Option<Input> {
+        match self {
+            Self::Offer(exchange, _) => Some(Input::OfferFailed { to, exchange: *exchange }),
+            Self::WhoHas(_) => Some(Input::WhoHasFailed { to }),
+            _ => None,
+        }
+    }
+}
+
+/// How often an answer says what.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Verdicts {
+    pub(crate) accepted: u64,
+    pub(crate) had: u64,
+    pub(crate) busy: u64,
+    pub(crate) other: u64,
+}
+
+impl Verdicts {
+    pub(crate) fn count(&mut self, answer: &Answer) {
+        for verdict in &answer.verdicts {
+            match verdict {
+                Verdict::Accept => self.accepted += 1,
+                Verdict::Have => self.had += 1,
+                Verdict::Busy => self.busy += 1,
+                Verdict::Declined | Verdict::Unknown => self.other += 1,
+            }
+        }
+    }
+}
+
+pub(crate) fn file_added(file: FileId, publisher: NodeId, held: ChunkSet) -> Input {
+    Input::FileAdded { file, publisher, held, want: Want::Wanted }
+}
+
+pub(crate) fn send_started(to: NodeId, file: FileId, piece: Piece) -> Input {
+    Input::SendStarted { to, file, unit: piece }
+}
+
+pub(crate) fn send_progress(to: NodeId, file: FileId, piece: Piece) -> Input {
+    Input::SendProgress { to, file, unit: piece }
+}
+
+pub(crate) fn send_ended(to: NodeId, file: FileId, piece: Piece, outcome: SendOutcome) -> Input {
+    Input::SendEnded { to, file, unit: piece, outcome }
+}
+
+pub(crate) fn fetch_progress(from: NodeId, file: FileId, piece: Piece, bytes: u64) -> Input {
+    Input::FetchProgress { from, file, unit: piece, bytes }
+}
+
+pub(crate) fn fetched(from: NodeId, file: FileId, piece: Piece, outcome: FetchOutcome) -> Input {
+    Input::Fetched { from, file, unit: piece, outcome }
+}
+
+/// A node's machine.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    swarm: Swarm,
+    /// Open offers and sends that it may have at once.
+    credit: usize,
+}
+
+impl Machine {
+    pub(crate) fn new(me: NodeId, config: Config, seed: u64) -> Self {
+        let credit = config.credit_running + config.credit_ahead;
+        Self { swarm: Swarm::new(me, config, seed), credit }
+    }
+
+    pub(crate) fn handle(&mut self, now: Moment, input: Input) {
+        self.swarm.handle(now.time(), input);
+    }
+
+    pub(crate) fn next_wish(&mut self) -> Option<Wish> {
+        self.swarm.poll_output().map(Wish::of)
+    }
+
+    /// When it wants to be woken.
+    pub(crate) fn due(&self) -> Moment {
+        self.swarm.poll_timeout().map_or(Moment::NEVER, Moment::of)
+    }
+
+    pub(crate) fn serves(&self, file: &FileId, piece: Piece) -> bool {
+        self.swarm.serves(file, piece)
+    }
+
+    /// Chunks of the file that are here whole.
+    pub(crate) fn held(&self, file: &FileId) -> Option<&ChunkSet> {
+        self.swarm.held(file)
+    }
+
+    /// Whether it has no more sends open than it may, when so many requests came unasked.
+    pub(crate) fn is_within_credit(&self, unasked: usize) -> bool {
+        self.swarm.sends_len() <= self.credit + unasked
+    }
+}

@@ -1,0 +1,148 @@
+//! What a run amounted to: one line of JSON.
+
+use serde::Serialize;
+
+use super::{books::Books, clock::Moment, plan::Plan};
+
+/// A run's result.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// The run's seed.
+    pub seed: u64,
+    /// Nodes, the publisher included.
+    pub nodes: usize,
+    /// Files.
+    pub files: usize,
+    /// Bytes of each.
+    pub size: u64,
+    /// Receivers that have everything.
+    pub complete: usize,
+    /// Seconds below which nobody can do it.
+    pub t_min: f64,
+    /// Seconds until half of the copies were complete.
+    pub t_median: Option<f64>,
+    /// Seconds until the last was.
+    pub t_last: Option<f64>,
+    /// `t_min` over `t_last`: 1 is perfect.
+    pub share: Option<f64>,
+    /// What the publisher sent, in copies.
+    pub source_copies: f64,
+    /// What all sent, over what was needed.
+    pub total_copies: f64,
+    /// Letters and requests for each piece delivered.
+    pub messages_per_slice: f64,
+    /// Of all bytes that left, those of letters.
+    pub messages_share: f64,
+    /// Jain's index of what receivers sent over what their links could send: 1 when all work alike.
+    pub fairness: f64,
+    /// Pieces delivered.
+    pub slices: u64,
+    /// Verified bytes that were fetched again; must be 0.
+    pub refetched: u64,
+    /// Fetches broken off.
+    pub cancelled: u64,
+    /// Offences that machines reported.
+    pub offences: u64,
+    /// Letters by kind.
+    pub messages: Messages,
+    /// Verdicts on offered pieces.
+    pub verdicts: Verdicts,
+    /// What must not be and was; the first of them.
+    pub violations: Vec<String>,
+    /// Events.
+    pub events: u64,
+    /// Seconds of real time, which the caller fills in.
+    pub wall_seconds: f64,
+    /// Hash of all that the machines did, in order.
+    pub trace: String,
+}
+
+/// Letters by kind.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Messages {
+    /// Offers.
+    pub offers: u64,
+    /// Requests for content.
+    pub requests: u64,
+    /// Confirmations.
+    pub confirms: u64,
+    /// Questions who has what.
+    pub who_has: u64,
+    /// Announcements.
+    pub announcements: u64,
+}
+
+/// Verdicts on offered pieces.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Verdicts {
+    /// Accepted.
+    pub accept: u64,
+    /// The receiver had it or awaited it.
+    pub have: u64,
+    /// The receiver had its hands full.
+    pub busy: u64,
+    /// Declined or unknown.
+    pub other: u64,
+}
+
+#[allow(clippy::cast_precision_loss, reason = "ratios for people")]
+pub(crate) fn outcome(plan: &Plan, books: &Books, events: u64, trace: u64) -> Outcome {
+    let completions = books.completions();
+    let is_all = books.wanting() == 0;
+    let t_min = plan.least_seconds();
+    let t_last = completions.last().filter(|_| is_all).map(|at| at.seconds());
+    let bytes = plan.size as f64 * plan.files as f64;
+    let sent: u64 = books.nodes.iter().map(|node| node.sent).sum();
+    let letters: u64 = books.nodes.iter().map(|node| node.letters_sent).sum();
+    Outcome {
+        seed: plan.seed,
+        nodes: plan.nodes,
+        files: plan.files,
+        size: plan.size,
+        complete: books.complete_nodes(),
+        t_min: round(t_min),
+        t_median: completions.get(completions.len() / 2).map(|at: &Moment| round(at.seconds())),
+        t_last: t_last.map(round),
+        share: t_last.map(|t_last| round(t_min / t_last)),
+        source_copies: round(books.nodes.first().map_or(0.0, |source| source.sent as f64) / bytes),
+        total_copies: round(sent as f64 / (bytes * (plan.nodes - 1) as f64)),
+        messages_per_slice: round(books.letters.all() as f64 / books.delivered.max(1) as f64),
+        messages_share: round(letters as f64 / (letters + sent).max(1) as f64),
+        fairness: round(fairness(plan, books)),
+        slices: books.delivered,
+        refetched: books.refetched,
+        cancelled: books.cancelled,
+        offences: books.offences,
+        messages: Messages {
+            offers: books.letters.offers,
+            requests: books.letters.requests,
+            confirms: books.letters.confirms,
+            who_has: books.letters.questions,
+            announcements: books.letters.announcements,
+        },
+        verdicts: Verdicts {
+            accept: books.verdicts.accepted,
+            have: books.verdicts.had,
+            busy: books.verdicts.busy,
+            other: books.verdicts.other,
+        },
+        violations: books.violations.clone(),
+        events,
+        wall_seconds: 0.0,
+        trace: format!("{trace:016x}"),
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a ratio for people")]
+fn fairness(plan: &Plan, books: &Books) -> f64 {
+    let receivers = books.nodes.iter().enumerate().skip(1);
+    let loads = receivers.map(|(at, node)| node.sent as f64 / plan.uplink(at).rate() as f64);
+    let (sum, squares, count) = loads.fold((0.0, 0.0, 0.0), |(sum, squares, count), load| {
+        (sum + load, squares + load * load, count + 1.0)
+    });
+    if squares > 0.0 { sum * sum / (count * squares) } else { 1.0 }
+}
+
+fn round(number: f64) -> f64 {
+    (number * 10_000.0).round() / 10_000.0
+}

@@ -1,0 +1,81 @@
+//! Things that come and go by the million, under names that are never mistaken for a later one's.
+
+/// The name of a thing in a [`Slab`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Key {
+    place: u32,
+    generation: u32,
+}
+
+/// Places that are used again; a [`Key`] fits one use of a place only.
+#[derive(Debug)]
+pub(crate) struct Slab<T> {
+    places: Vec<Place<T>>,
+    free: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Place<T> {
+    generation: u32,
+    thing: Option<T>,
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self { places: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T> Slab<T> {
+    pub(crate) fn insert(&mut self, thing: T) -> Key {
+        if let Some(at) = self.free.pop()
+            && let Some(place) = self.places.get_mut(at as usize)
+        {
+            place.thing = Some(thing);
+            return Key { place: at, generation: place.generation };
+        }
+        let at = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
+        self.places.push(Place { generation: 0, thing: Some(thing) });
+        Key { place: at, generation: 0 }
+    }
+
+    pub(crate) fn get(&self, key: Key) -> Option<&T> {
+        let place = self.places.get(key.place as usize)?;
+        place.thing.as_ref().filter(|_| place.generation == key.generation)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+        let place = self.places.get_mut(key.place as usize)?;
+        place.thing.as_mut().filter(|_| place.generation == key.generation)
+    }
+
+    pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
+        let place = self.places.get_mut(key.place as usize)?;
+        if place.generation != key.generation {
+            return None;
+        }
+        let thing = place.thing.take()?;
+        place.generation = place.generation.wrapping_add(1);
+        self.free.push(key.place);
+        Some(thing)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_key_does_not_open_a_place_that_is_used_again() {
+        let mut slab = Slab::default();
+        let first = slab.insert("first");
+        assert_eq!(slab.remove(first), Some("first"));
+        let second = slab.insert("second");
+        assert_eq!((slab.get(first), slab.remove(first)), (None, None));
+        assert_eq!((slab.get(second), slab.len()), (Some(&"second"), 1));
+    }
+}
