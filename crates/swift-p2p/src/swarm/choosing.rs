@@ -7,6 +7,7 @@ use super::Swarm;
 use super::file::FileState;
 use super::message::OPEN_CHUNKS_MAX;
 use super::policy::{PartChoice, SliceSizing};
+use super::sending::Choice;
 use super::view::View;
 
 /// Chunks among which one is chosen: enough for rarity to mean something, few enough to look at every time.
@@ -22,8 +23,8 @@ struct Lack {
 }
 
 impl Swarm {
-    /// The slice of a file to be offered to a peer next, if it lacks any that is here.
-    pub(super) fn choose_slice(&mut self, peer: NodeId, file: FileId) -> Option<Slice> {
+    /// What to offer to a peer of a file next, if it lacks anything that is here.
+    pub(super) fn choose_slices(&mut self, peer: NodeId, file: FileId) -> Option<Choice> {
         let state = self.files.get(&file)?;
         let view = state.views.get(&peer)?;
         let own = self.sending.open_to(peer, file);
@@ -36,38 +37,34 @@ impl Swarm {
         };
         let level = self.policy.slice_level(sizing);
         let lack = |chunk| {
-            let mut grains = state.holds(chunk).without(view.has_or_awaits(chunk));
-            for slice in own.iter().filter(|slice| slice.chunk() == chunk) {
-                grains = grains.without(slice.grains(state.layout()));
-            }
-            Lack { chunk, grains }
+            let grains = state.holds(chunk).without(view.has_or_awaits(chunk));
+            Lack { chunk, grains: without(state, grains, chunk, &own) }
         };
         if let Some(lack) = urgent(state, view, &lack) {
-            let grain = lack.grains.bits().trailing_zeros();
-            let first = |level: &u8| {
-                let slice = Slice::around(state.layout(), lack.chunk, grain, *level)?;
-                lack.grains.contains(slice.grains(state.layout())).then_some(slice)
-            };
-            return (0..=level).rev().find_map(|level| first(&level));
+            return first_of(state, lack, level).map(|slice| Choice { slices: vec![slice] });
         }
         let start = self.random.below(state.layout().chunk_count());
         let mut lacks = Vec::with_capacity(SAMPLE_LEN);
+        let mut alternatives = 1;
         if state.held.is_full() {
-            unsent(state, view, start, &lack, &mut lacks);
+            let offered = self.sending.offered(file);
+            unsent(state, view, start, &lack, &offered, &mut lacks);
         }
         if lacks.is_empty() {
             lacking(state, view, start, &lack, &mut lacks);
+            alternatives = self.config.alternatives;
         }
-        let choices: Vec<PartChoice> = lacks
-            .iter()
-            .map(|lack| PartChoice {
-                known: state.views.known(lack.chunk),
-                is_open: view.open().contains_key(&lack.chunk),
-            })
-            .collect();
-        let chosen = self.policy.choose_part(&choices, &mut self.random)?;
-        let lack = *lacks.get(chosen)?;
-        self.choose_part_of(file, lack, level)
+        let mut choices: Vec<PartChoice> =
+            lacks.iter().map(|lack| PartChoice { known: state.views.known(lack.chunk) }).collect();
+        let mut slices = Vec::new();
+        while slices.len() < alternatives
+            && let Some(chosen) = self.policy.choose_part(&choices, &mut self.random)
+        {
+            choices.swap_remove(chosen);
+            let lack = lacks.swap_remove(chosen);
+            slices.extend(self.choose_part_of(file, lack, level));
+        }
+        (!slices.is_empty()).then_some(Choice { slices })
     }
 
     /// The rarest slice of what is lacking of a chunk, as large as it should be if there is one.
@@ -90,7 +87,7 @@ impl Swarm {
             .map(|slice| {
                 let grains = slice.grains(layout);
                 let holders = known.iter().filter(|known| known.contains(grains)).count();
-                PartChoice { known: u32::try_from(holders).unwrap_or(u32::MAX), is_open: true }
+                PartChoice { known: u32::try_from(holders).unwrap_or(u32::MAX) }
             })
             .collect();
         let chosen = self.policy.choose_part(&choices, &mut self.random)?;
@@ -100,6 +97,21 @@ impl Swarm {
     }
 }
 
+/// Grains of a chunk that are in none of these slices.
+fn without(state: &FileState, grains: Grains, chunk: ChunkIndex, slices: &[Slice]) -> Grains {
+    let of_chunk = slices.iter().filter(|slice| slice.chunk() == chunk);
+    of_chunk.fold(grains, |grains, slice| grains.without(slice.grains(state.layout())))
+}
+
+/// The slice at the beginning of what is lacking, as large as it should be if it can.
+fn first_of(state: &FileState, lack: Lack, level: u8) -> Option<Slice> {
+    let grain = lack.grains.bits().trailing_zeros();
+    let slices =
+        (0..=level).rev().filter_map(|level| Slice::around(state.layout(), lack.chunk, grain, level));
+    let mut fitting = slices.filter(|slice| lack.grains.contains(slice.grains(state.layout())));
+    fitting.next()
+}
+
 /// The first thing that is lacking near where the peer reads.
 fn urgent(state: &FileState, view: &View, lack: impl Fn(ChunkIndex) -> Lack) -> Option<Lack> {
     let next = view.next?.get();
@@ -107,17 +119,18 @@ fn urgent(state: &FileState, view: &View, lack: impl Fn(ChunkIndex) -> Lack) -> 
     ahead.map(lack).find(|lack| !lack.grains.is_empty())
 }
 
-/// What a source has not sent in this round, and the peer lacks.
+/// What a source has neither sent nor offered in this round, and the peer lacks.
 fn unsent(
     state: &FileState,
     view: &View,
     start: u32,
     lack: impl Fn(ChunkIndex) -> Lack,
+    offered: &[Slice],
     lacks: &mut Vec<Lack>,
 ) {
     let unsent = |chunk| {
-        let lack = lack(chunk);
-        Lack { grains: lack.grains.without(state.sent.grains(chunk)), ..lack }
+        let grains = lack(chunk).grains.without(state.sent.grains(chunk));
+        Lack { chunk, grains: without(state, grains, chunk, offered) }
     };
     let ahead = state.sent.unsent_from(start);
     let wrapped = state.sent.unsent_from(0).take_while(|chunk| chunk.get() < start);

@@ -134,8 +134,7 @@ impl Swarm {
         let stalls = self.receiving.fetches().filter_map(|(_, _, fetch)| self.stalls_at(fetch));
         let files: BTreeSet<FileId> = self.receiving.iter().map(|(file, _)| file).collect();
         let ending: BTreeSet<FileId> = files.into_iter().filter(|&file| self.is_end_game(file)).collect();
-        let unraced =
-            self.receiving.iter().filter(|(file, coming)| !coming.racing && ending.contains(file));
+        let unraced = self.receiving.iter().filter(|(file, coming)| !coming.racing && ending.contains(file));
         let races = unraced.filter_map(|(file, coming)| self.races_at(file, coming.since));
         let writable = self.receiving.unwritable.iter();
         let writable = writable.filter_map(|file| self.files.get(file).and_then(|state| state.storage_until));

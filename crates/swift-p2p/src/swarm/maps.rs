@@ -27,9 +27,8 @@ impl Swarm {
         let few = state.layout().chunk_count() as usize / 8 <= self.config.map_bytes_cheap;
         let is_cheap = few || state.held.is_full() || state.held.is_empty();
         let added = told.filter(|_| !is_cheap).and_then(|told| state.recent.since(told.total));
-        let stands = |told: Option<Told>| {
-            told.is_some_and(|told| self.now.since(told.all_at) < self.config.map_again)
-        };
+        let stands =
+            |told: Option<Told>| told.is_some_and(|told| self.now.since(told.all_at) < self.config.map_again);
         let (held, all_at) = match added {
             Some(added) => (Held::Added(added), told.map_or(Time::ZERO, |told| told.all_at)),
             None if !is_cheap && stands(told) => return None,
@@ -125,8 +124,10 @@ impl Swarm {
     }
 
     pub(super) fn drop_views_of_file(&mut self, file: FileId) {
-        let peers: Vec<NodeId> =
-            self.files.get(&file).map_or(Vec::new(), |state| state.views.iter().map(|(peer, _)| peer).collect());
+        let peers: Vec<NodeId> = self
+            .files
+            .get(&file)
+            .map_or(Vec::new(), |state| state.views.iter().map(|(peer, _)| peer).collect());
         peers.into_iter().for_each(|peer| self.drop_view(peer, file));
     }
 
@@ -144,4 +145,5 @@ impl Swarm {
         } else {
             self.sending.lackers.remove(&file);
         }
-    }}
+    }
+}

@@ -89,6 +89,9 @@ pub struct Offer {
     pub file: FileId,
     /// Numbers of the slices, each at most once: see [`Slice::number`](swift_chunks::Slice::number).
     pub slices: Vec<u32>,
+    /// How many of them the receiver may accept: the sender offers a choice, so that it need not ask again when some
+    /// have come from elsewhere meanwhile.
+    pub take: u8,
     /// The sender's own state, when it is small or the last was told a while ago.
     pub map: Option<Map>,
 }
@@ -100,6 +103,8 @@ pub enum Verdict {
     Accept,
     /// It, or some of it, is held or coming already.
     Have,
+    /// As many as may be were accepted already.
+    Enough,
     /// Not now; offer again in a moment.
     Busy,
     /// Not from you, or not wanted at all.
@@ -211,7 +216,7 @@ impl Message for Offer {
     const BYTES_MAX: usize = EXCHANGE_BYTES_MAX;
 
     fn is_bounded(&self) -> bool {
-        let listed = !self.slices.is_empty() && self.slices.len() <= OFFER_SLICES_MAX;
+        let listed = !self.slices.is_empty() && self.slices.len() <= OFFER_SLICES_MAX && self.take > 0;
         listed && all_differ(self.slices.iter()) && self.map.as_ref().is_none_or(Map::is_bounded)
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use swift_chunks::FileId;
 
-use super::time::Time;
 use super::meter::rate_of;
+use super::time::Time;
 
 /// A reachable member.
 #[derive(Clone, Debug, Default)]

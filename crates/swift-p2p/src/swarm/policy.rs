@@ -18,6 +18,8 @@ pub struct Config {
     pub credit_running: usize,
     /// Offers ahead of them, so that no send waits for a round trip.
     pub credit_ahead: usize,
+    /// Slices that an offer lets the receiver choose among.
+    pub alternatives: usize,
     /// How long a slice should keep the uplink busy.
     pub slice_time: Duration,
     /// The longest that a slice should be on its way to one peer.
@@ -87,6 +89,7 @@ impl Default for Config {
             credit_running: 4,
             credit_ahead: 2,
             credit_max: 96,
+            alternatives: 6,
             slice_time: Duration::from_millis(60),
             slice_time_max: Duration::from_millis(500),
             slice_level_first: 2,
@@ -132,8 +135,6 @@ pub struct PeerChoice {
 pub struct PartChoice {
     /// How much of it neighbours hold or have coming: grains of a chunk, holders of a slice.
     pub known: u32,
-    /// Whether the peer has or awaits a part of the chunk already.
-    pub is_open: bool,
 }
 
 /// What the size of a slice may follow.
@@ -354,7 +355,7 @@ mod tests {
 
     #[test]
     fn the_rarest_is_offered_and_equal_choices_are_all_made_in_time() {
-        let part = |known| PartChoice { known, is_open: false };
+        let part = |known| PartChoice { known };
         let random = &mut Random::new(1);
         assert_eq!(standard().choose_part(&[part(3), part(2), part(9)], random), Some(1));
         assert_eq!(standard().choose_part(&[], random), None);

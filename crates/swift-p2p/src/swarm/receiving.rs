@@ -19,7 +19,13 @@ impl Swarm {
             if let Some(map) = &offer.map {
                 self.update_view(from, offer.file, map);
             }
-            offer.slices.iter().map(|&number| self.judge(from, offer.file, number)).collect()
+            let mut left = offer.take;
+            let mut judge = |&number: &u32| {
+                let verdict = if left == 0 { Verdict::Enough } else { self.judge(from, offer.file, number) };
+                left -= u8::from(verdict == Verdict::Accept);
+                verdict
+            };
+            offer.slices.iter().map(&mut judge).collect()
         } else {
             vec![Verdict::Unknown; offer.slices.len()]
         };

@@ -27,6 +27,8 @@ pub(super) struct Sending {
     sends: BTreeMap<Place, Send>,
     /// Offers that are not answered.
     exchanges: BTreeMap<ExchangeId, Exchange>,
+    /// Places of the credit that these have.
+    offered: usize,
     next_exchange: u64,
     /// Files that some peer wants more of.
     pub(super) lackers: BTreeSet<FileId>,
@@ -56,8 +58,6 @@ struct Send {
 /// How far a slice is on its way out. A send is in exactly one stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Offered, not answered.
-    Offered,
     /// Accepted at this moment of the receiver's, not requested.
     Accepted(Stamp),
     /// Being served.
@@ -68,29 +68,50 @@ enum Stage {
     Sent,
 }
 
+/// An offer that is not answered.
 #[derive(Debug)]
 struct Exchange {
     to: NodeId,
     file: FileId,
+    /// What the receiver may choose among.
     slices: Vec<Slice>,
+    /// How many it may take; each has a place of the credit.
+    take: u8,
     sent_at: Time,
+    deadline: Time,
+}
+
+/// What is to be offered.
+pub(super) struct Choice {
+    /// The first is the best.
+    pub(super) slices: Vec<Slice>,
 }
 
 impl Sending {
+    /// Places of the credit that are taken.
     pub(super) fn len(&self) -> usize {
-        self.sends.len()
+        self.sends.len() + self.offered
     }
 
-    /// The slices of a file that are on their way to a peer, offers included.
+    /// The slices of a file that are on their way to a peer, or offered to it.
     pub(super) fn open_to(&self, peer: NodeId, file: FileId) -> Vec<Slice> {
-        self.sends.range((peer, file, 0)..=(peer, file, u32::MAX)).map(|(_, send)| send.slice).collect()
+        let sends = self.sends.range((peer, file, 0)..=(peer, file, u32::MAX)).map(|(_, send)| send.slice);
+        let offered = self.exchanges.values().filter(|exchange| (exchange.to, exchange.file) == (peer, file));
+        sends.chain(offered.flat_map(|exchange| exchange.slices.iter().copied())).collect()
+    }
+
+    /// The slices of a file that are offered to anybody.
+    pub(super) fn offered(&self, file: FileId) -> Vec<Slice> {
+        let offered = self.exchanges.values().filter(|exchange| exchange.file == file);
+        offered.flat_map(|exchange| exchange.slices.iter().copied()).collect()
     }
 
     /// When something here is over, or can be tried again.
     pub(super) fn next_deadline(&self, credit: usize) -> Option<Time> {
-        let sends = self.sends.values().map(|send| send.deadline).min();
-        let retry = self.retry_at.filter(|_| self.sends.len() < credit);
-        sends.into_iter().chain(retry).min()
+        let sends = self.sends.values().map(|send| send.deadline);
+        let offers = self.exchanges.values().map(|exchange| exchange.deadline);
+        let retry = self.retry_at.filter(|_| self.len() < credit);
+        sends.chain(offers).chain(retry).min()
     }
 }
 
@@ -98,25 +119,58 @@ impl Swarm {
     /// Fills the credit with offers, file after file in turn.
     pub(super) fn pump_offers(&mut self) {
         self.sending.retry_at = None;
-        let mut batches: BTreeMap<(NodeId, FileId), Vec<Slice>> = BTreeMap::new();
-        while !self.sending.lackers.is_empty() && self.sending.sends.len() < self.credit() {
-            let Some((to, file, slice)) = self.next_offer() else { break };
-            let wait = self.policy.answer_timeout(self.peers.get(&to).and_then(|peer| peer.round_trip));
-            self.take_place(to, file, slice, Stage::Offered, self.now + wait);
-            self.sending.last_file = Some(file);
-            batches.entry((to, file)).or_default().push(slice);
-        }
-        for ((to, file), slices) in batches {
-            for slices in slices.chunks(OFFER_SLICES_MAX) {
-                let exchange = ExchangeId(self.sending.next_exchange);
-                self.sending.next_exchange += 1;
-                let numbers = slices.iter().map(|slice| slice.number()).collect();
-                let offer = Offer { file, slices: numbers, map: self.map_for(to, file) };
-                let open = Exchange { to, file, slices: slices.to_vec(), sent_at: self.now };
-                self.sending.exchanges.insert(exchange, open);
-                self.outputs.push_back(Output::Offer { to, exchange, offer });
+        let mut batches: BTreeMap<(NodeId, FileId), ExchangeId> = BTreeMap::new();
+        while !self.sending.lackers.is_empty() && self.sending.len() < self.credit() {
+            let Some((to, file, choice)) = self.next_offer() else { break };
+            let open = batches.get(&(to, file)).and_then(|id| self.sending.exchanges.get_mut(id));
+            let room = |exchange: &Exchange| exchange.slices.len() + choice.slices.len() <= OFFER_SLICES_MAX;
+            if let Some(exchange) = open.filter(|exchange| room(exchange)) {
+                exchange.slices.extend(choice.slices);
+                exchange.take += 1;
+            } else {
+                batches.insert((to, file), self.open_exchange(to, file, choice));
+            }
+            self.sending.offered += 1;
+            self.uplink.begin(self.now);
+            if let Some(peer) = self.peers.get_mut(&to) {
+                peer.open_sends += 1;
             }
         }
+        // Those that had no more room as well.
+        let unsent = self.sending.exchanges.iter().filter(|(_, exchange)| exchange.sent_at == Time::NEVER);
+        let unsent: Vec<ExchangeId> = unsent.map(|(&id, _)| id).collect();
+        for id in unsent {
+            let Some(exchange) = self.sending.exchanges.get_mut(&id) else { continue };
+            exchange.sent_at = self.now;
+            let (to, file, take) = (exchange.to, exchange.file, exchange.take);
+            let slices = exchange.slices.iter().map(|slice| slice.number()).collect();
+            let offer = Offer { file, slices, take, map: self.map_for(to, file) };
+            self.outputs.push_back(Output::Offer { to, exchange: id, offer });
+        }
+    }
+
+    /// Begins an offer; it goes out when nothing more is put into it.
+    fn open_exchange(&mut self, to: NodeId, file: FileId, choice: Choice) -> ExchangeId {
+        let id = ExchangeId(self.sending.next_exchange);
+        self.sending.next_exchange += 1;
+        let wait = self.policy.answer_timeout(self.peers.get(&to).and_then(|peer| peer.round_trip));
+        let (sent_at, deadline) = (Time::NEVER, self.now + wait);
+        let exchange = Exchange { to, file, slices: choice.slices, take: 1, sent_at, deadline };
+        self.sending.exchanges.insert(id, exchange);
+        id
+    }
+
+    /// Ends an offer and gives back the places that it still has.
+    fn close_exchange(&mut self, id: ExchangeId) -> Option<Exchange> {
+        let exchange = self.sending.exchanges.remove(&id)?;
+        self.sending.offered -= usize::from(exchange.take);
+        if let Some(peer) = self.peers.get_mut(&exchange.to) {
+            peer.open_sends = peer.open_sends.saturating_sub(exchange.take.into());
+        }
+        if self.sending.len() == 0 {
+            self.uplink.pause();
+        }
+        Some(exchange)
     }
 
     /// What is known of the way that slices take from here.
@@ -144,28 +198,28 @@ impl Swarm {
         if let Some(peer) = self.peers.get_mut(&place.0) {
             peer.open_sends = peer.open_sends.saturating_sub(1);
         }
-        if self.sending.sends.is_empty() {
+        if self.sending.len() == 0 {
             self.uplink.pause();
         }
         Some(send)
     }
 
     /// The next file in turn of which some peer can be offered something.
-    fn next_offer(&mut self) -> Option<(NodeId, FileId, Slice)> {
+    fn next_offer(&mut self) -> Option<(NodeId, FileId, Choice)> {
         let lackers = &self.sending.lackers;
         let after = self.sending.last_file.map_or(Unbounded, Excluded);
         let in_turn = lackers.range((after, Unbounded)).chain(lackers);
         let in_turn: Vec<FileId> = in_turn.take(lackers.len().min(FILES_PER_LOOK)).copied().collect();
         for file in in_turn {
             self.sending.last_file = Some(file);
-            if let Some((to, slice)) = self.next_of_file(file) {
-                return Some((to, file, slice));
+            if let Some((to, choice)) = self.next_of_file(file) {
+                return Some((to, file, choice));
             }
         }
         None
     }
 
-    fn next_of_file(&mut self, file: FileId) -> Option<(NodeId, Slice)> {
+    fn next_of_file(&mut self, file: FileId) -> Option<(NodeId, Choice)> {
         let state = self.files.get(&file).filter(|state| state.standing != Standing::Stopped)?;
         let (mut peers, mut choices) = (Vec::new(), Vec::new());
         for (peer, view) in state.views.iter() {
@@ -183,8 +237,8 @@ impl Swarm {
         while let Some(at) = self.policy.choose_peer(&choices, &mut self.random) {
             choices.swap_remove(at);
             let peer = peers.swap_remove(at);
-            if let Some(slice) = self.choose_slice(peer, file) {
-                return Some((peer, slice));
+            if let Some(choice) = self.choose_slices(peer, file) {
+                return Some((peer, choice));
             }
         }
         None
@@ -200,7 +254,7 @@ impl Swarm {
             self.outputs.push_back(Output::Offence { peer: by, file, kind: OffenceKind::Malformed });
             return self.on_offer_failed(by, id);
         }
-        let Some(exchange) = self.sending.exchanges.remove(&id) else { return };
+        let Some(exchange) = self.close_exchange(id) else { return };
         let now = self.now;
         if let Some(peer) = self.peers.get_mut(&by) {
             peer.saw_round_trip(now.since(sent_at));
@@ -224,16 +278,10 @@ impl Swarm {
     }
 
     fn on_verdict(&mut self, by: NodeId, file: FileId, slice: Slice, verdict: Verdict, stamp: Stamp) {
-        let place = (by, file, slice.number());
-        if verdict == Verdict::Accept {
-            // A request may have come before the answer; the send is further then.
-            let offered = self.sending.sends.get_mut(&place).filter(|send| send.stage == Stage::Offered);
-            if let Some(send) = offered {
-                send.stage = Stage::Accepted(stamp);
-                send.deadline = self.now + self.config.accept_timeout;
-            }
-        } else if self.sending.sends.get(&place).is_some_and(|send| send.stage == Stage::Offered) {
-            self.free(place);
+        // A request may have come before the answer; the send is further then.
+        if verdict == Verdict::Accept && !self.sending.sends.contains_key(&(by, file, slice.number())) {
+            let deadline = self.now + self.config.accept_timeout;
+            self.take_place(by, file, slice, Stage::Accepted(stamp), deadline);
         }
         if verdict == Verdict::Unknown {
             // The peer asks when the ledger has told it.
@@ -257,7 +305,7 @@ impl Swarm {
                     view.decline_streak = view.decline_streak.saturating_add(1);
                 }
             }
-            Verdict::Busy | Verdict::Unknown => {}
+            Verdict::Enough | Verdict::Busy | Verdict::Unknown => {}
         }
     }
 
@@ -265,14 +313,8 @@ impl Swarm {
         if self.sending.exchanges.get(&id).is_none_or(|exchange| exchange.to != to) {
             return;
         }
-        let Some(exchange) = self.sending.exchanges.remove(&id) else { return };
+        self.close_exchange(id);
         self.leave_alone(to);
-        for slice in exchange.slices {
-            let place = (to, exchange.file, slice.number());
-            if self.sending.sends.get(&place).is_some_and(|send| send.stage == Stage::Offered) {
-                self.free(place);
-            }
-        }
     }
 
     /// No offer to a silent peer for a while.
@@ -287,6 +329,21 @@ impl Swarm {
         let deadline = self.now + self.config.send_stall;
         if let Some(send) = self.sending.sends.get_mut(&(to, file, slice.number())) {
             *send = Send { slice, stage: Stage::Running, since: self.now, deadline };
+            return;
+        }
+        // It may be the answer to an offer, sooner than the answer itself.
+        let offered = self.sending.exchanges.values_mut().find(|exchange| {
+            (exchange.to, exchange.file) == (to, file)
+                && exchange.take > 0
+                && exchange.slices.contains(&slice)
+        });
+        if let Some(exchange) = offered {
+            exchange.take -= 1;
+            self.sending.offered -= 1;
+            if let Some(peer) = self.peers.get_mut(&to) {
+                peer.open_sends = peer.open_sends.saturating_sub(1);
+            }
+            self.take_place(to, file, slice, Stage::Running, deadline);
         } else if self.sending.sends.len() < SENDS_MAX
             && self.peers.contains_key(&to)
             && self.files.contains_key(&file)
@@ -332,7 +389,7 @@ impl Swarm {
             // It has a place free now.
             (peer.busy_until, peer.busy_streak) = (self.now, 0);
         }
-        if let Some(peer) = self.peers.get_mut(&by).filter(|_| !matches!(send.stage, Stage::Offered)) {
+        if let Some(peer) = self.peers.get_mut(&by).filter(|_| !matches!(send.stage, Stage::Accepted(_))) {
             peer.saw_slice_to(bytes, self.now.since(send.since));
         }
     }
@@ -376,20 +433,24 @@ impl Swarm {
         let gone: Vec<Place> =
             self.sending.sends.keys().filter(|(to, file, _)| of(*to, *file)).copied().collect();
         gone.into_iter().for_each(|place| self.free(place));
-        self.sending.exchanges.retain(|_, exchange| !of(exchange.to, exchange.file));
+        let open = self.sending.exchanges.iter().filter(|(_, exchange)| of(exchange.to, exchange.file));
+        let open: Vec<ExchangeId> = open.map(|(&id, _)| id).collect();
+        open.into_iter().for_each(|id| _ = self.close_exchange(id));
     }
 
     pub(super) fn expire_sends(&mut self) {
         let late = self.sending.sends.iter().filter(|(_, send)| send.deadline <= self.now);
-        let expired: Vec<(Place, Send)> = late.map(|(&place, &send)| (place, send)).collect();
-        for (place, send) in expired {
-            if send.stage == Stage::Offered {
-                self.sending.exchanges.retain(|_, exchange| {
-                    (exchange.to, exchange.file) != (place.0, place.1) || !exchange.slices.contains(&send.slice)
-                });
-            }
+        let expired: Vec<Place> = late.map(|(&place, _)| place).collect();
+        for place in expired {
             self.free(place);
             self.leave_alone(place.0);
+        }
+        let late = self.sending.exchanges.iter().filter(|(_, exchange)| exchange.deadline <= self.now);
+        let late: Vec<ExchangeId> = late.map(|(&id, _)| id).collect();
+        for id in late {
+            if let Some(exchange) = self.close_exchange(id) {
+                self.leave_alone(exchange.to);
+            }
         }
     }
 }

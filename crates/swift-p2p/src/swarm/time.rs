@@ -12,6 +12,9 @@ impl Time {
     /// The start itself.
     pub const ZERO: Self = Self(Duration::ZERO);
 
+    /// A moment that does not come.
+    pub(super) const NEVER: Self = Self(Duration::MAX);
+
     /// The moment this long after the start.
     pub const fn after_start(elapsed: Duration) -> Self {
         Self(elapsed)

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use swift_chunks::{FileId, Slice};
 
-
 use super::{Behaviour, Lab};
 
 /// One slice on its way.

@@ -289,7 +289,9 @@ impl Lab {
         for flow in done {
             let outcome = match self.nodes[flow.from].behaviour {
                 Behaviour::Lies => FetchOutcome::WrongBytes,
-                _ if flow.slice.is_chunk() && self.false_chunks.contains(&(flow.file, flow.slice.chunk())) => {
+                _ if flow.slice.is_chunk()
+                    && self.false_chunks.contains(&(flow.file, flow.slice.chunk())) =>
+                {
                     FetchOutcome::ManifestFalse
                 }
                 _ => FetchOutcome::Verified,
@@ -333,8 +335,14 @@ impl Lab {
                     let source = self.ids[&from];
                     let swarm = self.nodes[at].swarm.as_ref().unwrap();
                     let layout = swarm.held(&file).unwrap().layout();
-                    assert!(!swarm.grains(&file, slice.chunk()).meets(slice.grains(layout)), "requested what is held");
-                    assert!(self.nodes[at].fetching.insert((file, slice, source)), "requested twice from one");
+                    assert!(
+                        !swarm.grains(&file, slice.chunk()).meets(slice.grains(layout)),
+                        "requested what is held"
+                    );
+                    assert!(
+                        self.nodes[at].fetching.insert((file, slice, source)),
+                        "requested twice from one"
+                    );
                     self.send(at, source, Packet::Request(file, slice));
                 }
                 Output::CancelFetch { from, file, slice } => {

@@ -45,7 +45,11 @@ impl Lab {
             }
             Packet::Fetched(file, slice, outcome) => {
                 if self.nodes[to].fetching.remove(&(file, slice, from)) {
-                    let layout = self.nodes[to].swarm.as_ref().and_then(|swarm| swarm.held(&file)).map(ChunkSet::layout);
+                    let layout = self.nodes[to]
+                        .swarm
+                        .as_ref()
+                        .and_then(|swarm| swarm.held(&file))
+                        .map(ChunkSet::layout);
                     if let Some(layout) = layout.filter(|_| outcome == FetchOutcome::Verified) {
                         let grains = slice.grains(layout);
                         let node = &mut self.nodes[to];
@@ -110,7 +114,8 @@ impl Lab {
             );
             return self.send(at, to, Packet::Fetched(file, slice, failed));
         }
-        let len = node.swarm.as_ref().and_then(|swarm| swarm.held(&file)).map(|held| slice.len(held.layout()));
+        let len =
+            node.swarm.as_ref().and_then(|swarm| swarm.held(&file)).map(|held| slice.len(held.layout()));
         self.flows.push(Flow::new(at, to, file, slice, len.unwrap_or(0)));
         self.share_links();
         self.input(at, Input::SendStarted { to: self.nodes[to].id, file, slice });

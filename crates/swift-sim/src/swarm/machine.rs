@@ -3,23 +3,23 @@
 use std::ops::Range;
 
 use swift_chain::NodeId;
-use swift_chunks::{ChunkLayout, ChunkSet, FileId};
+use swift_chunks::{ChunkIndex, ChunkLayout, ChunkSet, FileId, Slice};
 use swift_p2p::swarm::{
-    Config, ExchangeId, FetchOutcome, Input, Output, SendOutcome, Swarm, Unit, Want,
+    CheckOutcome, Config, ExchangeId, FetchOutcome, Input, Output, SendOutcome, Swarm, Want,
     message::{Answer, Confirm, Holdings, Message, Offer, Verdict, WhoHas},
 };
 
 use super::clock::Moment;
 
 /// What is transferred as one.
-pub(crate) type Piece = Unit;
+pub(crate) type Piece = Slice;
 
 /// Bytes of which the books are kept: no piece is shorter, but for a file's last.
 pub(crate) const GRAIN_LEN: u64 = 64 * 1024;
 
 /// The piece's bytes within its file.
 pub(crate) fn range(piece: Piece, layout: ChunkLayout) -> Range<u64> {
-    layout.range(piece.chunk())
+    piece.range(layout)
 }
 
 pub(crate) fn len(piece: Piece, layout: ChunkLayout) -> u64 {
@@ -41,10 +41,28 @@ pub(crate) enum Letter {
 /// What a machine asks for.
 #[derive(Debug)]
 pub(crate) enum Wish {
-    Send { to: NodeId, letter: Letter },
-    Fetch { from: NodeId, file: FileId, piece: Piece },
-    CancelFetch { from: NodeId, file: FileId, piece: Piece },
-    Completed { file: FileId },
+    Send {
+        to: NodeId,
+        letter: Letter,
+    },
+    Fetch {
+        from: NodeId,
+        file: FileId,
+        piece: Piece,
+    },
+    CancelFetch {
+        from: NodeId,
+        file: FileId,
+        piece: Piece,
+    },
+    /// Every grain of a chunk is here: look at it as a whole.
+    Check {
+        file: FileId,
+        chunk: ChunkIndex,
+    },
+    Completed {
+        file: FileId,
+    },
     Report(Report),
 }
 
@@ -66,8 +84,9 @@ impl Wish {
             Output::WhoHas { to, who_has } => send(to, Letter::WhoHas(Box::new(who_has))),
             Output::Holdings { to, holdings, .. } => send(to, Letter::Holdings(Box::new(holdings))),
             Output::Announce { to, holdings } => send(to, Letter::Announce(Box::new(holdings))),
-            Output::Fetch { from, file, unit } => Self::Fetch { from, file, piece: unit },
-            Output::CancelFetch { from, file, unit } => Self::CancelFetch { from, file, piece: unit },
+            Output::Fetch { from, file, slice } => Self::Fetch { from, file, piece: slice },
+            Output::CancelFetch { from, file, slice } => Self::CancelFetch { from, file, piece: slice },
+            Output::Whole { file, chunk } => Self::Check { file, chunk },
             Output::Completed { file } => Self::Completed { file },
             Output::HeldBy { .. } => Self::Report(Report::HeldBy),
             Output::Abandoned { .. } => Self::Report(Report::Abandoned),
@@ -153,7 +172,7 @@ impl Verdicts {
                 Verdict::Accept => self.accepted += 1,
                 Verdict::Have => self.had += 1,
                 Verdict::Busy => self.busy += 1,
-                Verdict::Declined | Verdict::Unknown => self.other += 1,
+                Verdict::Enough | Verdict::Declined | Verdict::Unknown => self.other += 1,
             }
         }
     }
@@ -164,23 +183,27 @@ pub(crate) fn file_added(file: FileId, publisher: NodeId, held: ChunkSet) -> Inp
 }
 
 pub(crate) fn send_started(to: NodeId, file: FileId, piece: Piece) -> Input {
-    Input::SendStarted { to, file, unit: piece }
+    Input::SendStarted { to, file, slice: piece }
 }
 
 pub(crate) fn send_progress(to: NodeId, file: FileId, piece: Piece) -> Input {
-    Input::SendProgress { to, file, unit: piece }
+    Input::SendProgress { to, file, slice: piece }
 }
 
 pub(crate) fn send_ended(to: NodeId, file: FileId, piece: Piece, outcome: SendOutcome) -> Input {
-    Input::SendEnded { to, file, unit: piece, outcome }
+    Input::SendEnded { to, file, slice: piece, outcome }
 }
 
 pub(crate) fn fetch_progress(from: NodeId, file: FileId, piece: Piece, bytes: u64) -> Input {
-    Input::FetchProgress { from, file, unit: piece, bytes }
+    Input::FetchProgress { from, file, slice: piece, bytes }
+}
+
+pub(crate) fn chunk_checked(file: FileId, chunk: ChunkIndex, outcome: CheckOutcome) -> Input {
+    Input::ChunkChecked { file, chunk, outcome }
 }
 
 pub(crate) fn fetched(from: NodeId, file: FileId, piece: Piece, outcome: FetchOutcome) -> Input {
-    Input::Fetched { from, file, unit: piece, outcome }
+    Input::Fetched { from, file, slice: piece, outcome }
 }
 
 /// A node's machine.
@@ -193,7 +216,7 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn new(me: NodeId, config: Config, seed: u64) -> Self {
-        let credit = config.credit_running + config.credit_ahead;
+        let credit = config.credit_max;
         Self { swarm: Swarm::new(me, config, seed), credit }
     }
 

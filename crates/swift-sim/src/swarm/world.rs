@@ -6,7 +6,7 @@ mod moving;
 use std::time::Duration;
 
 use swift_chunks::{ChunkLayout, ChunkSet, FileId};
-use swift_p2p::swarm::{Config, Input};
+use swift_p2p::swarm::{CheckOutcome, Config, Input};
 
 use super::{
     books::Books,
@@ -289,6 +289,10 @@ impl World {
                 let (from, file) = (place_of(&from), place_of_file(&file));
                 self.note_trace(at, 3, from, u64::from(piece.number()));
                 self.cancel(at, from, file, piece);
+            }
+            Wish::Check { file, chunk } => {
+                let checked = machine::chunk_checked(file, chunk, CheckOutcome::Verified);
+                self.input(at, checked);
             }
             Wish::Completed { file } => {
                 let file = place_of_file(&file);
