@@ -359,6 +359,24 @@ fn a_ledger_of_a_newer_program_and_a_foreign_file_are_refused_by_name() {
     assert!(matches!(error, DbError::NotALedger { .. }), "{error}");
 }
 
+/// The tables vanish under the running ledger: nothing is known of what is stored.
+#[test]
+fn a_replica_whose_storage_fails_says_why_and_takes_no_further_step() {
+    let mut founder = Peer::founder();
+    let path = founder.folder.path().join("ledger.db");
+    let submit = |number: u8| Input::Submit {
+        request: RequestId(u64::from(number)),
+        action: add(&format!("{number}"), 1),
+        on_behalf_of: None,
+    };
+    rusqlite::Connection::open(path).unwrap().execute_batch("DROP TABLE blocks").unwrap();
+    let now = Now::at_ms(founder.now_ms);
+    let error = founder.replica.step(now, vec![submit(1)]).unwrap_err();
+    assert!(error.to_string().contains("no such table"), "{error}");
+    assert_eq!(founder.replica.step(now, vec![submit(2)]).unwrap_err(), error);
+    assert!(!founder.replica.has_work());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
+pub(crate) mod fleet;
+
 use swift_chain::*;
 use tempfile::TempDir;
 
@@ -9,6 +11,11 @@ pub(crate) const START_MS: u64 = 1_700_000_000_000;
 
 pub(crate) fn key(number: u8) -> NodeKey {
     NodeKey::from_seed([number; 32])
+}
+
+/// The key, one of the first nine, that has this id.
+pub(crate) fn key_of(node: NodeId) -> NodeKey {
+    (1..=9).map(key).find(|key| key.id() == node).unwrap()
 }
 
 pub(crate) fn hash(number: u8) -> Hash {
@@ -48,6 +55,11 @@ pub(crate) fn replace(name: &str, content: u8, current: u8) -> Action {
 
 pub(crate) fn remove(name: &str, content: u8) -> Action {
     Action::RemoveFile { name: name.parse().unwrap(), file_id: hash(content) }
+}
+
+/// Makes key `number` a validator, or takes its vote with 0.
+pub(crate) fn weight(number: u8, weight: u32) -> Action {
+    Action::UpdateNode { node: key(number).id(), change: NodeChange::ValidatorWeight(weight) }
 }
 
 /// One replica with its own ledger file and clock.
@@ -130,6 +142,13 @@ impl Peer {
                 _ => Vec::new(),
             })
             .collect()
+    }
+
+    /// Who proposes in a round of the next height.
+    pub(crate) fn proposer(&self, round: u64) -> NodeKey {
+        let set = self.replica.validators();
+        let turn = (self.replica.head().height + 1 + round) % set.len() as u64;
+        key_of(set.iter().nth(usize::try_from(turn).unwrap()).unwrap().node)
     }
 
     pub(crate) fn blocks(&self, from: u64) -> Vec<SealedBlock> {
