@@ -69,8 +69,7 @@ fn replacing_and_removing_name_the_current_content() {
 
 #[test]
 fn only_its_publisher_or_an_admin_changes_a_file() {
-    let mut founder = Peer::founder();
-    let mut alice = founder.admit(2, Role::Publisher);
+    let (mut founder, mut alice) = founder_and_member();
     founder.submit(add("founders", 1)).unwrap();
     alice.catch_up(&founder);
     let rejection = alice.refused(replace("founders", 2, 1));

@@ -43,8 +43,7 @@ fn an_expired_invitation_is_told_from_a_used_one() {
 
 #[test]
 fn only_an_admins_invitation_counts() {
-    let mut founder = Peer::founder();
-    let alice = founder.admit(2, Role::Publisher);
+    let (mut founder, alice) = founder_and_member();
     let invitation = alice.invitation(Role::Admin, 7);
     let action = alice.join_action(&key(3), 3, invitation);
     assert_eq!(founder.refused(action), Rejection::InviterIsNoAdmin { inviter: key(2).id() });
@@ -123,8 +122,7 @@ fn the_last_admin_is_judged_transaction_by_transaction_within_a_block() {
 
 #[test]
 fn a_member_changes_its_own_address_and_nothing_else() {
-    let mut founder = Peer::founder();
-    let mut alice = founder.admit(2, Role::Publisher);
+    let (mut founder, mut alice) = founder_and_member();
     alice.request(1, update(2, NodeChange::Address(address(22))));
     exchange(&mut alice, &mut founder);
     assert!(alice.outcome(1).unwrap().is_ok());

@@ -142,8 +142,7 @@ fn a_replica_whose_storage_fails_says_why_and_takes_no_further_step() {
 /// It made blocks after its backup that it does not know of: a second one at such a height would fork the chain.
 #[test]
 fn a_validator_from_a_backup_makes_no_block_before_it_knows_what_others_have() {
-    let mut founder = Peer::founder();
-    let mut member = founder.admit(2, Role::Publisher);
+    let (mut founder, mut member) = founder_and_member();
     let copy = founder.folder.path().join("copy.db");
     founder.replica.reader().copy_to(&copy).unwrap();
     founder.submit(add("after-the-backup", 1)).unwrap();
@@ -179,8 +178,7 @@ proptest! {
     fn any_history_gives_one_state_on_every_node(
         writes in prop::collection::vec((any::<bool>(), 0u8..4, 1u8..4, 0u8..3), 1..24)
     ) {
-        let mut founder = Peer::founder();
-        let mut alice = founder.admit(2, Role::Publisher);
+        let (mut founder, mut alice) = founder_and_member();
         for (number, (by_alice, name, content, kind)) in writes.into_iter().enumerate() {
             let name = ["a", "a/b", "B", "b"][usize::from(name)];
             let action = match kind {

@@ -8,8 +8,7 @@ use swift_chain::*;
 
 #[test]
 fn two_writers_at_once_both_get_into_the_ledger() {
-    let mut founder = Peer::founder();
-    let mut alice = founder.admit(2, Role::Publisher);
+    let (mut founder, mut alice) = founder_and_member();
     alice.request(1, add("hers", 5));
     founder.submit(add("his", 6)).unwrap();
     exchange(&mut alice, &mut founder);
@@ -20,8 +19,7 @@ fn two_writers_at_once_both_get_into_the_ledger() {
 
 #[test]
 fn two_writers_of_one_name_end_with_one_file_and_one_refusal() {
-    let mut founder = Peer::founder();
-    let mut alice = founder.admit(2, Role::Publisher);
+    let (mut founder, mut alice) = founder_and_member();
     alice.request(1, add("same", 5));
     founder.submit(add("same", 6)).unwrap();
     exchange(&mut alice, &mut founder);
@@ -36,8 +34,7 @@ fn two_writers_of_one_name_end_with_one_file_and_one_refusal() {
 
 #[test]
 fn a_members_write_survives_a_crash_before_it_was_relayed() {
-    let mut founder = Peer::founder();
-    let mut alice = founder.admit(2, Role::Publisher);
+    let (mut founder, mut alice) = founder_and_member();
     alice.request(1, add("hers", 5));
     assert_eq!(alice.outcome(1), None, "not final before a validator says so");
     alice.reopen();
@@ -52,8 +49,7 @@ fn a_members_write_survives_a_crash_before_it_was_relayed() {
 
 #[test]
 fn a_waiting_write_is_not_sent_again_at_every_tick() {
-    let mut founder = Peer::founder();
-    let mut alice = founder.admit(2, Role::Publisher);
+    let (_, mut alice) = founder_and_member();
     alice.request(1, add("x", 5));
     assert_eq!(alice.relayed().len(), 1);
     alice.step(vec![Input::Tick]);
@@ -67,8 +63,7 @@ fn a_waiting_write_is_not_sent_again_at_every_tick() {
 /// was dropped there, after its signature was checked, and sat out the pause before it was sent once more.
 #[test]
 fn of_a_long_queue_only_so_much_is_sent_as_is_kept_and_none_of_it_waits_for_the_clock() {
-    let mut founder = Peer::founder();
-    let mut alice = founder.admit(2, Role::Publisher);
+    let (mut founder, mut alice) = founder_and_member();
     let part = "n".repeat(200);
     let submit = |number: u64| {
         let action = add(&format!("{part}/{part}/{part}/{part}/{number}"), 5);
@@ -93,8 +88,7 @@ fn of_a_long_queue_only_so_much_is_sent_as_is_kept_and_none_of_it_waits_for_the_
 
 #[test]
 fn equal_requests_share_one_transaction_and_all_get_their_answer() {
-    let mut founder = Peer::founder();
-    let mut alice = founder.admit(2, Role::Publisher);
+    let (mut founder, mut alice) = founder_and_member();
     alice.request(1, add("a", 1));
     alice.request(2, add("a", 1));
     assert_eq!(alice.relayed().len(), 1);
@@ -107,8 +101,7 @@ fn equal_requests_share_one_transaction_and_all_get_their_answer() {
 
 #[test]
 fn an_overtaken_write_is_signed_anew_with_a_higher_sequence() {
-    let mut founder = Peer::founder();
-    let mut alice = founder.admit(2, Role::Publisher);
+    let (mut founder, mut alice) = founder_and_member();
     alice.request(1, add("first", 1));
     let first = alice.relayed();
     alice.request(2, add("second", 2));
@@ -128,8 +121,7 @@ fn an_overtaken_write_is_signed_anew_with_a_higher_sequence() {
 
 #[test]
 fn a_member_whose_clock_is_hours_behind_can_write() {
-    let mut founder = Peer::founder();
-    let mut alice = founder.admit(2, Role::Publisher);
+    let (mut founder, mut alice) = founder_and_member();
     founder.now_ms += 6 * 60 * 60 * 1000;
     alice.request(1, add("x", 5));
     exchange(&mut alice, &mut founder);
@@ -138,8 +130,7 @@ fn a_member_whose_clock_is_hours_behind_can_write() {
 
 #[test]
 fn a_write_that_lapsed_while_the_validator_was_away_is_signed_anew() {
-    let mut founder = Peer::founder();
-    let mut alice = founder.admit(2, Role::Publisher);
+    let (mut founder, mut alice) = founder_and_member();
     alice.request(1, add("hers", 5));
     let lapsed = alice.relayed();
     alice.now_ms += TRANSACTION_VALIDITY_MS + 60_000;
@@ -155,8 +146,7 @@ fn a_write_that_lapsed_while_the_validator_was_away_is_signed_anew() {
 /// anew with a new sequence it counted twice, and the file came back.
 #[test]
 fn a_lapsed_write_that_is_in_a_block_already_does_not_count_twice() {
-    let mut founder = Peer::founder();
-    let mut alice = founder.admit(2, Role::Publisher);
+    let (mut founder, mut alice) = founder_and_member();
     alice.request(1, add("x", 5));
     let sent = alice.relayed();
     founder.step(vec![Input::Transactions(sent)]);
@@ -172,17 +162,23 @@ fn a_lapsed_write_that_is_in_a_block_already_does_not_count_twice() {
     assert!(alice.relayed().is_empty());
 }
 
-/// The story: a client was told that its name was taken. A validator still had the transaction when that name was free
-/// again, and put it into a block: the file appeared after all.
-#[test]
-fn a_refused_write_cannot_happen_later() {
-    let mut founder = Peer::founder();
-    let mut alice = founder.admit(2, Role::Publisher);
+/// A founder, and a member whose request 1 wants the name `same`, which the founder has taken meanwhile. The member knows
+/// that, and begins to take back what others may hold: its transactions.
+fn a_write_that_came_second() -> (Peer, Peer, Vec<SignedTransaction>) {
+    let (mut founder, mut alice) = founder_and_member();
     alice.request(1, add("same", 5));
     let held = alice.relayed();
     founder.submit(add("same", 6)).unwrap();
     alice.catch_up(&founder);
     alice.step(vec![Input::Tick]);
+    (founder, alice, held)
+}
+
+/// The story: a client was told that its name was taken. A validator still had the transaction when that name was free
+/// again, and put it into a block: the file appeared after all.
+#[test]
+fn a_refused_write_cannot_happen_later() {
+    let (mut founder, mut alice, held) = a_write_that_came_second();
     assert_eq!(alice.outcome(1), None, "refused while the transaction can still count");
     // Who asks for the same now waits for the same.
     alice.request(2, add("same", 5));
@@ -202,13 +198,7 @@ fn a_refused_write_cannot_happen_later() {
 
 #[test]
 fn a_write_that_happens_while_it_is_taken_back_is_acknowledged() {
-    let mut founder = Peer::founder();
-    let mut alice = founder.admit(2, Role::Publisher);
-    alice.request(1, add("same", 5));
-    let held = alice.relayed();
-    founder.submit(add("same", 6)).unwrap();
-    alice.catch_up(&founder);
-    alice.step(vec![Input::Tick]);
+    let (mut founder, mut alice, held) = a_write_that_came_second();
     let void = alice.relayed();
     assert!(void.iter().all(|signed| signed.transaction.action == Action::Void {}));
     founder.submit(remove("same", 6)).unwrap();
@@ -226,13 +216,7 @@ fn a_write_that_happens_while_it_is_taken_back_is_acknowledged() {
 /// A crash forgets that a write is being taken back, and that somebody waits; not that it may still happen.
 #[test]
 fn a_write_that_was_being_taken_back_in_a_crash_is_taken_back_again() {
-    let mut founder = Peer::founder();
-    let mut alice = founder.admit(2, Role::Publisher);
-    alice.request(1, add("same", 5));
-    let held = alice.relayed();
-    founder.submit(add("same", 6)).unwrap();
-    alice.catch_up(&founder);
-    alice.step(vec![Input::Tick]);
+    let (mut founder, mut alice, held) = a_write_that_came_second();
     alice.reopen();
     alice.request(2, add("same", 5));
     assert_eq!(alice.outcome(2), None, "refused while the transaction can still count");

@@ -206,6 +206,13 @@ impl Peer {
     }
 }
 
+/// The founder of a network, and a publisher that is level with it: key 2.
+pub(crate) fn founder_and_member() -> (Peer, Peer) {
+    let mut founder = Peer::founder();
+    let member = founder.admit(2, Role::Publisher);
+    (founder, member)
+}
+
 /// Carries a member's waiting transactions to the founder and the blocks back.
 pub(crate) fn exchange(member: &mut Peer, founder: &mut Peer) {
     let transactions = member.relayed();
