@@ -111,6 +111,16 @@ pub enum Output {
         /// How.
         outcome: Result<Settled, SubmitError>,
     },
+    /// A write that waited for a block will not happen. Told once, before those who still wait for it are, and also when
+    /// nobody does.
+    Refused {
+        /// What was wanted.
+        action: Action,
+        /// For which client.
+        on_behalf_of: Option<Label>,
+        /// Why not.
+        error: SubmitError,
+    },
     /// A block is final and durable here.
     Committed(Arc<CertifiedBlock>),
     /// Transactions that wait for a block: bring them to all other validators.

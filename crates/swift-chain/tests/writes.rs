@@ -128,6 +128,34 @@ fn a_member_whose_clock_is_hours_behind_can_write() {
     assert!(alice.outcome(1).unwrap().is_ok());
 }
 
+/// The client that asked for it may have hung up, or asked not to wait; the node may have been started again.
+#[test]
+fn a_refusal_after_waiting_is_told_once_also_when_nobody_waits() {
+    let refusals = |peer: &Peer| -> Vec<_> {
+        let outputs = peer.outputs.iter().filter_map(|output| match output {
+            Output::Refused { action, error, .. } => Some((action.clone(), error.clone())),
+            _ => None,
+        });
+        outputs.collect()
+    };
+    let (mut founder, mut alice, _) = a_write_that_came_second();
+    assert_eq!(refusals(&alice), [], "told while the transaction can still count");
+    alice.reopen();
+    // It is sent once more, then taken back once more.
+    alice.step(Vec::new());
+    alice.step(vec![Input::Tick]);
+    exchange(&mut alice, &mut founder);
+    let told = refusals(&alice);
+    let [(action, SubmitError::Rejected(Rejection::NameTaken { .. }))] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(*action, add("same", 5));
+    // Who is refused at once hears it, and it never waited.
+    alice.outputs.clear();
+    assert!(matches!(alice.refused(add("same", 5)), Rejection::NameTaken { .. }));
+    assert_eq!(refusals(&alice), []);
+}
+
 #[test]
 fn a_write_that_lapsed_while_the_validator_was_away_is_signed_anew() {
     let (mut founder, mut alice) = founder_and_member();
