@@ -22,10 +22,7 @@ impl Victim {
         }
         // One block more, and the next round 0 is another's turn.
         peer.submit(add("a", 1)).unwrap();
-        let weights = (2..=4).map(|number| {
-            let request = RequestId(u64::from(number));
-            Input::Submit { request, action: weight(number, 1), on_behalf_of: None }
-        });
+        let weights = (2..=4).map(|number| submission(u64::from(number), weight(number, 1)));
         peer.step(weights.collect());
         peer.outputs.clear();
         assert_eq!(peer.replica.validators().len(), 4);

@@ -108,11 +108,7 @@ fn the_last_admin_is_judged_transaction_by_transaction_within_a_block() {
     let mut founder = Peer::founder();
     founder.admit(2, Role::Admin);
     founder.admit(3, Role::Admin);
-    let demote = |number: u8| Input::Submit {
-        request: RequestId(u64::from(number)),
-        action: update(number, NodeChange::Role(Role::Reader)),
-        on_behalf_of: None,
-    };
+    let demote = |number: u8| submission(u64::from(number), update(number, NodeChange::Role(Role::Reader)));
     // Each alone is allowed; the third, in the same block, would leave nobody.
     founder.step(vec![demote(2), demote(3), demote(1)]);
     assert!(founder.outcome(2).unwrap().is_ok() && founder.outcome(3).unwrap().is_ok());

@@ -126,11 +126,7 @@ fn a_ledger_of_a_newer_program_and_a_foreign_file_are_refused_by_name() {
 fn a_replica_whose_storage_fails_says_why_and_takes_no_further_step() {
     let mut founder = Peer::founder();
     let path = founder.folder.path().join("ledger.db");
-    let submit = |number: u8| Input::Submit {
-        request: RequestId(u64::from(number)),
-        action: add(&format!("{number}"), 1),
-        on_behalf_of: None,
-    };
+    let submit = |number: u8| submission(u64::from(number), add(&format!("{number}"), 1));
     rusqlite::Connection::open(path).unwrap().execute_batch("DROP TABLE blocks").unwrap();
     let now = Now::at_ms(founder.now_ms);
     let error = founder.replica.step(now, vec![submit(1)]).unwrap_err();

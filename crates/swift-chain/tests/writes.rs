@@ -67,7 +67,7 @@ fn of_a_long_queue_only_so_much_is_sent_as_is_kept_and_none_of_it_waits_for_the_
     let part = "n".repeat(200);
     let submit = |number: u64| {
         let action = add(&format!("{part}/{part}/{part}/{part}/{number}"), 5);
-        Input::Submit { request: RequestId(number), action, on_behalf_of: None }
+        submission(number, action)
     };
     alice.step((0..4500).map(submit).collect());
     let bytes_of = |sent: &[SignedTransaction]| sent.iter().map(|one| one.to_bytes().len()).sum::<usize>();

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use swift_chain::{consensus::ConsensusMessage, *};
 
-use super::{Peer, weight};
+use super::{Peer, submission, weight};
 
 /// Validators on one switch: what one sends arrives at all others that are there, at once and in order.
 pub(crate) struct Fleet {
@@ -100,7 +100,7 @@ impl Fleet {
     }
 
     pub(crate) fn submit(&mut self, at: usize, request: u64, action: Action) {
-        self.step(at, vec![Input::Submit { request: RequestId(request), action, on_behalf_of: None }]);
+        self.step(at, vec![submission(request, action)]);
     }
 
     /// Submits and expects it to be final on everybody who is there, in the end.

@@ -57,6 +57,11 @@ pub(crate) fn remove(name: &str, content: u8) -> Action {
     Action::RemoveFile { name: name.parse().unwrap(), file_id: hash(content) }
 }
 
+/// A client's wish; its answer is known by the number.
+pub(crate) fn submission(request: u64, action: Action) -> Input {
+    Input::Submit { request: RequestId(request), action, on_behalf_of: None }
+}
+
 /// Makes key `number` a validator, or takes its vote with 0.
 pub(crate) fn weight(number: u8, weight: u32) -> Action {
     Action::UpdateNode { node: key(number).id(), change: NodeChange::ValidatorWeight(weight) }
@@ -100,7 +105,7 @@ impl Peer {
     }
 
     pub(crate) fn request(&mut self, number: u64, action: Action) {
-        self.step(vec![Input::Submit { request: RequestId(number), action, on_behalf_of: None }]);
+        self.step(vec![submission(number, action)]);
     }
 
     /// What was said to a request, if it is settled.

@@ -48,7 +48,7 @@ fn large() -> (Genesis, Vec<u8>) {
         let submit = |number: u8| {
             let name = format!("{round}-{number}/{}", "n".repeat(220)).repeat(2);
             let action = add(&name, number.max(1));
-            Input::Submit { request: RequestId(u64::from(number)), action, on_behalf_of: None }
+            submission(u64::from(number), action)
         };
         founder.step((0..=255).map(submit).collect());
     }
