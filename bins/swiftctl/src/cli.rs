@@ -4,7 +4,9 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     client::Client,
-    command::{chain, download, files, invite, node, nodes, proof, status, token, transfers, upload},
+    command::{
+        chain, download, files, invite, node, nodes, proof, refusals, status, token, transfers, upload,
+    },
     error::Error,
     output::{Format, Output, Shown},
     target::{NodeOptions, Settings, Target},
@@ -53,6 +55,8 @@ enum Command {
     Status(Shown),
     /// Shows what is coming in
     Transfers(Shown),
+    /// Shows writes that were refused after they had waited for a block
+    Refusals(refusals::Args),
     /// Makes a ticket, with which one machine can join
     Invite(invite::Args),
     /// Manages the tokens of clients
@@ -111,6 +115,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Node(command) => node::run(context, command).await,
         Command::Status(shown) => status::run(context, shown).await,
         Command::Transfers(shown) => transfers::run(context, shown).await,
+        Command::Refusals(args) => refusals::run(context, args).await,
         Command::Invite(args) => invite::run(context, args).await,
         Command::Token(command) => token::run(context, command).await,
         Command::InspectChain(args) => chain::run(context, args).await,

@@ -9,6 +9,7 @@ pub(crate) mod node;
 pub(crate) mod nodes;
 mod progress;
 pub(crate) mod proof;
+pub(crate) mod refusals;
 mod series;
 pub(crate) mod status;
 pub(crate) mod token;

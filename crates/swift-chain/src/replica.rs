@@ -13,29 +13,31 @@ mod deciding;
 mod early;
 mod following;
 mod holding;
+mod input;
 mod outbox;
+mod output;
 mod writing;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use agreeing::OpenHeight;
 use early::EarlyMessages;
 use outbox::Outbox;
 use writing::ReviewScope;
 
+pub use input::{Input, Now, RequestId};
+pub use output::{FollowError, Output, Settled, SubmitError};
+
 use crate::{
-    block::SealedBlock,
-    consensus::{ConsensusMessage, Engine, EngineError, WalEntry},
+    consensus::{Engine, EngineError, WalEntry},
     db::{DbError, LedgerDb, LedgerReader},
-    evidence::Evidence,
-    execution::{CertifiedBlock, Head},
-    hash::{BlockHash, NetworkId, TransactionId},
+    execution::Head,
+    hash::NetworkId,
     identity::{NodeId, NodeKey},
     mempool::Mempool,
-    rules::Rejection,
     state::StateError,
     store::LedgerStore,
-    transaction::{Action, CheckedTransaction, Label, SignedTransaction},
+    transaction::SignedTransaction,
     validators::ValidatorSet,
 };
 
@@ -44,147 +46,6 @@ use crate::{
 /// Long, so that members whose clocks differ can write all the same; the sequence, not the time, makes a transaction
 /// count once.
 pub const TRANSACTION_VALIDITY_MS: u64 = 7 * 24 * 60 * 60 * 1000;
-
-/// Chosen by the caller to recognise the answer to a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestId(pub u64);
-
-/// The moment of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now {
-    /// The wall clock, in milliseconds since 1970: for the times in blocks and transactions.
-    pub wall_ms: u64,
-    /// A clock that only goes forward, from any beginning: for waiting.
-    pub steady: Duration,
-}
-
-impl Now {
-    /// Both clocks show this many milliseconds: for simulations and tests.
-    pub fn at_ms(ms: u64) -> Self {
-        Self { wall_ms: ms, steady: Duration::from_millis(ms) }
-    }
-}
-
-/// What happens to a replica.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// A client of this node wants the ledger changed. Answered by [`Output::Settled`], after any time.
-    Submit {
-        /// Names the answer.
-        request: RequestId,
-        /// What is wanted.
-        action: Action,
-        /// For which client.
-        on_behalf_of: Option<Label>,
-    },
-    /// Transactions of other members, for a validator to put into a block. Each signature costs the step time.
-    Transactions(Vec<SignedTransaction>),
-    /// The same, where the signatures of what [`Replica::sift`] let through were checked elsewhere.
-    Checked(Vec<CheckedTransaction>),
-    /// Blocks of other members, in order. Answered by [`Output::Followed`].
-    Blocks {
-        /// Names the answer.
-        request: RequestId,
-        /// From any height on; those below the head are skipped.
-        blocks: Vec<SealedBlock>,
-    },
-    /// What another validator says about the block that is being decided.
-    Consensus {
-        /// The member that brought it, authenticated.
-        from: NodeId,
-        /// What it brought, which need not be its own.
-        message: ConsensusMessage,
-    },
-    /// This node came from a backup, and has now heard from every member: nobody has a block that it lacks.
-    EndHold,
-    /// Time has passed: look whether waiting transactions are still right, and send them again.
-    Tick,
-}
-
-/// What a step led to, in order.
-#[derive(Clone, Debug)]
-pub enum Output {
-    /// A client's request is decided.
-    Settled {
-        /// Which.
-        request: RequestId,
-        /// How.
-        outcome: Result<Settled, SubmitError>,
-    },
-    /// A block is final and durable here.
-    Committed(Arc<CertifiedBlock>),
-    /// Transactions that wait for a block: bring them to all other validators.
-    Relay(Vec<SignedTransaction>),
-    /// This validator's part in deciding a block: bring it to all other validators.
-    Broadcast(Arc<ConsensusMessage>),
-    /// A validator was caught, or the network has forked. The proof is stored.
-    Caught(Arc<Evidence>),
-    /// A peer's blocks were taken up to a height.
-    Followed {
-        /// Which request.
-        request: RequestId,
-        /// The head's height now, or what was wrong with the first block that could not follow.
-        outcome: Result<u64, FollowError>,
-    },
-}
-
-/// A write that is final.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settled {
-    /// The block that holds it.
-    pub height: u64,
-    /// That block's transaction, when this request led to one.
-    pub transaction: Option<TransactionId>,
-}
-
-/// Why a write did not happen. The ledger is unchanged by it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SubmitError {
-    /// The rules say no.
-    #[error(transparent)]
-    Rejected(#[from] Rejection),
-    /// It is so already, and will not be: a change of this node's that waits says otherwise. Undone by nothing but a write
-    /// after it.
-    #[error("another change of {node} waits for a block; nothing was changed; ask again when that is final")]
-    ChangeWaits {
-        /// Whom both change.
-        node: NodeId,
-    },
-    /// Too many of this node's writes are waiting.
-    #[error("too many writes of this node are waiting for a block; try again later")]
-    QueueFull,
-}
-
-/// Why a block of a peer was not taken.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FollowError {
-    /// Blocks between the head and the first one are missing.
-    #[error("block {first} came, the head is block {head}")]
-    Gap {
-        /// The head's height.
-        head: u64,
-        /// The first block's.
-        first: u64,
-    },
-    /// A final block that is here has another hash than the one that came, which is final as well by its certificate.
-    #[error(
-        "two final blocks at height {height}: {ours} here, {theirs} from the peer; validators signed both"
-    )]
-    Fork {
-        /// Where.
-        height: u64,
-        /// The block here.
-        ours: BlockHash,
-        /// The peer's.
-        theirs: BlockHash,
-    },
-    /// The block breaks a rule.
-    #[error("{0}")]
-    Invalid(String),
-    /// This program is too old for the block's rules.
-    #[error("{0}")]
-    UnknownProtocol(String),
-}
 
 /// The replica cannot go on; the node must stop. What was acknowledged before is stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

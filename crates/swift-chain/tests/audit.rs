@@ -5,7 +5,7 @@ mod network;
 
 use std::sync::OnceLock;
 
-use network::*;
+use network::{fleet::Fleet, *};
 use proptest::prelude::*;
 use swift_chain::*;
 
@@ -81,6 +81,51 @@ fn a_chain_may_come_in_pieces_of_any_size() {
         assert_eq!(frames, 4);
     }
     assert!(Audit::read(chain.as_slice(), Some(network), |_| {}).is_ok());
+}
+
+/// A chain in which validators came and went, as bytes, and its network.
+fn chain_with_changes() -> (NetworkId, Vec<SealedBlock>, Vec<u8>) {
+    let mut fleet = Fleet::of(4);
+    fleet.write(1, 100, add("a", 1));
+    fleet.write(1, 101, weight(1, 0));
+    fleet.write(2, 102, add("b", 1));
+    let reader = fleet.peers[2].replica.reader();
+    let (genesis, _) = reader.frames(0, 1).unwrap();
+    (reader.network(), fleet.peers[2].blocks(1), genesis)
+}
+
+fn audit(network: NetworkId, genesis: &[u8], blocks: &[SealedBlock]) -> Result<Audit, AuditError> {
+    let frames = blocks.iter().flat_map(|block| block_frame(&block.to_bytes()));
+    let chain: Vec<u8> = genesis.iter().copied().chain(frames).collect();
+    Audit::read(chain.as_slice(), Some(network), |_| {})
+}
+
+#[test]
+fn an_audit_follows_the_validators_through_a_chain_and_finds_what_is_wrong() {
+    let (network, blocks, genesis) = chain_with_changes();
+    let whole = audit(network, &genesis, &blocks).unwrap();
+    assert_eq!(whole.state().validators().unwrap().len(), 3);
+    let last = blocks.len() - 1;
+
+    let mut tampered = blocks.clone();
+    tampered[last - 2].block.header.time_ms += 1;
+    assert!(matches!(audit(network, &genesis, &tampered), Err(AuditError::Block(_))));
+
+    let mut thinned = blocks.clone();
+    thinned[last].certificate.signatures.truncate(2);
+    let error = audit(network, &genesis, &thinned).unwrap_err().to_string();
+    assert!(error.contains("weight 2 of 3"), "{error}");
+
+    // The founder was a validator until the block before.
+    let (height, hash) = (blocks[last].block.header.height, blocks[last].block.header.hash());
+    let mut by_removed = blocks.clone();
+    let own = Certificate::sign_alone(&key(1), &network, height, hash).signatures[0];
+    let signatures = &mut by_removed[last].certificate.signatures;
+    signatures.truncate(2);
+    signatures.push(own);
+    signatures.sort_by_key(|(node, _)| *node);
+    let error = audit(network, &genesis, &by_removed).unwrap_err().to_string();
+    assert!(error.contains("is no validator at this height"), "{error}");
 }
 
 proptest! {

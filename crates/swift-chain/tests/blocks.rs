@@ -10,8 +10,7 @@ type Alteration<T> = fn(&mut T);
 
 /// A follower one block behind the founder, and that block.
 fn follower_and_block() -> (Peer, Peer, SealedBlock) {
-    let mut founder = Peer::founder();
-    let follower = founder.admit(2, Role::Publisher);
+    let (mut founder, follower) = founder_and_member();
     founder.submit(add("a", 1)).unwrap();
     let block = founder.blocks(2).remove(0);
     (founder, follower, block)

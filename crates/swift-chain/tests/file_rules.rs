@@ -69,8 +69,7 @@ fn replacing_and_removing_name_the_current_content() {
 
 #[test]
 fn only_its_publisher_or_an_admin_changes_a_file() {
-    let mut founder = Peer::founder();
-    let mut alice = founder.admit(2, Role::Publisher);
+    let (mut founder, mut alice) = founder_and_member();
     founder.submit(add("founders", 1)).unwrap();
     alice.catch_up(&founder);
     let rejection = alice.refused(replace("founders", 2, 1));
@@ -130,11 +129,7 @@ fn an_author_stays_within_the_limits_of_the_genesis_block() {
 fn one_author_gets_its_share_of_a_block_and_the_rest_of_its_writes_in_the_next() {
     let params = NetworkParams { transactions_per_author_and_block_max: 3, ..NetworkParams::default() };
     let mut founder = Peer::new(key(1), &founder_genesis(params));
-    let submit = |number: u8| Input::Submit {
-        request: RequestId(u64::from(number)),
-        action: add(&format!("file-{number}"), number),
-        on_behalf_of: None,
-    };
+    let submit = |number: u8| submission(u64::from(number), add(&format!("file-{number}"), number));
     founder.step((1..=7).map(submit).collect());
     let lens: Vec<_> = founder.blocks(1).iter().map(|sealed| sealed.block.transactions.len()).collect();
     assert_eq!(lens, [3, 3, 1]);
@@ -144,11 +139,7 @@ fn one_author_gets_its_share_of_a_block_and_the_rest_of_its_writes_in_the_next()
 #[test]
 fn two_writes_for_one_name_in_one_block_give_one_file_and_one_clear_refusal() {
     let mut founder = Peer::founder();
-    let submit = |number: u64, content| Input::Submit {
-        request: RequestId(number),
-        action: add("same", content),
-        on_behalf_of: None,
-    };
+    let submit = |number: u64, content| submission(number, add("same", content));
     founder.step(vec![submit(1, 1), submit(2, 2)]);
     assert!(founder.outcome(1).unwrap().is_ok());
     let refusal = founder.outcome(2).unwrap().unwrap_err();

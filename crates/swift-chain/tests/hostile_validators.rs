@@ -9,10 +9,9 @@ use swift_chain::{
     *,
 };
 
-/// The replica of key 1, one of four validators, and the keys of all.
+/// The replica of key 1, one of four validators.
 struct Victim {
     peer: Peer,
-    keys: Vec<NodeKey>,
 }
 
 impl Victim {
@@ -23,41 +22,28 @@ impl Victim {
         }
         // One block more, and the next round 0 is another's turn.
         peer.submit(add("a", 1)).unwrap();
-        let change = NodeChange::ValidatorWeight(1);
-        let weights = (2..=4).map(|number| {
-            let action = Action::UpdateNode { node: key(number).id(), change: change.clone() };
-            Input::Submit { request: RequestId(u64::from(number)), action, on_behalf_of: None }
-        });
+        let weights = (2..=4).map(|number| submission(u64::from(number), weight(number, 1)));
         peer.step(weights.collect());
         peer.outputs.clear();
         assert_eq!(peer.replica.validators().len(), 4);
-        let victim = Self { peer, keys: (1..=4).map(key).collect() };
-        assert_ne!(victim.proposer(0).id(), key(1).id());
-        victim
+        assert_ne!(peer.proposer(0).id(), key(1).id());
+        Self { peer }
     }
 
     fn next(&self) -> u64 {
         self.peer.replica.head().height + 1
     }
 
-    /// Who proposes in a round of the next height.
-    fn proposer(&self, round: u64) -> NodeKey {
-        let set = self.peer.replica.validators();
-        let turn = usize::try_from((self.next() + round) % set.len() as u64).unwrap();
-        let node = set.iter().nth(turn).unwrap().node;
-        self.keys.iter().find(|key| key.id() == node).unwrap().clone()
-    }
-
     /// An empty block of the proposer of a round, with a time so many milliseconds after the victim's clock.
     fn block(&self, round: u64, ahead_ms: u64) -> Block {
-        let (key, reader) = (self.proposer(round), self.peer.replica.reader());
+        let (key, reader) = (self.peer.proposer(round), self.peer.replica.reader());
         let time = self.peer.now_ms + ahead_ms;
         let draft = draft_block(&key, &reader.network(), &reader.state(), self.peer.replica.head(), time, []);
         draft.unwrap().block.block().clone()
     }
 
     fn proposal(&self, round: u32, block: &Block, valid_round: Option<u32>) -> ConsensusMessage {
-        let key = self.proposer(u64::from(round));
+        let key = self.peer.proposer(u64::from(round));
         let (height, hash) = (block.header.height, block.header.hash());
         let proposal = Proposal { height, round, block: hash, valid_round, proposer: key.id() };
         let signed = SignedProposal::sign(&key, &self.peer.replica.reader().network(), proposal);
@@ -81,14 +67,14 @@ impl Victim {
 
     /// Others than the victim and the proposer of round 0.
     fn bystanders(&self) -> Vec<NodeKey> {
-        let proposer = self.proposer(0).id();
-        self.keys[1..].iter().filter(|key| key.id() != proposer).cloned().collect()
+        let proposer = self.peer.proposer(0).id();
+        (2..=4).map(key).filter(|key| key.id() != proposer).collect()
     }
 
     /// So many of the others are in a later round that the victim enters it.
     fn enter(&mut self, round: u32) {
-        let votes = self.keys[1..3].iter();
-        let votes = votes.map(|key| self.vote_in(round, key, VoteKind::Prevote, None)).collect();
+        let votes = (2..=3).map(key);
+        let votes = votes.map(|key| self.vote_in(round, &key, VoteKind::Prevote, None)).collect();
         self.hear(votes);
         assert_eq!(self.peer.replica.round(), Some(round));
     }
@@ -149,7 +135,7 @@ fn the_vote_that_completes_a_quorum_here_is_sent_all_the_same() {
     let mut victim = Victim::new();
     let block = victim.block(0, 10);
     let hash = Some(block.header.hash());
-    let (proposer, other) = (victim.proposer(0), victim.bystanders().remove(0));
+    let (proposer, other) = (victim.peer.proposer(0), victim.bystanders().remove(0));
     let begun = vec![
         victim.proposal(0, &block, None),
         victim.vote(&proposer, VoteKind::Prevote, hash),
@@ -170,8 +156,8 @@ fn late_votes_of_a_decided_height_begin_no_further_one() {
     let hash = Some(block.header.hash());
     let mut messages = vec![victim.proposal(0, &block, None)];
     for kind in [VoteKind::Prevote, VoteKind::Precommit] {
-        for number in 1..4 {
-            messages.push(victim.vote(&victim.keys[number].clone(), kind, hash));
+        for number in 2..=4 {
+            messages.push(victim.vote(&key(number), kind, hash));
         }
     }
     victim.hear(messages);
@@ -201,8 +187,8 @@ fn a_proposer_that_sends_many_blocks_does_not_keep_the_one_with_a_quorum_from_be
     let proposals = [first, second].map(|block| victim.proposal(0, block, None));
     assert_eq!(victim.hear(proposals.into()), [(VoteKind::Prevote, Some(first.header.hash()))]);
     let hash = Some(taken.header.hash());
-    let others = victim.keys[1..].to_vec();
-    let quorum = others.iter().map(|key| victim.vote(key, VoteKind::Prevote, hash)).collect();
+    let others = (2..=4).map(key);
+    let quorum = others.map(|key| victim.vote(&key, VoteKind::Prevote, hash)).collect();
     assert_eq!(victim.hear(quorum), []);
     let proposals = [further, taken].map(|block| victim.proposal(0, block, None));
     assert_eq!(victim.hear(proposals.into()), [(VoteKind::Precommit, hash)]);
@@ -221,11 +207,11 @@ fn a_block_of_long_ago_is_decided_all_the_same() {
         victim.enter(round);
     }
     // Whoever comes later pushes out what no quorum was seen to take.
-    let later = (17..).find(|round| victim.proposer(u64::from(*round)).id() != key(1).id()).unwrap();
+    let later = (17..).find(|round| victim.peer.proposer(u64::from(*round)).id() != key(1).id()).unwrap();
     victim.hear(vec![victim.proposal(later, &victim.block(u64::from(later), 20), None)]);
     // The log alone has it.
-    let others = victim.keys[1..].iter();
-    let votes = others.map(|key| victim.vote(key, VoteKind::Precommit, Some(block.header.hash())));
+    let others = (2..=4).map(key);
+    let votes = others.map(|key| victim.vote(&key, VoteKind::Precommit, Some(block.header.hash())));
     victim.hear(votes.collect());
     assert_eq!(victim.peer.replica.head().hash, block.header.hash());
 }
@@ -238,7 +224,7 @@ fn a_proposer_drafts_smaller_blocks_in_later_rounds() {
     for number in 0..60 {
         victim.peer.request(number, add(&name(number), 1));
     }
-    let own = (5..).find(|round| victim.proposer(u64::from(*round)).id() == key(1).id()).unwrap();
+    let own = (5..).find(|round| victim.peer.proposer(u64::from(*round)).id() == key(1).id()).unwrap();
     victim.enter(own);
     let proposed = victim.peer.outputs.iter().find_map(|output| match output {
         Output::Broadcast(message) => match &**message {

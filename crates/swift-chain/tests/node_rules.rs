@@ -43,8 +43,7 @@ fn an_expired_invitation_is_told_from_a_used_one() {
 
 #[test]
 fn only_an_admins_invitation_counts() {
-    let mut founder = Peer::founder();
-    let alice = founder.admit(2, Role::Publisher);
+    let (mut founder, alice) = founder_and_member();
     let invitation = alice.invitation(Role::Admin, 7);
     let action = alice.join_action(&key(3), 3, invitation);
     assert_eq!(founder.refused(action), Rejection::InviterIsNoAdmin { inviter: key(2).id() });
@@ -109,11 +108,7 @@ fn the_last_admin_is_judged_transaction_by_transaction_within_a_block() {
     let mut founder = Peer::founder();
     founder.admit(2, Role::Admin);
     founder.admit(3, Role::Admin);
-    let demote = |number: u8| Input::Submit {
-        request: RequestId(u64::from(number)),
-        action: update(number, NodeChange::Role(Role::Reader)),
-        on_behalf_of: None,
-    };
+    let demote = |number: u8| submission(u64::from(number), update(number, NodeChange::Role(Role::Reader)));
     // Each alone is allowed; the third, in the same block, would leave nobody.
     founder.step(vec![demote(2), demote(3), demote(1)]);
     assert!(founder.outcome(2).unwrap().is_ok() && founder.outcome(3).unwrap().is_ok());
@@ -123,8 +118,7 @@ fn the_last_admin_is_judged_transaction_by_transaction_within_a_block() {
 
 #[test]
 fn a_member_changes_its_own_address_and_nothing_else() {
-    let mut founder = Peer::founder();
-    let mut alice = founder.admit(2, Role::Publisher);
+    let (mut founder, mut alice) = founder_and_member();
     alice.request(1, update(2, NodeChange::Address(address(22))));
     exchange(&mut alice, &mut founder);
     assert!(alice.outcome(1).unwrap().is_ok());

@@ -6,15 +6,6 @@ mod network;
 use network::*;
 use swift_chain::{consensus::ConsensusMessage, *};
 
-fn weight(number: u8) -> Action {
-    let change = NodeChange::ValidatorWeight(1);
-    Action::UpdateNode { node: key(number).id(), change }
-}
-
-fn submit(request: u64, action: Action) -> Input {
-    Input::Submit { request: RequestId(request), action, on_behalf_of: None }
-}
-
 /// The messages that a peer has for the other validators, as they arrive there.
 fn said(peer: &mut Peer) -> Vec<Input> {
     let from = peer.key.id();
@@ -53,7 +44,7 @@ fn before_their_block(proposer: usize) -> [Peer; 3] {
     for other in &mut others {
         other.catch_up(&founder);
     }
-    founder.step(vec![submit(1, weight(2)), submit(2, weight(3))]);
+    founder.step(vec![submission(1, weight(2, 1)), submission(2, weight(3, 1))]);
     assert_eq!(founder.replica.validators().len(), 3);
     founder.outputs.clear();
     let [second, third] = others;
@@ -67,7 +58,7 @@ fn last_block(peer: &Peer) -> Input {
 #[test]
 fn a_new_validator_votes_in_round_0_for_what_came_before_its_block() {
     let [mut founder, mut second, _] = before_their_block(0);
-    founder.step(vec![submit(3, add("first", 1))]);
+    founder.step(vec![submission(3, add("first", 1))]);
     let proposed = said(&mut founder);
     let proposal = prevotes(&proposed);
     assert!(matches!(proposal[..], [(0, Some(_))]), "{proposal:?}");
@@ -82,7 +73,7 @@ fn a_new_validator_votes_in_round_0_for_what_came_before_its_block() {
 fn a_new_validators_own_proposal_reaches_those_who_do_not_know_that_it_is_one() {
     let [mut founder, mut second, mut third] = before_their_block(1);
     second.step(vec![last_block(&founder)]);
-    second.step(vec![submit(3, add("first", 1))]);
+    second.step(vec![submission(3, add("first", 1))]);
     let proposed = said(&mut second);
     let proposal = prevotes(&proposed);
     assert!(matches!(proposal[..], [(0, Some(_))]), "{proposal:?}");
@@ -97,24 +88,21 @@ fn a_new_validators_own_proposal_reaches_those_who_do_not_know_that_it_is_one() 
 #[test]
 fn what_a_waiting_change_will_undo_is_not_said_to_be_so_already() {
     let [mut founder, second, _] = before_their_block(1);
-    let weight_of =
-        |node: NodeId, weight| Action::UpdateNode { node, change: NodeChange::ValidatorWeight(weight) };
     // Three validators now, of whom one is there: nothing becomes final.
-    let fourth = key(9).id();
-    let (founder_id, second_id) = (founder.key.id(), second.key.id());
-    founder.request(10, weight_of(second_id, 5));
+    let second_id = second.key.id();
+    founder.request(10, weight(2, 5));
     assert_eq!(founder.outcome(10), None);
-    founder.request(11, weight_of(second_id, 1));
+    founder.request(11, weight(2, 1));
     let refusal = founder.outcome(11).unwrap().unwrap_err();
     assert_eq!(refusal, SubmitError::ChangeWaits { node: second_id });
     assert!(refusal.to_string().contains("waits for a block"), "{refusal}");
     // Of another member, or of another kind, it is so.
-    founder.request(12, weight_of(founder_id, 1));
+    founder.request(12, weight(1, 1));
     let change = NodeChange::Role(Role::Admin);
     founder.request(13, Action::UpdateNode { node: second_id, change });
     assert!([12, 13].iter().all(|request| matches!(founder.outcome(*request), Some(Ok(_)))));
-    assert!(matches!(founder.submit(weight_of(fourth, 0)), Err(SubmitError::Rejected(_))));
+    assert!(matches!(founder.submit(weight(9, 0)), Err(SubmitError::Rejected(_))));
     // The same again joins what waits.
-    founder.request(14, weight_of(second_id, 5));
+    founder.request(14, weight(2, 5));
     assert_eq!(founder.outcome(14), None);
 }

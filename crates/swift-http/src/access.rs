@@ -80,7 +80,8 @@ impl Access {
     }
 }
 
-/// What a route allows, checked before anything of a body is read: an extractor to stand before the one of the body.
+/// What a route allows, checked before anything else of the request is looked at: an extractor to stand before those of
+/// query and body.
 pub(crate) struct Allowed<R>(PhantomData<R>);
 
 /// Who may call a route.
@@ -112,6 +113,15 @@ pub(crate) struct MembersOrAdmin;
 impl Rule for MembersOrAdmin {
     fn check(access: &Access) -> Result<(), Problem> {
         access.require_member_or(Scope::Admin)
+    }
+}
+
+/// Tokens that may read.
+pub(crate) struct ReadOnly;
+
+impl Rule for ReadOnly {
+    fn check(access: &Access) -> Result<(), Problem> {
+        access.require(Scope::Read).map(|_| ())
     }
 }
 

@@ -6,6 +6,7 @@ mod files;
 mod invites;
 mod nodes;
 mod proof;
+mod refusals;
 mod status;
 mod tokens;
 mod transfers;
@@ -36,6 +37,7 @@ pub(crate) fn router() -> Router<Services> {
         .route("/blocks", get(blocks::list))
         .route("/blocks/{height}", get(blocks::one))
         .route("/evidence", get(evidence::list))
+        .route("/refusals", get(refusals::list))
         .route("/transfers", get(transfers::list))
         .route("/tokens", get(tokens::list).post(tokens::create))
         .route("/tokens/{label}", delete(tokens::revoke))

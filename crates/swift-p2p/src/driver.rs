@@ -20,7 +20,10 @@ pub use gossip::{GossipError, GossipHandle, GossipSetup, GossipTask};
 pub use join::{
     JOIN_OFFER_LEN_MAX, JoinDesk, JoinError, JoinOffer, JoinOfferError, JoinRefusal, ask_to_join, fetch_chain,
 };
-pub use ledger::{HandOverError, LedgerError, LedgerHandle, LedgerStartError, LedgerTask, Queued};
+pub use ledger::{
+    HandOverError, LedgerError, LedgerHandle, LedgerStartError, LedgerTask, Queued, REFUSALS_KEPT, Refusal,
+    Refusals,
+};
 pub use members::Members;
 pub use presence::{PeerEvent, Presence};
 pub use publish::{PublishError, Published, Publisher, Publishing, Withdrawing};

@@ -2,45 +2,30 @@ use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 use swift_chain::{
-    Action, FileEntry, Genesis, GenesisBody, Hash, Input, LedgerDb, NetworkParams, NodeKey, Now,
-    PROTOCOL_VERSION, Replica, RequestId,
+    Action, FileEntry, Hash, NodeKey, Replica,
     recovery::{Refounding, create_ledger, write_recovery_file},
 };
 
 use crate::{
     fake_node::{Answer, FakeNode},
+    made_up,
     program::{listed, swiftctl},
 };
 
 /// A node's ledger with a genesis block and two files.
-fn ledger(folder: &Path) -> Replica {
-    let key = NodeKey::from_seed([7; 32]);
-    let body = GenesisBody {
-        protocol_version: PROTOCOL_VERSION,
-        nonce: [1; 16],
-        time_ms: 1_700_000_000_000,
-        founder: key.id(),
-        address: "127.0.0.1:8000".parse().unwrap(),
-        params: NetworkParams::default(),
-        origin: None,
-    };
-    let genesis = Genesis::sign(&key, body);
-    let db = LedgerDb::create(&folder.join("ledger.db"), &genesis).unwrap();
-    let mut replica = Replica::new(key, db).unwrap();
-    for (number, name) in [(1, "a.txt"), (2, "b.txt")] {
-        let hash = Hash::from_bytes([u8::try_from(number).unwrap(); 32]);
+fn ledger(folder: &Path) -> (NodeKey, Replica) {
+    let files = [(1, "a.txt"), (2, "b.txt")].map(|(number, name)| {
+        let hash = Hash::from_bytes([number; 32]);
         let file = FileEntry { name: name.parse().unwrap(), size: 5, file_id: hash, manifest_hash: hash };
-        let action = Action::AddFile { file, replaces: None };
-        let submit = Input::Submit { request: RequestId(number), action, on_behalf_of: None };
-        replica.step(Now::at_ms(1_700_000_000_000 + number), vec![submit]).unwrap();
-    }
-    replica
+        Action::AddFile { file, replaces: None }
+    });
+    made_up::ledger(folder, None, files.to_vec())
 }
 
 /// A chain with a genesis block and two files, and what a node says about itself with it.
 fn chain() -> (Vec<u8>, Value) {
     let folder = tempfile::tempdir().unwrap();
-    let replica = ledger(folder.path());
+    let (_, replica) = ledger(folder.path());
     let (bytes, _) = replica.reader().frames(0, usize::MAX).unwrap();
     let (head, network) = (replica.head(), replica.reader().network());
     let status = json!({"node_id": replica.node(), "network_id": network, "height": head.height, "head_hash": head.hash});
@@ -50,8 +35,7 @@ fn chain() -> (Vec<u8>, Value) {
 #[test]
 fn a_recovered_network_says_what_it_goes_on_from() {
     let folder = tempfile::tempdir().unwrap();
-    let old = ledger(folder.path());
-    let key = NodeKey::from_seed([7; 32]);
+    let (key, old) = ledger(folder.path());
     let genesis = Refounding::plan(key.id(), old.reader()).unwrap().sign(&key, [2; 16], 1_700_000_000_000);
     let new = create_ledger(&folder.path().join("new.db"), &genesis, old.reader()).unwrap();
     let mut bytes = Vec::new();

@@ -5,6 +5,7 @@ mod chain;
 mod download;
 mod failures;
 mod fake_node;
+mod made_up;
 mod members;
 mod program;
 mod proof;

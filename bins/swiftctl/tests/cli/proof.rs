@@ -1,13 +1,11 @@
 use std::{fs, path::PathBuf};
 
 use serde_json::{Value, json};
-use swift_chain::{
-    Action, BlockHash, Checkpoint, FileEntry, Genesis, GenesisBody, Hash, Input, LedgerDb, NetworkParams,
-    NodeKey, Now, PROTOCOL_VERSION, Receipt, Replica, RequestId,
-};
+use swift_chain::{Action, BlockHash, Checkpoint, FileEntry, Hash, Receipt};
 
 use crate::{
     fake_node::{Answer, FakeNode, Request},
+    made_up,
     program::{Run, content, file_id, listed, swiftctl},
 };
 
@@ -29,20 +27,6 @@ struct Network {
 
 fn network() -> Network {
     let folder = tempfile::tempdir().unwrap();
-    let key = NodeKey::from_seed([7; 32]);
-    let body = GenesisBody {
-        protocol_version: PROTOCOL_VERSION,
-        nonce: [1; 16],
-        time_ms: 1_700_000_000_000,
-        founder: key.id(),
-        address: "127.0.0.1:8000".parse().unwrap(),
-        params: NetworkParams::default(),
-        origin: None,
-    };
-    let genesis = Genesis::sign(&key, body);
-    let node_id = key.id();
-    let db = LedgerDb::create(&folder.path().join("ledger.db"), &genesis).unwrap();
-    let mut replica = Replica::new(key, db).unwrap();
     let add = |name: &str, bytes: &[u8]| {
         let file_id: Hash = file_id(bytes).parse().unwrap();
         let (name, size) = (name.parse().unwrap(), bytes.len() as u64);
@@ -55,16 +39,13 @@ fn network() -> Network {
         Action::RemoveFile { name: "third".parse().unwrap(), file_id: third },
         add(NAME, &content(LEN)),
     ];
-    for (number, action) in (1..).zip(actions) {
-        let label = Some("ci".to_owned().try_into().unwrap());
-        let submit = Input::Submit { request: RequestId(number), action, on_behalf_of: label };
-        replica.step(Now::at_ms(1_700_000_000_000 + number * 1000), vec![submit]).unwrap();
-    }
+    let (key, replica) = made_up::ledger(folder.path(), Some("ci"), actions.to_vec());
     let (reader, head) = (replica.reader(), replica.head());
+    let network = reader.network();
     let receipt = |height| Receipt::of_transaction(reader, height, 0).unwrap().to_bytes();
     Network {
-        id: genesis.id().to_string(),
-        status: json!({"node_id": node_id, "network_id": genesis.id(), "height": head.height, "head_hash": head.hash}),
+        id: network.to_string(),
+        status: json!({"node_id": key.id(), "network_id": network, "height": head.height, "head_hash": head.hash}),
         receipt: receipt(4),
         other: receipt(1),
         withdrawal: receipt(3),

@@ -53,6 +53,32 @@ fn json_passes_on_what_the_node_said() {
 }
 
 #[test]
+fn refusals_say_what_would_have_happened_and_why_it_did_not() {
+    let file = json!({"name": "a.iso", "size": 1536, "file_id": "abababababab", "manifest_hash": "x"});
+    let action = json!({"add_file": {"file": file, "replaces": null}});
+    let refusal = json!({
+        "refused_ms": 0, "on_behalf_of": "ci", "action": action, "code": "name_taken", "reason": "it is taken",
+    });
+    let said = json!({"refusals": [refusal]});
+    let answer = said.clone();
+    let node = FakeNode::start(move |request| match request.line.as_str() {
+        "GET /v1/refusals?limit=7" => Answer::json(&answer),
+        "GET /v1/refusals?limit=100" => Answer::json(&json!({"refusals": []})),
+        line => Answer::problem(404, "not_found", line),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let ask = |args: &[&str]| {
+        swiftctl(folder.path(), &[&["--node", &node.url, "refusals"], args].concat(), b"").ended(0)
+    };
+    let text = ask(&["--limit", "7"]).text();
+    let row = "1970-01-01T00:00:00Z  added a.iso (1.5 KiB, ababababab)  ci   it is taken";
+    assert!(text.starts_with("REFUSED") && text.contains("WOULD HAVE") && text.contains(row), "{text}");
+    assert_eq!(ask(&["--limit", "7", "-o", "json"]).json(), said);
+    let none = ask(&[]);
+    assert!(none.stdout.is_empty() && none.stderr.contains("no write was refused"), "{}", none.stderr);
+}
+
+#[test]
 fn a_list_of_files_is_all_of_its_pages() {
     let file = |name| json!({"name": name, "size": 1_u64 << 30, "file_id": "x", "complete": true});
     let node = FakeNode::start(move |request| match request.line.as_str() {

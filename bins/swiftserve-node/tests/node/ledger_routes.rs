@@ -167,10 +167,7 @@ async fn a_chain_file_brings_a_fresh_ledger_of_its_network_up_to_date() {
     let site = with_blocks().await;
     let (stream, head) = (stream_from(&site, 0).await, site.node.ledger().head());
     let home = site.stop().await;
-    for suffix in ["", "-wal", "-shm"] {
-        // The log is merged when the ledger is closed.
-        let _ = std::fs::remove_file(home.path(&format!("ledger.db{suffix}")));
-    }
+    home.forget_ledger();
     let ChainFrame::Genesis(genesis) = frames(&stream).remove(0) else { panic!("no genesis block first") };
     drop(LedgerDb::create(&home.path("ledger.db"), &genesis).unwrap());
 

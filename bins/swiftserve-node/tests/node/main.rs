@@ -20,6 +20,7 @@ mod restart;
 mod roles;
 mod site;
 mod start;
+mod together;
 mod tokens;
 mod upload;
 mod validators;

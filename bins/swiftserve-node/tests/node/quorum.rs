@@ -9,7 +9,7 @@ use swift_p2p::driver::{JoinError, Patience};
 use swiftserve_node::StartError;
 
 use crate::{
-    client::until,
+    client::{Client, until},
     site::{Home, Site, b3sum, content},
     validators::validators,
 };
@@ -176,6 +176,33 @@ async fn who_does_not_want_to_wait_hears_that_the_write_is_queued() {
     let again = member.client.put("a?wait=none", b"a").await.is(200).json();
     assert_eq!((&again["final"], &again["already"]), (&json!(true), &json!(true)));
     member.client.put("a?wait=none", b"other").await.refused(409, "name_taken");
+}
+
+/// Two clients wanted one name while nothing could be decided, and neither waited: only the node's log said who lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_did_not_wait_can_ask_later_what_was_refused() {
+    let (founder, member) = without_a_validator(PATIENT).await;
+    let other = member.client.scoped("other", &["publish", "read"]).await;
+    member.client.put("a?wait=none", b"first").await.is(202);
+    other.put("a?wait=none", b"second").await.is(202);
+    let refusals = async |client: &Client| client.get("/v1/refusals").await.ok().json();
+    assert_eq!(refusals(&member.client).await, json!({ "refusals": [] }));
+    // Nobody waits any more, not even inside the node.
+    let member = member.stop().await.start_with(PATIENT, None).await;
+    let founder = founder.start().await;
+    until(|| async { refusals(&other).await["refusals"].as_array().unwrap().len() == 1 }).await;
+    let told = refusals(&other).await;
+    let refusal = &told["refusals"][0];
+    let file = &refusal["action"]["add_file"]["file"];
+    assert_eq!((&file["name"], &file["file_id"]), (&json!("a"), &json!(b3sum(b"second"))));
+    assert_eq!((&refusal["on_behalf_of"], &refusal["code"]), (&json!("other"), &json!("name_taken")));
+    assert!(refusal["reason"].as_str().unwrap().contains("the name a is taken"), "{refusal}");
+    assert!(refusal["refused_ms"].as_u64().is_some_and(|ms| ms > 0));
+    assert_eq!(member.client.record("a").await["file_id"], b3sum(b"first"));
+    assert_eq!(refusals(&founder.client).await, json!({ "refusals": [] }), "it is another node's write");
+    let unread = member.client.scoped("unread", &["remove"]).await;
+    unread.get("/v1/refusals").await.refused(403, "forbidden");
+    other.get("/v1/refusals?limit=x").await.refused(400, "bad_request");
 }
 
 #[tokio::test(flavor = "multi_thread")]

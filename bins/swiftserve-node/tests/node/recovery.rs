@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
-use swift_chain::{Audit, LedgerDb, NetworkId, recovery::RecoveryFile};
+use swift_chain::{Audit, NetworkId, recovery::RecoveryFile};
 use swiftserve_node::{Acceptance, Accepted, Consent, Recovered, Recovery, RecoveryError, StartError};
 
 use crate::{
@@ -232,7 +232,7 @@ async fn the_chain_of_a_recovered_network_is_posted_in_one_piece() {
     site.client.post("/addBlock", chain.clone()).await.refused(400, "bad_request");
 
     let home = site.stop().await;
-    LedgerDb::remove(&home.path("ledger.db")).unwrap();
+    home.forget_ledger();
     let file = RecoveryFile::open(beginning.as_slice()).unwrap();
     drop(file.into_ledger(&home.path("ledger.db")).unwrap());
     let site = home.start().await;

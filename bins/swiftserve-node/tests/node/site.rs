@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use swift_chain::NodeKey;
+use swift_chain::{LedgerDb, NodeKey};
 use swift_p2p::driver::Patience;
 use swiftserve_node::{Config, Node, NodeOptions, StartError};
 use tempfile::TempDir;
@@ -66,6 +66,11 @@ impl Home {
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
+    }
+
+    /// Removes the ledger of a node that is down.
+    pub(crate) fn forget_ledger(&self) {
+        LedgerDb::remove(&self.path("ledger.db")).unwrap();
     }
 
     /// Changes one byte of stored content as a failing disk does: the file keeps its times.

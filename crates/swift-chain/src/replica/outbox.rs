@@ -13,7 +13,7 @@ use crate::{
     identity::NodeId,
     limits::{MEMPOOL_AUTHOR_LEN_MAX, OUTBOX_ENTRIES_MAX},
     store::{LedgerStore, OutboxEntry},
-    transaction::{Action, NodeChange, SignedTransaction},
+    transaction::{Action, NodeChange, SignedTransaction, Transaction},
 };
 
 /// A transaction that was sent is sent again after this long, if it is not in a block by then.
@@ -75,8 +75,12 @@ impl Pending {
         self.sent_ms.is_some()
     }
 
-    /// Tells everybody who waits.
+    /// Tells everybody who waits; a refusal is told if nobody does, too.
     pub(super) fn settle(self, outputs: &mut Vec<Output>, outcome: &Result<Settled, SubmitError>) {
+        if let Err(error) = outcome {
+            let Transaction { action, on_behalf_of, .. } = self.signed.transaction;
+            outputs.push(Output::Refused { action, on_behalf_of, error: error.clone() });
+        }
         for request in self.requests {
             outputs.push(Output::Settled { request, outcome: outcome.clone() });
         }

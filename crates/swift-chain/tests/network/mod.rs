@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
+pub(crate) mod fleet;
+
 use swift_chain::*;
 use tempfile::TempDir;
 
@@ -9,6 +11,11 @@ pub(crate) const START_MS: u64 = 1_700_000_000_000;
 
 pub(crate) fn key(number: u8) -> NodeKey {
     NodeKey::from_seed([number; 32])
+}
+
+/// The key, one of the first nine, that has this id.
+pub(crate) fn key_of(node: NodeId) -> NodeKey {
+    (1..=9).map(key).find(|key| key.id() == node).unwrap()
 }
 
 pub(crate) fn hash(number: u8) -> Hash {
@@ -50,6 +57,16 @@ pub(crate) fn remove(name: &str, content: u8) -> Action {
     Action::RemoveFile { name: name.parse().unwrap(), file_id: hash(content) }
 }
 
+/// A client's wish; its answer is known by the number.
+pub(crate) fn submission(request: u64, action: Action) -> Input {
+    Input::Submit { request: RequestId(request), action, on_behalf_of: None }
+}
+
+/// Makes key `number` a validator, or takes its vote with 0.
+pub(crate) fn weight(number: u8, weight: u32) -> Action {
+    Action::UpdateNode { node: key(number).id(), change: NodeChange::ValidatorWeight(weight) }
+}
+
 /// One replica with its own ledger file and clock.
 pub(crate) struct Peer {
     pub(crate) replica: Replica,
@@ -88,7 +105,7 @@ impl Peer {
     }
 
     pub(crate) fn request(&mut self, number: u64, action: Action) {
-        self.step(vec![Input::Submit { request: RequestId(number), action, on_behalf_of: None }]);
+        self.step(vec![submission(number, action)]);
     }
 
     /// What was said to a request, if it is settled.
@@ -130,6 +147,13 @@ impl Peer {
                 _ => Vec::new(),
             })
             .collect()
+    }
+
+    /// Who proposes in a round of the next height.
+    pub(crate) fn proposer(&self, round: u64) -> NodeKey {
+        let set = self.replica.validators();
+        let turn = (self.replica.head().height + 1 + round) % set.len() as u64;
+        key_of(set.iter().nth(usize::try_from(turn).unwrap()).unwrap().node)
     }
 
     pub(crate) fn blocks(&self, from: u64) -> Vec<SealedBlock> {
@@ -185,6 +209,13 @@ impl Peer {
         peer.catch_up(self);
         peer
     }
+}
+
+/// The founder of a network, and a publisher that is level with it: key 2.
+pub(crate) fn founder_and_member() -> (Peer, Peer) {
+    let mut founder = Peer::founder();
+    let member = founder.admit(2, Role::Publisher);
+    (founder, member)
 }
 
 /// Carries a member's waiting transactions to the founder and the blocks back.

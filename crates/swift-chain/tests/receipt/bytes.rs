@@ -6,10 +6,7 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use swift_chain::*;
 
-use crate::{
-    chain::{Chain, weight},
-    network::*,
-};
+use crate::{chain::Chain, network::*};
 
 /// A short receipt with everything in it: one change of the validators, two signatures, a path of two hashes.
 fn sample() -> &'static (Receipt, Expectation) {

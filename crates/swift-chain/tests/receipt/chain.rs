@@ -3,7 +3,7 @@
 use swift_chain::*;
 use tempfile::TempDir;
 
-use crate::network::{START_MS, add, address, founder_genesis, key};
+use crate::network::{START_MS, add, address, founder_genesis, key, weight};
 
 /// A ledger file, and all the keys. The founder writes, whether it is a validator or not.
 pub(crate) struct Chain {
@@ -119,10 +119,6 @@ impl Chain {
     pub(crate) fn refusal(&self, receipt: &Receipt) -> ReceiptError {
         receipt.verify(&self.expected()).expect_err("the receipt was accepted")
     }
-}
-
-pub(crate) fn weight(number: u8, weight: u32) -> Action {
-    Action::UpdateNode { node: key(number).id(), change: NodeChange::ValidatorWeight(weight) }
 }
 
 /// Precommits of these keys, in round 1.

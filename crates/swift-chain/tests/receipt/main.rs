@@ -7,7 +7,7 @@ mod forged;
 #[path = "../network/mod.rs"]
 mod network;
 
-use chain::{Chain, weight};
+use chain::Chain;
 use network::*;
 use proptest::prelude::*;
 use swift_chain::*;

@@ -3,8 +3,10 @@
 //! Everything here is one statement or one transaction; what must happen on disk before or after is decided
 //! by the callers.
 
+mod holds;
 mod names;
 mod objects;
+mod trash;
 
 pub(super) use names::{Due, NamePlan, OldVisible};
 pub(super) use objects::{ObjectRow, STATE_COMPLETE, STATE_FALSE, STATE_PARTIAL, STATE_SUSPECT};

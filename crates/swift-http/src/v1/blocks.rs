@@ -8,7 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use swift_chain::{BlockHash, Hash, NodeId, SealedBlock, Transaction, TransactionId};
 
-use crate::{access::Access, problem::Problem, services::Services, tokens::Scope};
+use crate::{
+    access::{Access, Allowed, ReadOnly},
+    problem::Problem,
+    services::Services,
+    tokens::Scope,
+};
 
 const PAGE_LEN: u64 = 50;
 const PAGE_LEN_MAX: u64 = 200;
@@ -71,12 +76,10 @@ pub(super) struct Page {
 }
 
 pub(super) async fn list(
+    _: Allowed<ReadOnly>,
     State(services): State<Services>,
-    Extension(access): Extension<Access>,
-    query: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
+    Query(page): Query<Page>,
 ) -> Result<Json<Value>, Problem> {
-    access.require(Scope::Read)?;
-    let Query(page) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let from = page.from.unwrap_or(1).max(1);
     let limit = page.limit.unwrap_or(PAGE_LEN).clamp(1, PAGE_LEN_MAX);
     let looked = services.ledger.read(move |reader| {

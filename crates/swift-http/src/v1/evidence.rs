@@ -1,14 +1,18 @@
 //! `GET /v1/evidence`.
 
 use axum::{
-    Extension, Json,
+    Json,
     extract::{Query, State},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use swift_chain::{Evidence, Hash, NetworkId, NodeId};
 
-use crate::{access::Access, problem::Problem, services::Services, tokens::Scope};
+use crate::{
+    access::{Allowed, ReadOnly},
+    problem::Problem,
+    services::Services,
+};
 
 const PAGE_LEN: u32 = 50;
 const PAGE_LEN_MAX: u32 = 200;
@@ -43,12 +47,10 @@ pub(super) struct Page {
 }
 
 pub(super) async fn list(
+    _: Allowed<ReadOnly>,
     State(services): State<Services>,
-    Extension(access): Extension<Access>,
-    query: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
+    Query(page): Query<Page>,
 ) -> Result<Json<Value>, Problem> {
-    access.require(Scope::Read)?;
-    let Query(page) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let limit = page.limit.unwrap_or(PAGE_LEN).clamp(1, PAGE_LEN_MAX);
     let network = services.ledger.network();
     let looked = services.ledger.read(move |reader| Ok((reader.evidence(limit)?, reader.evidence_count()?)));

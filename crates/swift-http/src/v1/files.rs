@@ -17,7 +17,7 @@ use tokio::task;
 
 use super::written;
 use crate::{
-    access::{Access, owns},
+    access::{Access, Allowed, ReadOnly, owns},
     content,
     ingest::{IfTaken, Ingest, Ingested, published_by},
     problem::Problem,
@@ -71,12 +71,10 @@ pub(super) struct Page {
 }
 
 pub(super) async fn list(
+    _: Allowed<ReadOnly>,
     State(services): State<Services>,
-    Extension(access): Extension<Access>,
-    query: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
+    Query(page): Query<Page>,
 ) -> Result<Json<Value>, Problem> {
-    access.require(Scope::Read)?;
-    let Query(page) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let limit = page.limit.unwrap_or(PAGE_LEN).clamp(1, PAGE_LEN_MAX);
     let after = page.after.as_deref().map(FileName::normalized).transpose()?;
     let filter = FileFilter {

@@ -1,7 +1,6 @@
 //! `GET /v1/proof`.
 
 use axum::{
-    Extension,
     body::Body,
     extract::{Query, State},
     response::{IntoResponse, Response},
@@ -9,7 +8,12 @@ use axum::{
 use serde::Deserialize;
 use swift_chain::{DbError, FileName, FileRecord, Hash, LedgerReader, Receipt};
 
-use crate::{access::Access, content, problem::Problem, services::Services, tokens::Scope};
+use crate::{
+    access::{Allowed, ReadOnly},
+    content,
+    problem::Problem,
+    services::Services,
+};
 
 #[derive(Deserialize)]
 pub(super) struct Which {
@@ -19,12 +23,10 @@ pub(super) struct Which {
 
 /// The receipt of the transaction that published a live file.
 pub(super) async fn receipt(
+    _: Allowed<ReadOnly>,
     State(services): State<Services>,
-    Extension(access): Extension<Access>,
-    query: Result<Query<Which>, axum::extract::rejection::QueryRejection>,
+    Query(which): Query<Which>,
 ) -> Result<Response, Problem> {
-    access.require(Scope::Read)?;
-    let Query(which) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let wanted = Wanted::try_from(which)?;
     let made = services.ledger.read(move |reader| {
         let Some(record) = wanted.find(reader)? else { return Ok(Err(wanted.missing())) };

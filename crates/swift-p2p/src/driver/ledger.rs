@@ -7,6 +7,7 @@ mod checking;
 mod command;
 mod owner;
 mod reads;
+mod refusals;
 mod turns;
 
 use std::{path::Path, thread, time::Duration};
@@ -26,6 +27,7 @@ use checking::Checking;
 use command::{Command, Sift};
 use owner::Owner;
 pub(super) use reads::LedgerReads;
+pub use refusals::{REFUSALS_KEPT, Refusal, Refusals};
 use turns::{Room, Turns};
 
 use super::{
@@ -91,6 +93,7 @@ pub struct LedgerHandle {
     members: Members,
     readers: LedgerReads,
     network: NetworkId,
+    refusals: Refusals,
     checking: Checking,
     /// Of those who bring transactions.
     authors: Turns,
@@ -110,7 +113,8 @@ impl LedgerTask {
         members.fill(replica.reader())?;
         let readers = LedgerReads::new(path);
         let network = replica.reader().network();
-        let owner = Owner::new(replica, head_out, for_validators);
+        let refusals = Refusals::default();
+        let owner = Owner::new(replica, head_out, for_validators, refusals.clone());
         let runtime = Handle::current();
         let owner_members = members.clone();
         thread::Builder::new().name("ledger".into()).spawn(move || {
@@ -125,6 +129,7 @@ impl LedgerTask {
                 members,
                 readers,
                 network,
+                refusals,
                 checking: Checking::new(network),
                 authors: Turns::new(TRANSACTIONS_LEN_MAX),
                 validators: Turns::new(MESSAGES_LEN_MAX),
@@ -247,6 +252,11 @@ impl LedgerHandle {
     /// Who is a member now.
     pub fn members(&self) -> &Members {
         &self.members
+    }
+
+    /// What was refused lately after it had waited.
+    pub fn refusals(&self) -> &Refusals {
+        &self.refusals
     }
 
     /// The network.

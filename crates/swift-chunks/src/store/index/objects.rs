@@ -1,6 +1,6 @@
-//! Rows of content: state, durable chunks, space, use.
+//! Rows of content: state, durable chunks, space.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::{Index, from_sql, to_sql};
 use crate::chunk_set::{BitmapPage, ChunkSet};
@@ -9,7 +9,6 @@ use crate::layout::ChunkLayout;
 use crate::manifest::manifest_len;
 use crate::store::content::ContentRef;
 use crate::store::error::StoreError;
-use crate::store::upload::Hold;
 
 /// Chunks may be missing; `pages` says which are durable.
 pub(in crate::store) const STATE_PARTIAL: i64 = 0;
@@ -20,7 +19,7 @@ pub(in crate::store) const STATE_SUSPECT: i64 = 2;
 /// Its manifest is proven false.
 pub(in crate::store) const STATE_FALSE: i64 = 3;
 /// Being deleted: only between two commits of one cleanup.
-const STATE_DOOMED: i64 = 4;
+pub(super) const STATE_DOOMED: i64 = 4;
 
 const COLUMNS: &str =
     "id, file_id, manifest_hash, len, state, held, has_manifest, mtime_ns, wanted_height, trashed_ms";
@@ -57,7 +56,7 @@ impl ObjectRow {
     }
 }
 
-fn query(
+pub(super) fn query(
     connection: &Connection,
     rest: &str,
     params: impl rusqlite::Params,
@@ -243,32 +242,6 @@ impl Index {
         Ok(statement.query_row([], |row| Ok((from_sql(row.get(0)?), from_sql(row.get(1)?))))?)
     }
 
-    pub(in crate::store) fn trashed_bytes(&self) -> Result<u64, StoreError> {
-        let mut statement =
-            self.read().prepare_cached("SELECT total(stored) FROM objects WHERE trashed_ms IS NOT NULL")?;
-        let total: f64 = statement.query_row([], |row| row.get(0))?;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a sum of byte counts")]
-        Ok(total as u64)
-    }
-
-    /// After its names or holds changed: what wants the content, and whether it belongs in the trash.
-    pub(in crate::store) fn refresh_use(
-        connection: &Connection,
-        id: i64,
-        now_ms: u64,
-    ) -> Result<(), StoreError> {
-        connection
-            .prepare_cached(
-                "UPDATE objects SET wanted_height = (SELECT min(height) FROM names WHERE object = ?1),
-                 trashed_ms = CASE WHEN EXISTS(SELECT 1 FROM names WHERE object = ?1)
-                     OR EXISTS(SELECT 1 FROM holds WHERE object = ?1) THEN NULL
-                     ELSE coalesce(trashed_ms, ?2) END
-                 WHERE id = ?1",
-            )?
-            .execute(params![id, to_sql(now_ms)])?;
-        Ok(())
-    }
-
     /// What was proven false by the completion of this file under its true manifest, or before.
     pub(in crate::store) fn false_rows(&self, file_id: FileId) -> Result<Vec<ObjectRow>, StoreError> {
         query(self.read(), "WHERE file_id = ? AND state = 3", [file_id.as_bytes()])
@@ -301,94 +274,6 @@ impl Index {
     /// Partial rows that lack nothing: the crash came between the last bitmap and the rename.
     pub(in crate::store) fn finished_but_unnamed(&self) -> Result<Vec<ObjectRow>, StoreError> {
         query(self.read(), "WHERE state = 0 AND held = chunks AND has_manifest = 1", [])
-    }
-
-    pub(in crate::store) fn doomed(&self) -> Result<Vec<ObjectRow>, StoreError> {
-        query(self.read(), "WHERE state = 4", [])
-    }
-
-    pub(in crate::store) fn trash_before(
-        &self,
-        cutoff_ms: u64,
-        after: i64,
-        limit: usize,
-    ) -> Result<Vec<ObjectRow>, StoreError> {
-        let rest = "WHERE trashed_ms IS NOT NULL AND trashed_ms <= ? AND state <> ? AND id > ?
-            ORDER BY id LIMIT ?";
-        query(self.read(), rest, params![to_sql(cutoff_ms), STATE_DOOMED, after, to_sql(limit as u64)])
-    }
-
-    pub(in crate::store) fn doom(&mut self, ids: &[i64]) -> Result<(), StoreError> {
-        let transaction = self.begin()?;
-        for &id in ids {
-            Self::set_state(&transaction, id, STATE_DOOMED)?;
-        }
-        Ok(transaction.commit()?)
-    }
-
-    /// Nothing is on disk: what names need is lacking, what only holds or the trash had is forgotten. Answers how many
-    /// holds there were.
-    pub(in crate::store) fn forget_content(&mut self) -> Result<u64, StoreError> {
-        let transaction = self.begin()?;
-        let holds = transaction.execute("DELETE FROM holds", [])?;
-        transaction.execute_batch(
-            "DELETE FROM pages; DELETE FROM visible; DELETE FROM todo;
-             DELETE FROM objects WHERE id NOT IN (SELECT object FROM names);
-             UPDATE objects SET state = 0 WHERE state IN (1, 2, 4);
-             UPDATE objects SET held = 0, has_manifest = 0, mtime_ns = 0, reserved = 0, stored = 0;",
-        )?;
-        transaction.commit()?;
-        Ok(holds as u64)
-    }
-
-    pub(in crate::store) fn forget(&mut self, ids: &[i64]) -> Result<(), StoreError> {
-        let transaction = self.begin()?;
-        for &id in ids {
-            transaction.prepare_cached("DELETE FROM pages WHERE object = ?")?.execute([id])?;
-            transaction.prepare_cached("DELETE FROM objects WHERE id = ?")?.execute([id])?;
-        }
-        Ok(transaction.commit()?)
-    }
-
-    pub(in crate::store) fn put_hold(
-        connection: &Connection,
-        key: &[u8],
-        object: i64,
-        payload: &[u8],
-        now_ms: u64,
-    ) -> Result<(), StoreError> {
-        let old = Self::hold_object(connection, key)?;
-        connection
-            .prepare_cached("INSERT OR REPLACE INTO holds(key, object, payload) VALUES(?, ?, ?)")?
-            .execute(params![key, object, payload])?;
-        if let Some(old) = old.filter(|&old| old != object) {
-            Self::refresh_use(connection, old, now_ms)?;
-        }
-        Self::refresh_use(connection, object, now_ms)
-    }
-
-    pub(in crate::store) fn release_hold(&mut self, key: &[u8], now_ms: u64) -> Result<bool, StoreError> {
-        let transaction = self.begin()?;
-        let Some(object) = Self::hold_object(&transaction, key)? else { return Ok(false) };
-        transaction.prepare_cached("DELETE FROM holds WHERE key = ?")?.execute([key])?;
-        Self::refresh_use(&transaction, object, now_ms)?;
-        transaction.commit()?;
-        Ok(true)
-    }
-
-    pub(in crate::store) fn holds(&self) -> Result<Vec<(FileId, Hold)>, StoreError> {
-        let mut statement = self.read().prepare_cached(
-            "SELECT objects.file_id, key, payload FROM holds JOIN objects ON objects.id = object ORDER BY key",
-        )?;
-        let rows = statement.query_map([], |row| {
-            Ok((FileId::from_bytes(row.get(0)?), Hold { key: row.get(1)?, payload: row.get(2)? }))
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    fn hold_object(connection: &Connection, key: &[u8]) -> Result<Option<i64>, StoreError> {
-        let mut statement = connection.prepare_cached("SELECT object FROM holds WHERE key = ?")?;
-        Ok(statement.query_row([key], |row| row.get(0)).optional()?)
     }
 }
 

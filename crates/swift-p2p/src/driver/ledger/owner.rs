@@ -12,7 +12,10 @@ use tokio::{
 };
 use tracing::error;
 
-use super::command::{Command, Sift, Waiting};
+use super::{
+    command::{Command, Sift, Waiting},
+    refusals::{Refusal, Refusals},
+};
 use crate::driver::{members::Members, validators::ForValidators, wall_clock_ms};
 
 /// Commands that one step takes at most.
@@ -24,14 +27,20 @@ pub(super) struct Owner {
     waiting: Waiting,
     head: watch::Sender<Head>,
     for_validators: ForValidators,
+    refusals: Refusals,
     /// Where its steady clock begins.
     start: Instant,
 }
 
 impl Owner {
-    pub(super) fn new(replica: Replica, head: watch::Sender<Head>, for_validators: ForValidators) -> Self {
+    pub(super) fn new(
+        replica: Replica,
+        head: watch::Sender<Head>,
+        for_validators: ForValidators,
+        refusals: Refusals,
+    ) -> Self {
         let (waiting, start) = (Waiting::default(), Instant::now());
-        Self { replica, waiting, head, for_validators, start }
+        Self { replica, waiting, head, for_validators, refusals, start }
     }
 
     /// Takes steps until nobody can send commands any more, or the replica fails.
@@ -94,6 +103,9 @@ impl Owner {
                 if let Some(reply) = self.waiting.submits.remove(&request) {
                     drop(reply.send(outcome));
                 }
+            }
+            Output::Refused { action, on_behalf_of, error } => {
+                self.refusals.note(Refusal { refused_ms: wall_clock_ms(), action, on_behalf_of, error });
             }
             Output::Committed(block) => {
                 members.apply(&block);

@@ -37,6 +37,8 @@ impl World {
                 self.settle(at, request, &outcome);
                 Ok(())
             }
+            // The clients here hear of it when they are settled.
+            Output::Refused { .. } => Ok(()),
             Output::Committed(block) => self.commit(at, &block),
             Output::Relay(transactions) => {
                 self.relay(at, transactions, reach);

@@ -1,0 +1,53 @@
+//! `GET /v1/refusals`.
+
+use axum::{
+    Json,
+    extract::{Query, State},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use swift_chain::{Action, Label};
+use swift_p2p::driver::{LedgerError, REFUSALS_KEPT, Refusal};
+
+use crate::{
+    access::{Allowed, ReadOnly},
+    problem::Problem,
+    services::Services,
+};
+
+const PAGE_LEN: usize = 100;
+
+/// A write that its client may not have heard of.
+#[derive(Serialize)]
+struct RefusalRow {
+    refused_ms: u64,
+    on_behalf_of: Option<Label>,
+    action: Action,
+    /// As the client would have been told.
+    code: &'static str,
+    reason: String,
+}
+
+impl From<Refusal> for RefusalRow {
+    fn from(refusal: Refusal) -> Self {
+        let Refusal { refused_ms, action, on_behalf_of, error } = refusal;
+        let Problem { code, detail: reason, .. } = LedgerError::Refused(error).into();
+        Self { refused_ms, on_behalf_of, action, code, reason }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Page {
+    limit: Option<usize>,
+}
+
+pub(super) async fn list(
+    _: Allowed<ReadOnly>,
+    State(services): State<Services>,
+    Query(page): Query<Page>,
+) -> Json<Value> {
+    let limit = page.limit.unwrap_or(PAGE_LEN).clamp(1, REFUSALS_KEPT);
+    let refusals = services.ledger.refusals().latest(limit);
+    let rows: Vec<_> = refusals.into_iter().map(RefusalRow::from).collect();
+    Json(json!({ "refusals": rows }))
+}
