@@ -1,11 +1,10 @@
 //! Maps: what this node tells of itself, and what it keeps of what its neighbours tell.
 
-use std::collections::BTreeMap;
-
 use swift_chain::NodeId;
 use swift_chunks::FileId;
 
 use super::Swarm;
+use super::by_chunk::ByChunk;
 use super::message::{Held, Interest, Map, OPEN_CHUNKS_MAX};
 use super::output::{OffenceKind, Output};
 use super::time::Time;
@@ -43,15 +42,15 @@ impl Swarm {
     fn map_with(&mut self, file: FileId, held: Held) -> Option<Map> {
         let stamp = self.next_stamp();
         let state = self.files.get(&file)?;
-        let parts = state.open.iter().map(|(chunk, &held)| (chunk.get(), Part { held, ..Part::default() }));
-        let mut open: BTreeMap<u32, Part> = parts.collect();
+        let parts = state.open.iter().map(|(chunk, held)| (chunk, Part { held, ..Part::default() }));
+        let mut open: ByChunk<Part> = parts.collect();
         for coming in self.receiving.of_file(file).filter(|coming| coming.is_claimed()) {
-            let slice = coming.slice;
-            let part = open.entry(slice.chunk().get()).or_default();
-            let grains = slice.grains(state.layout()).without(part.held);
-            part.coming = part.coming.and(grains);
+            let grains = coming.slice.grains(state.layout());
+            open.update(coming.slice.chunk(), |part| {
+                part.coming = part.coming.and(grains.without(part.held));
+            });
         }
-        let open = open.into_iter().take(OPEN_CHUNKS_MAX).map(|(chunk, part)| open_chunk(chunk, part));
+        let open = open.iter().take(OPEN_CHUNKS_MAX).map(|(chunk, part)| open_chunk(chunk, part));
         let next = state.reading_at.map(|chunk| chunk.get());
         Some(Map { stamp, interest: state.interest(), held, open: open.collect(), next })
     }

@@ -28,6 +28,8 @@ pub struct Config {
     pub slice_level_first: u8,
     /// A slice is no larger than the file divided by this.
     pub slices_per_file: u64,
+    /// Nor larger than this part of what was sent before, or of what the peer lacks.
+    pub slices_to_grow: u64,
     /// The most of both, however long the way.
     pub credit_max: usize,
     /// Slices accepted at once, queued or coming, over short ways.
@@ -87,18 +89,19 @@ impl Default for Config {
         Self {
             incarnation: 0,
             credit_running: 4,
-            credit_ahead: 2,
+            credit_ahead: 6,
             credit_max: 96,
             alternatives: 6,
             slice_time: Duration::from_millis(60),
-            slice_time_max: Duration::from_millis(500),
+            slice_time_max: Duration::from_secs(2),
             slice_level_first: 2,
             slices_per_file: 64,
-            fetches_max: 8,
+            slices_to_grow: 8,
+            fetches_max: 16,
             fetches_limit: 96,
             fetches_reserved: 2,
             fetches_per_source_max: 4,
-            neighbours_max: 32,
+            neighbours_max: 16,
             active_files_max: 64,
             peers_max: 16 * 1024,
             views_per_peer_max: 256,
@@ -130,10 +133,10 @@ pub struct PeerChoice {
     pub open_sends: usize,
 }
 
-/// Something that could be offered to a peer: a chunk of which it lacks a part, and then a slice of that chunk.
+/// A slice that could be offered to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PartChoice {
-    /// How much of it neighbours hold or have coming: grains of a chunk, holders of a slice.
+pub struct SliceChoice {
+    /// How many neighbours hold it or have it coming.
     pub known: u32,
 }
 
@@ -142,6 +145,10 @@ pub struct PartChoice {
 pub struct SliceSizing {
     /// Bytes in the file.
     pub file_len: u64,
+    /// Bytes of it that this node has sent so far, to anybody.
+    pub sent: u64,
+    /// Bytes of it that the peer lacks, nearly.
+    pub lacking: u64,
     /// Bytes per second that leave this node.
     pub uplink_rate: Option<u64>,
     /// Bytes per second of one slice to this peer.
@@ -210,8 +217,8 @@ pub trait Policy: std::fmt::Debug + Send {
     fn requests(&self, link: Link) -> usize;
     /// Whom to offer to: an index, or nobody.
     fn choose_peer(&self, peers: &[PeerChoice], random: &mut Random) -> Option<usize>;
-    /// Of which chunk to offer something, or which slice of it: an index, or nothing.
-    fn choose_part(&self, parts: &[PartChoice], random: &mut Random) -> Option<usize>;
+    /// Which slices to let the receiver choose among: up to `count` indices, the best first.
+    fn choose_slices(&self, slices: &[SliceChoice], count: usize, random: &mut Random) -> Vec<usize>;
     /// How large a slice to offer: the base-2 logarithm of its grains.
     fn slice_level(&self, sizing: SliceSizing) -> u8;
     /// Whether to take an offered slice.
@@ -265,14 +272,23 @@ impl Policy for Standard {
         least(peers, |peer| peer.open_sends, random)
     }
 
-    /// The rarest among neighbours. (A source is given what it has not sent yet, as long as there is any: a first
-    /// whole copy leaves it before anything leaves it twice.)
-    fn choose_part(&self, parts: &[PartChoice], random: &mut Random) -> Option<usize> {
-        least(parts, |part| part.known, random)
+    /// The rarest among neighbours, in random order where they are equal. (A source is given what it has not sent
+    /// yet, as long as there is any: a first whole copy leaves it before anything leaves it twice.)
+    fn choose_slices(&self, slices: &[SliceChoice], count: usize, random: &mut Random) -> Vec<usize> {
+        let mut order: Vec<(u32, u64, usize)> =
+            slices.iter().enumerate().map(|(at, slice)| (slice.known, random.bits(), at)).collect();
+        if count < order.len() {
+            order.select_nth_unstable(count);
+            order.truncate(count);
+        }
+        order.sort_unstable();
+        order.into_iter().map(|(_, _, at)| at).collect()
     }
 
     /// As much as leaves in a moment, so that it can soon be passed on; less if this peer alone is slow, or if the
-    /// file is small. Over fast links that is a whole chunk, which costs the least work.
+    /// file is small. Over fast links that is a whole chunk, which costs the least work. The first slices of a file
+    /// are small, so that many nodes soon have something to pass on, and so are a peer's last, so that none of them
+    /// is long to wait for.
     fn slice_level(&self, sizing: SliceSizing) -> u8 {
         let bytes_in = |rate: u64, time: Duration| {
             u64::try_from(u128::from(rate) * time.as_millis() / 1000).unwrap_or(u64::MAX)
@@ -282,7 +298,8 @@ impl Policy for Standard {
         let uplink = sizing.uplink_rate.map_or(first, |rate| bytes_in(rate, time));
         let peer = sizing.peer_rate.map_or(u64::MAX, |rate| bytes_in(rate, self.config.slice_time_max));
         let file = sizing.file_len / self.config.slices_per_file.max(1);
-        let grains = uplink.min(peer).min(file) / GRAIN_LEN;
+        let young_or_old = sizing.sent.min(sizing.lacking) / self.config.slices_to_grow.max(1);
+        let grains = uplink.min(peer).min(file).min(young_or_old) / GRAIN_LEN;
         u8::try_from(grains.max(1).ilog2()).unwrap_or(SLICE_LEVEL_MAX).min(SLICE_LEVEL_MAX)
     }
 
@@ -354,20 +371,23 @@ mod tests {
     }
 
     #[test]
-    fn the_rarest_is_offered_and_equal_choices_are_all_made_in_time() {
-        let part = |known| PartChoice { known };
+    fn the_rarest_are_offered_and_equal_choices_are_all_made_in_time() {
+        let slices = [3, 2, 9, 1].map(|known| SliceChoice { known });
         let random = &mut Random::new(1);
-        assert_eq!(standard().choose_part(&[part(3), part(2), part(9)], random), Some(1));
-        assert_eq!(standard().choose_part(&[], random), None);
+        assert_eq!(standard().choose_slices(&slices, 2, random), [3, 1]);
+        assert_eq!(standard().choose_slices(&slices, 9, random), [3, 1, 0, 2]);
+        assert_eq!(standard().choose_slices(&[], 1, random), [0; 0]);
+        let equal = [SliceChoice { known: 7 }; 4];
         let chosen: std::collections::BTreeSet<_> =
-            (0..100).filter_map(|_| standard().choose_part(&[part(7); 4], random)).collect();
+            (0..100).flat_map(|_| standard().choose_slices(&equal, 1, random)).collect();
         assert_eq!(chosen.len(), 4);
     }
 
     #[test]
     fn a_slice_is_what_leaves_in_a_moment_and_a_chunk_over_fast_links() {
         let level = |file_len, uplink_rate, peer_rate| {
-            standard().slice_level(SliceSizing { file_len, uplink_rate, peer_rate, round_trip: None })
+            let (sent, lacking) = (file_len, file_len);
+            standard().slice_level(SliceSizing { file_len, sent, lacking, uplink_rate, peer_rate, round_trip: None })
         };
         let large = 10 << 30;
         assert_eq!(level(large, None, None), 2);

@@ -164,6 +164,10 @@ impl Swarm {
     fn close_exchange(&mut self, id: ExchangeId) -> Option<Exchange> {
         let exchange = self.sending.exchanges.remove(&id)?;
         self.sending.offered -= usize::from(exchange.take);
+        let state = self.files.get_mut(&exchange.file);
+        if let Some(view) = state.and_then(|state| state.views.get_mut(&exchange.to)) {
+            view.nothing_at = None;
+        }
         if let Some(peer) = self.peers.get_mut(&exchange.to) {
             peer.open_sends = peer.open_sends.saturating_sub(exchange.take.into());
         }
@@ -219,10 +223,22 @@ impl Swarm {
         None
     }
 
+    /// Nothing here is lacking there: no need to look again before one of the two has changed.
+    fn note_nothing(&mut self, peer: NodeId, file: FileId) {
+        let Some(state) = self.files.get_mut(&file) else { return };
+        let gained = state.gained;
+        if let Some(view) = state.views.get_mut(&peer) {
+            view.nothing_at = Some(gained);
+        }
+    }
+
     fn next_of_file(&mut self, file: FileId) -> Option<(NodeId, Choice)> {
         let state = self.files.get(&file).filter(|state| state.standing != Standing::Stopped)?;
         let (mut peers, mut choices) = (Vec::new(), Vec::new());
         for (peer, view) in state.views.iter() {
+            if view.nothing_at == Some(state.gained) {
+                continue;
+            }
             let Some(known) = self.peers.get(&peer).filter(|_| view.interest == Interest::Wanted) else {
                 continue;
             };
@@ -240,6 +256,7 @@ impl Swarm {
             if let Some(choice) = self.choose_slices(peer, file) {
                 return Some((peer, choice));
             }
+            self.note_nothing(peer, file);
         }
         None
     }
