@@ -5,6 +5,7 @@ use swift_chunks::FileId;
 
 use super::Swarm;
 use super::by_chunk::ByChunk;
+use super::file::FileState;
 use super::message::{Held, Interest, Map, OPEN_CHUNKS_MAX};
 use super::output::{OffenceKind, Output};
 use super::time::Time;
@@ -138,8 +139,8 @@ impl Swarm {
     }
 
     fn note_lackers(&mut self, file: FileId) {
-        let lacks = |view: &View| view.interest == Interest::Wanted && !view.held().is_full();
-        if self.files.get(&file).is_some_and(|state| state.views.iter().any(|(_, view)| lacks(view))) {
+        let wanted = |state: &FileState| state.views.iter().any(|(_, view)| view.is_wanting());
+        if self.files.get(&file).is_some_and(wanted) {
             self.sending.lackers.insert(file);
         } else {
             self.sending.lackers.remove(&file);

@@ -18,6 +18,10 @@ pub struct Config {
     pub credit_running: usize,
     /// Offers ahead of them, so that no send waits for a round trip.
     pub credit_ahead: usize,
+    /// Offers and sends to one peer before another is chosen.
+    pub sends_per_peer: usize,
+    /// How long a connection stays up to speed when nothing goes through it.
+    pub warm: Duration,
     /// Slices that an offer lets the receiver choose among.
     pub alternatives: usize,
     /// How long a slice should keep the uplink busy.
@@ -91,8 +95,10 @@ impl Default for Config {
             credit_running: 4,
             credit_ahead: 6,
             credit_max: 96,
+            sends_per_peer: 1,
+            warm: Duration::from_millis(200),
             alternatives: 6,
-            slice_time: Duration::from_millis(60),
+            slice_time: Duration::from_millis(30),
             slice_time_max: Duration::from_secs(2),
             slice_level_first: 2,
             slices_per_file: 64,
@@ -131,6 +137,8 @@ impl Default for Config {
 pub struct PeerChoice {
     /// Offers and sends to it that are open.
     pub open_sends: usize,
+    /// Whether something went to it a moment ago, so that its connection is up to speed.
+    pub is_warm: bool,
 }
 
 /// A slice that could be offered to a peer.
@@ -149,6 +157,8 @@ pub struct SliceSizing {
     pub sent: u64,
     /// Bytes of it that the peer lacks, nearly.
     pub lacking: u64,
+    /// Whether there are others who may want something of it as well.
+    pub is_shared: bool,
     /// Bytes per second that leave this node.
     pub uplink_rate: Option<u64>,
     /// Bytes per second of one slice to this peer.
@@ -267,9 +277,14 @@ impl Policy for Standard {
         near.saturating_add(link.slices_on_the_way().saturating_mul(2)).min(self.config.fetches_limit)
     }
 
-    /// A random one among those who are being sent the least.
+    /// One of a few at a time: a connection that has just been used sends at once what a rested one needs several
+    /// round trips for. When these lack nothing, another's turn comes. A random one where they are equal.
     fn choose_peer(&self, peers: &[PeerChoice], random: &mut Random) -> Option<usize> {
-        least(peers, |peer| peer.open_sends, random)
+        let rank = |peer: &PeerChoice| match (peer.is_warm, peer.open_sends) {
+            (true, open) if open < self.config.sends_per_peer => (0, open),
+            (_, open) => (1, open),
+        };
+        least(peers, rank, random)
     }
 
     /// The rarest among neighbours, in random order where they are equal. (A source is given what it has not sent
@@ -288,7 +303,7 @@ impl Policy for Standard {
     /// As much as leaves in a moment, so that it can soon be passed on; less if this peer alone is slow, or if the
     /// file is small. Over fast links that is a whole chunk, which costs the least work. The first slices of a file
     /// are small, so that many nodes soon have something to pass on, and so are a peer's last, so that none of them
-    /// is long to wait for.
+    /// is long to wait for. Where there are only two nodes, whole chunks go.
     fn slice_level(&self, sizing: SliceSizing) -> u8 {
         let bytes_in = |rate: u64, time: Duration| {
             u64::try_from(u128::from(rate) * time.as_millis() / 1000).unwrap_or(u64::MAX)
@@ -299,7 +314,9 @@ impl Policy for Standard {
         let peer = sizing.peer_rate.map_or(u64::MAX, |rate| bytes_in(rate, self.config.slice_time_max));
         let file = sizing.file_len / self.config.slices_per_file.max(1);
         let young_or_old = sizing.sent.min(sizing.lacking) / self.config.slices_to_grow.max(1);
-        let grains = uplink.min(peer).min(file).min(young_or_old) / GRAIN_LEN;
+        // Small slices are for being passed on.
+        let shared = if sizing.is_shared { uplink.min(file).min(young_or_old) } else { u64::MAX };
+        let grains = shared.min(peer) / GRAIN_LEN;
         u8::try_from(grains.max(1).ilog2()).unwrap_or(SLICE_LEVEL_MAX).min(SLICE_LEVEL_MAX)
     }
 
@@ -387,16 +404,34 @@ mod tests {
     fn a_slice_is_what_leaves_in_a_moment_and_a_chunk_over_fast_links() {
         let level = |file_len, uplink_rate, peer_rate| {
             let (sent, lacking) = (file_len, file_len);
-            standard().slice_level(SliceSizing { file_len, sent, lacking, uplink_rate, peer_rate, round_trip: None })
+            standard().slice_level(SliceSizing {
+                file_len,
+                sent,
+                lacking,
+                is_shared: true,
+                uplink_rate,
+                peer_rate,
+                round_trip: None,
+            })
         };
         let large = 10 << 30;
         assert_eq!(level(large, None, None), 2);
-        assert_eq!(level(large, Some(5_000_000), None), 2);
+        assert_eq!(level(large, Some(5_000_000), None), 1);
         assert_eq!(level(large, Some(500_000_000), None), SLICE_LEVEL_MAX);
-        assert_eq!(level(large, Some(500_000_000), Some(600_000)), 2);
+        assert_eq!(level(large, Some(500_000_000), Some(600_000)), 4);
         assert_eq!(level(large, Some(1), None), 0);
         assert_eq!(level(1, Some(500_000_000), None), 0);
         assert_eq!(level(64 << 20, Some(500_000_000), None), 4);
+        let alone = SliceSizing {
+            is_shared: false,
+            file_len: 1 << 30,
+            sent: 0,
+            lacking: 1 << 30,
+            uplink_rate: None,
+            peer_rate: None,
+            round_trip: None,
+        };
+        assert_eq!(standard().slice_level(alone), SLICE_LEVEL_MAX);
     }
 
     #[test]
@@ -412,11 +447,37 @@ mod tests {
             starved_more_urgent: 0,
             is_low: false,
         };
-        assert_eq!(standard().admit(load(7, 7, 0)), Admission::Take);
-        assert_eq!(standard().admit(load(8, 8, 0)), Admission::Busy);
-        assert_eq!(standard().admit(load(6, 6, 1)), Admission::Busy);
-        assert_eq!(standard().admit(load(7, 0, 1)), Admission::Take);
-        assert_eq!(standard().admit(load(8, 0, 1)), Admission::Busy);
+        let Config { fetches_max: most, fetches_reserved: kept, .. } = Config::default();
+        assert_eq!(standard().admit(load(most - 1, most - 1, 0)), Admission::Take);
+        assert_eq!(standard().admit(load(most, most, 0)), Admission::Busy);
+        assert_eq!(standard().admit(load(most - kept, most - kept, 1)), Admission::Busy);
+        assert_eq!(standard().admit(load(most - 1, 0, 1)), Admission::Take);
+        assert_eq!(standard().admit(load(most, 0, 1)), Admission::Busy);
+    }
+
+    #[test]
+    fn a_source_gets_half_of_the_places_while_there_are_others_and_a_long_way_has_more_places() {
+        let most = Config::default().fetches_max;
+        let mut load = ReceiverLoad {
+            coming: most / 2,
+            coming_of_file: most / 2,
+            coming_from_peer: most / 2,
+            has_other_sources: true,
+            link: Link::default(),
+            other_files: 0,
+            more_urgent: 0,
+            starved_more_urgent: 0,
+            is_low: false,
+        };
+        assert_eq!(standard().admit(load), Admission::Busy);
+        load.has_other_sources = false;
+        assert_eq!(standard().admit(load), Admission::Take);
+        load.coming = most;
+        assert_eq!(standard().admit(load), Admission::Busy);
+        let round_trip = Some(Duration::from_millis(200));
+        load.link = Link { rate: Some(50_000_000), round_trip, slice_len: 256 * 1024 };
+        assert_eq!(standard().admit(load), Admission::Take);
+        assert!(standard().credit(load.link) > standard().credit(Link::default()));
     }
 
     #[test]

@@ -245,7 +245,9 @@ impl Swarm {
             let ready_at = known.busy_until.max(view.declined_until);
             if ready_at <= self.now {
                 peers.push(peer);
-                choices.push(PeerChoice { open_sends: known.open_sends });
+                let rested = known.sent_at.map(|at| self.now.since(at));
+                let is_warm = rested.is_some_and(|rested| rested < self.config.warm);
+                choices.push(PeerChoice { open_sends: known.open_sends, is_warm });
             } else if self.sending.retry_at.is_none_or(|at| ready_at < at) {
                 self.sending.retry_at = Some(ready_at);
             }
@@ -344,6 +346,7 @@ impl Swarm {
 
     pub(super) fn on_send_started(&mut self, to: NodeId, file: FileId, slice: Slice) {
         let deadline = self.now + self.config.send_stall;
+        self.note_sent_to(to);
         if let Some(send) = self.sending.sends.get_mut(&(to, file, slice.number())) {
             *send = Send { slice, stage: Stage::Running, since: self.now, deadline };
             return;
@@ -366,6 +369,12 @@ impl Swarm {
             && self.files.contains_key(&file)
         {
             self.take_place(to, file, slice, Stage::RunningUnasked, deadline);
+        }
+    }
+
+    fn note_sent_to(&mut self, to: NodeId) {
+        if let Some(peer) = self.peers.get_mut(&to) {
+            peer.sent_at = Some(self.now);
         }
     }
 
@@ -405,6 +414,7 @@ impl Swarm {
         if let Some(peer) = self.peers.get_mut(&by) {
             // It has a place free now.
             (peer.busy_until, peer.busy_streak) = (self.now, 0);
+            peer.sent_at = Some(self.now);
         }
         if let Some(peer) = self.peers.get_mut(&by).filter(|_| !matches!(send.stage, Stage::Accepted(_))) {
             peer.saw_slice_to(bytes, self.now.since(send.since));

@@ -99,6 +99,11 @@ impl View {
         4096 + layout.chunk_count() as usize / 8
     }
 
+    /// Whether it wants what it does not hold.
+    pub(super) fn is_wanting(&self) -> bool {
+        self.interest == Interest::Wanted && !self.held.is_full()
+    }
+
     /// The chunks it holds whole.
     pub(super) fn held(&self) -> &ChunkSet {
         &self.held
@@ -128,9 +133,8 @@ impl View {
     /// Whether it has something that is not in `mine` and `parts`.
     pub(super) fn supplies(&self, mine: &ChunkSet, parts: &ByChunk<Grains>) -> bool {
         let part_of = |chunk| parts.get(chunk).unwrap_or(Grains::NONE);
-        let in_part = |(chunk, part): (ChunkIndex, Part)| {
-            !mine.contains(chunk) && !part_of(chunk).contains(part.held)
-        };
+        let in_part =
+            |(chunk, part): (ChunkIndex, Part)| !mine.contains(chunk) && !part_of(chunk).contains(part.held);
         self.held.difference(mine).next().is_some() || self.open.iter().any(in_part)
     }
 }
