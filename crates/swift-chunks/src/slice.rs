@@ -116,11 +116,22 @@ impl Slice {
         Self { chunk, level: SLICE_LEVEL_MAX, first: 0 }
     }
 
-    /// The slice of `2^level` grains that has the grain numbered `grain`; none if the chunk has no such grain.
+    /// The slice of `2^level` grains that has the grain numbered `grain`; none if the chunk has no such grain. Where the
+    /// file's end makes slices equal it is the longest of them, so that the same bytes are always the same slice.
     pub fn around(layout: ChunkLayout, chunk: ChunkIndex, grain: u32, level: u8) -> Option<Self> {
-        let level = level.min(SLICE_LEVEL_MAX);
+        let count = grain_count(layout, chunk);
+        if grain >= count {
+            return None;
+        }
+        let mut level = level.min(SLICE_LEVEL_MAX);
         let first = u8::try_from(grain).ok()? >> level << level;
-        (grain < grain_count(layout, chunk)).then_some(Self { chunk, level, first })
+        while level < SLICE_LEVEL_MAX
+            && u32::from(first) + (1 << level) >= count
+            && first.trailing_zeros() > u32::from(level)
+        {
+            level += 1;
+        }
+        Some(Self { chunk, level, first })
     }
 
     /// The slice that a message's number means, if a file of this layout has it.
@@ -189,14 +200,12 @@ impl Slice {
         range.end - range.start
     }
 
-    /// The slice that is exactly these bytes of the file, if one is. Of the slices that the file's end makes equal,
-    /// the longest.
+    /// The slice that is exactly these bytes of the file, if one is.
     pub fn of_range(layout: ChunkLayout, range: &Range<u64>) -> Option<Self> {
         let chunk = layout.chunk(range.start / CHUNK_LEN)?;
         let within = range.start % CHUNK_LEN;
         let grain = u32::try_from(within / GRAIN_LEN).ok()?;
-        let levels = (0..=SLICE_LEVEL_MAX).rev();
-        let mut slices = levels.filter_map(|level| Self::around(layout, chunk, grain, level));
+        let mut slices = (0..=SLICE_LEVEL_MAX).filter_map(|level| Self::around(layout, chunk, grain, level));
         slices.find(|slice| slice.range(layout) == *range)
     }
 }
@@ -222,7 +231,8 @@ mod tests {
         assert_eq!(Grains::all_of(layout, last).len(), 3);
         let slice = |grain, level| Slice::around(layout, last, grain, level);
         assert_eq!(slice(2, 0).unwrap().len(layout), 1);
-        assert_eq!(slice(2, 1).unwrap().range(layout), slice(2, 0).unwrap().range(layout));
+        assert_eq!(slice(2, 1), slice(2, 0));
+        assert_eq!(slice(0, 2), Some(Slice::of_chunk(last)));
         assert_eq!(slice(0, 2).unwrap().len(layout), 2 * GRAIN_LEN + 1);
         assert_eq!(slice(3, 0), None);
         assert_eq!(Slice::of_chunk(last).grains(layout), Grains::from_bits(0b111));
@@ -259,8 +269,7 @@ mod tests {
             let Some(slice) = layout.chunk(chunk).and_then(|chunk| Slice::around(layout, chunk, grain, level))
             else { return Ok(()) };
             prop_assert_eq!(Slice::from_number(layout, slice.number()), Some(slice));
-            let same = Slice::of_range(layout, &slice.range(layout)).unwrap();
-            prop_assert_eq!(same.grains(layout), slice.grains(layout));
+            prop_assert_eq!(Slice::of_range(layout, &slice.range(layout)), Some(slice));
             prop_assert!(slice.grains(layout).contains(Grains::from_bits(1 << grain)));
             prop_assert_eq!(slice.grains(layout).bytes(layout, slice.chunk()), slice.len(layout));
             prop_assert!(slice.len(layout) >= 1);

@@ -15,8 +15,8 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use futures_util::stream;
 use swift_chain::{FileRecord, NodeId};
-use swift_chunks::{CHUNK_LEN, ContentReader, FileId, ReadError};
-use swift_p2p::driver::SendGuard;
+use swift_chunks::{CHUNK_LEN, ContentReader, FileId, ReadError, StoreError};
+use swift_p2p::driver::{GRAINS_HEADER, SendGuard};
 use tokio::task;
 
 use crate::{
@@ -31,7 +31,7 @@ const RAW_READ_LEN: u64 = 512 * 1024;
 /// Answers a request for a file.
 ///
 /// A member gets the bytes as they are on disk, also of a file that is still on its way here, and checks them. The
-/// swarm is told of what it is sent.
+/// swarm is told of what it is sent. If it asks for the grain tree of the chunk, the head of the answer has it.
 pub(crate) async fn send(
     services: &Services,
     record: &FileRecord,
@@ -44,19 +44,23 @@ pub(crate) async fn send(
     if matches_etag(headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
     }
-    let store = services.store.clone();
-    let reader = task::spawn_blocking(move || store.reader(file_id)).await;
-    let reader = reader.map_err(|error| Problem::internal(&error))??;
+    // Ranges are defined for GET only (RFC 9110, section 14.2).
+    let wanted_of =
+        |len| if *method == Method::GET { range::wanted(headers, len, &etag) } else { Wanted::Whole };
+    let mut wanted = wanted_of(record.entry.size);
+    let Opened { reader, grains, mut guard } = match member {
+        Some(member) => {
+            let part = wanted.only_part(record.entry.size).filter(|_| *method == Method::GET);
+            let wants_grains = headers.contains_key(GRAINS_HEADER);
+            open_for_member(services, file_id, member, part.unwrap_or_default(), wants_grains).await?
+        }
+        None => open(services, file_id).await?,
+    };
     // Not what the ledger says: the same bytes may be published under a false length and manifest as well.
     let len = reader.layout().file_len();
-    // Ranges are defined for GET only (RFC 9110, section 14.2).
-    let wanted = if *method == Method::GET { range::wanted(headers, len, &etag) } else { Wanted::Whole };
-    let guard = match (member, wanted.only_part(len)) {
-        (Some(member), Some(part)) if *method == Method::GET => {
-            services.swarm.send_guard(member, file_id, part).await?
-        }
-        _ => None,
-    };
+    if len != record.entry.size {
+        (wanted, guard) = (wanted_of(len), None);
+    }
     let is_it = reader.is_complete() && len == record.entry.size;
     if !is_it {
         check_held(&reader, &wanted, record, member.is_some())?;
@@ -73,8 +77,56 @@ pub(crate) async fn send(
             (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, range)]).into_response()
         }
     };
+    if let Some(grains) = grains.and_then(|grains| HeaderValue::try_from(grains).ok()) {
+        response.headers_mut().insert(GRAINS_HEADER, grains);
+    }
     describe(response.headers_mut(), record, &etag);
     Ok(response)
+}
+
+/// A file that is about to be sent.
+struct Opened {
+    reader: ContentReader,
+    /// The grain tree that was asked for.
+    grains: Option<String>,
+    guard: Option<SendGuard>,
+}
+
+async fn open(services: &Services, file_id: FileId) -> Result<Opened, Problem> {
+    let store = services.store.clone();
+    let reader = task::spawn_blocking(move || store.reader(file_id)).await;
+    let reader = reader.map_err(|error| Problem::internal(&error))??;
+    Ok(Opened { reader, grains: None, guard: None })
+}
+
+async fn open_for_member(
+    services: &Services,
+    file_id: FileId,
+    member: NodeId,
+    part: Range<u64>,
+    wants_grains: bool,
+) -> Result<Opened, Problem> {
+    let serving = services.swarm.serve(member, file_id, part.clone()).await?;
+    if serving.is_given_up() {
+        return Err(Problem::conflict("manifest_false", "the file's manifest is false; it was given up"));
+    }
+    let store = services.store.clone();
+    let opened = task::spawn_blocking(move || -> Result<Opened, ReadError> {
+        let reader = serving.reader(&store)?;
+        let chunk =
+            reader.layout().chunk(part.start / CHUNK_LEN).filter(|_| wants_grains && !part.is_empty());
+        // What is not here is said by whoever looks at the range.
+        let chunk = chunk.filter(|_| reader.can_read(part));
+        let grains = chunk.map(|chunk| serving.grains(&reader, chunk)).transpose()?;
+        Ok(Opened { reader, grains, guard: serving.into_guard() })
+    });
+    opened.await.map_err(|error| Problem::internal(&error))?.map_err(|error| match error {
+        ReadError::Store(error @ StoreError::NotFound(_)) => Problem::not_found(error.to_string()),
+        error @ (ReadError::NotHeld { .. } | ReadError::Rotten { .. }) => {
+            Problem::not_found(error.to_string())
+        }
+        ReadError::Store(error) => error.into(),
+    })
 }
 
 /// Lets members have what is here of a file that is not complete.
@@ -88,10 +140,8 @@ fn check_held(
     if !is_member {
         return Err(Problem::unavailable(format!("{name:?} is still on its way to this node; ask again")));
     }
-    let layout = reader.layout();
-    let parts = wanted.parts(layout.file_len());
-    let is_held = |part: Range<u64>| layout.chunks_covering(part).all(|chunk| reader.holds(chunk));
-    if parts.into_iter().all(is_held) {
+    let parts = wanted.parts(reader.layout().file_len());
+    if parts.into_iter().all(|part| reader.can_read(part)) {
         return Ok(());
     }
     Err(Problem::not_found(format!("these bytes of {name:?} are not here yet")))

@@ -28,7 +28,8 @@ pub use members::Members;
 pub use presence::{PeerEvent, Presence};
 pub use publish::{PublishError, Published, Publisher, Publishing, Withdrawing};
 pub use swarm::{
-    SendGuard, Stopped, SwarmHandle, SwarmSetup, SwarmStartError, SwarmTask, TransferStage, TransferState,
+    GRAINS_HEADER, Outgoing, PeerRate, SendGuard, Serving, Stopped, SwarmHandle, SwarmSetup, SwarmStartError,
+    SwarmTask, TransferStage, TransferState, Transfers,
 };
 pub use upkeep::UpkeepTask;
 pub use validators::ForValidatorsSource;

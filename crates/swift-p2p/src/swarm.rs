@@ -105,6 +105,8 @@ pub struct Progress {
     pub held: u32,
     /// Chunks in the file.
     pub total: u32,
+    /// Bytes verified: those of chunks that are held, and of grains of others.
+    pub bytes: u64,
     /// Slices accepted and not here yet.
     pub coming: usize,
 }
@@ -204,6 +206,7 @@ impl Swarm {
         self.files.get(file).map(|state| Progress {
             held: state.held.len(),
             total: state.layout().chunk_count(),
+            bytes: state.bytes(),
             coming: state.coming_len,
         })
     }
@@ -299,7 +302,7 @@ impl Swarm {
 
     fn on_lost(&mut self, file: FileId, chunks: &[ChunkIndex]) {
         let Some(state) = self.files.get_mut(&file) else { return };
-        let lost = chunks.iter().filter(|&&chunk| state.held.remove(chunk)).count();
+        let lost = chunks.iter().filter(|&&chunk| state.lose(chunk)).count();
         if lost > 0 && state.standing != Standing::Stopped {
             state.standing = Standing::Partial;
             state.forget_told();

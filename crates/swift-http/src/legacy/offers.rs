@@ -1,7 +1,8 @@
 //! Offers and confirmations: from members as messages of the swarm, and in the form of the original service.
 //!
-//! The form has `filename chunk total_chunks start_byte end_byte sha1 ip_address port`. Only the name and the number of
-//! the chunk, counted from 1, are used: an address in it is not dialled, and no hash in it is believed.
+//! The form has `filename chunk total_chunks start_byte end_byte sha1 ip_address port`. Only the name, the number of the
+//! chunk, counted from 1, and the bytes, of which `end_byte` is the last, are used: an address in it is not dialled, and
+//! no hash in it is believed.
 
 use axum::{
     Extension, Form, Json,
@@ -12,7 +13,7 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use swift_chunks::FileId;
+use swift_chunks::{ChunkLayout, FileId, Slice};
 use swift_p2p::swarm::message::{Confirm, Message, Offer, Verdict};
 
 use super::files::named;
@@ -23,6 +24,8 @@ use crate::{access::Access, peer::decode, problem::Problem, services::Services, 
 struct Fields {
     filename: String,
     chunk: u32,
+    start_byte: Option<u64>,
+    end_byte: Option<u64>,
 }
 
 /// A body of either kind.
@@ -63,7 +66,7 @@ pub(super) async fn offer(
         }
         Exchange::Form(fields) => fields,
     };
-    let (file, unit) = match resolve(&services, &fields).await {
+    let (file, slice) = match resolve(&services, &fields).await {
         Ok(found) => found,
         Err(problem) => return Ok(verdict(false, &problem.detail).into_response()),
     };
@@ -71,11 +74,12 @@ pub(super) async fn offer(
         services.swarm.hint(file).await?;
         return Ok(verdict(true, "the members that can be reached are asked for the file").into_response());
     };
-    let answer = services.swarm.offer(member, Offer { file, units: vec![unit], map: None }).await?;
+    let offer = Offer { file, slices: vec![slice.number()], take: 1, map: None };
+    let answer = services.swarm.offer(member, offer).await?;
     Ok(match answer.verdicts.first() {
         Some(Verdict::Accept) => verdict(true, "the chunk is queued and will be requested from you"),
         Some(Verdict::Have) => verdict(true, "the chunk is here or on its way"),
-        Some(Verdict::Busy) => verdict(false, "busy; offer it again in a moment"),
+        Some(Verdict::Busy | Verdict::Enough) => verdict(false, "busy; offer it again in a moment"),
         Some(Verdict::Declined) => verdict(false, "the chunk is not wanted from you"),
         Some(Verdict::Unknown) | None => verdict(false, "the file or this node's peer is not known yet"),
     }
@@ -96,23 +100,83 @@ pub(super) async fn confirm(
         }
         Exchange::Form(fields) => fields,
     };
-    let (file, unit) = match resolve(&services, &fields).await {
+    let (file, slice) = match resolve(&services, &fields).await {
         Ok(found) => found,
         Err(problem) => return Ok(verdict(false, &problem.detail).into_response()),
     };
     let Some(member) = access.member() else {
         return Ok(verdict(true, "nothing was offered to a client, so nothing changes").into_response());
     };
-    services.swarm.confirmed(member, Confirm { file, unit }).await?;
+    services.swarm.confirmed(member, Confirm { file, slice: slice.number() }).await?;
     Ok(verdict(true, "noted").into_response())
 }
 
-async fn resolve(services: &Services, fields: &Fields) -> Result<(FileId, u32), Problem> {
+async fn resolve(services: &Services, fields: &Fields) -> Result<(FileId, Slice), Problem> {
     let record = named(services, &fields.filename).await?;
-    let unit = fields.chunk.checked_sub(1).ok_or_else(|| Problem::bad_request("chunks count from 1"))?;
-    Ok((FileId::from_bytes(*record.entry.file_id.as_bytes()), unit))
+    let slice = slice_of(record.entry.size, fields)?;
+    Ok((FileId::from_bytes(*record.entry.file_id.as_bytes()), slice))
+}
+
+/// The part of a file that a form means: a whole chunk, unless it says which bytes of it.
+fn slice_of(len: u64, fields: &Fields) -> Result<Slice, Problem> {
+    let layout = ChunkLayout::new(len).map_err(|error| Problem::bad_request(error.to_string()))?;
+    let number = fields.chunk.checked_sub(1).ok_or_else(|| Problem::bad_request("chunks count from 1"))?;
+    let chunk = layout.chunk(number.into());
+    let chunk = chunk.ok_or_else(|| Problem::bad_request("the file has no such chunk"))?;
+    let slice = match (fields.start_byte, fields.end_byte) {
+        (Some(start), Some(last)) => Slice::of_range(layout, &(start..last.saturating_add(1))),
+        _ => Some(Slice::of_chunk(chunk)),
+    };
+    slice
+        .filter(|slice| slice.chunk() == chunk)
+        .ok_or_else(|| Problem::bad_request("start_byte to end_byte is no slice of that chunk"))
 }
 
 fn verdict(status: bool, reason: &str) -> Json<Value> {
     Json(json!({ "status": status, "reason": reason }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use swift_chunks::{CHUNK_LEN, GRAIN_LEN};
+
+    fn slice(chunk: u32, bytes: Option<(u64, u64)>) -> Option<Slice> {
+        let filename = "a".to_owned();
+        let fields = Fields {
+            filename,
+            chunk,
+            start_byte: bytes.map(|bytes| bytes.0),
+            end_byte: bytes.map(|bytes| bytes.1),
+        };
+        slice_of(2 * CHUNK_LEN + 5, &fields).ok()
+    }
+
+    #[test]
+    fn a_form_counts_chunks_from_one_and_names_the_last_byte() {
+        let layout = ChunkLayout::new(2 * CHUNK_LEN + 5).unwrap();
+        let chunk = |number| Slice::of_chunk(layout.chunk(number).unwrap());
+        assert_eq!(slice(1, None), Some(chunk(0)));
+        assert_eq!(slice(2, Some((CHUNK_LEN, 2 * CHUNK_LEN - 1))), Some(chunk(1)));
+        assert_eq!(slice(3, Some((2 * CHUNK_LEN, 2 * CHUNK_LEN + 4))), Some(chunk(2)));
+        let second_grain = Slice::around(layout, layout.chunk(0).unwrap(), 1, 0);
+        assert_eq!(slice(1, Some((GRAIN_LEN, 2 * GRAIN_LEN - 1))), second_grain);
+    }
+
+    #[test]
+    fn a_form_that_means_no_slice_is_refused() {
+        let range = |start, last| Some((start, last));
+        for (chunk, bytes) in [
+            (0, None),
+            (4, None),
+            (u32::MAX, None),
+            (1, range(0, CHUNK_LEN)),
+            (2, range(0, CHUNK_LEN - 1)),
+            (1, range(1, CHUNK_LEN - 1)),
+            (1, range(CHUNK_LEN - 1, 0)),
+            (1, range(u64::MAX, u64::MAX)),
+        ] {
+            assert_eq!(slice(chunk, bytes), None, "{chunk} {bytes:?}");
+        }
+    }
 }

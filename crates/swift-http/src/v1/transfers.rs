@@ -1,27 +1,55 @@
 //! `GET /v1/transfers`.
 
+use std::collections::HashMap;
+
 use axum::{Extension, Json, extract::State};
 use serde::Serialize;
-use swift_chain::{Hash, NodeId};
-use swift_chunks::{CHUNK_LEN, StoreError};
-use swift_p2p::driver::TransferStage;
+use swift_chain::{FileRecord, Hash, NodeId};
+use swift_chunks::{CHUNK_LEN, FileId, Store, StoreError};
+use swift_p2p::driver::{Outgoing, PeerRate, TransferStage, TransferState};
 use tokio::task;
 
 use crate::{access::Access, problem::Problem, services::Services, tokens::Scope};
 
-/// Content on its way to this node.
+/// Content on its way to this node, or from it.
 #[derive(Serialize)]
-pub(super) struct Transfer {
-    file: String,
-    file_id: Hash,
-    /// Here or arriving.
-    done_bytes: u64,
-    /// Verified and synced: what a crash cannot take back.
-    durable_bytes: u64,
-    total_bytes: u64,
-    peers: Vec<NodeId>,
-    state: TransferStage,
-    detail: Option<String>,
+#[serde(tag = "direction", rename_all = "snake_case")]
+pub(super) enum Transfer {
+    In {
+        file: String,
+        file_id: Hash,
+        total_bytes: u64,
+        /// Verified.
+        done_bytes: u64,
+        /// Verified and synced: what a crash cannot take back.
+        durable_bytes: u64,
+        bytes_per_second: u64,
+        remaining_seconds: Option<u64>,
+        peers: Vec<Peer>,
+        state: TransferStage,
+        detail: Option<String>,
+    },
+    Out {
+        file: String,
+        file_id: Hash,
+        total_bytes: u64,
+        bytes_per_second: u64,
+        peers: Vec<Peer>,
+    },
+}
+
+/// What moves between this node and another.
+#[derive(Serialize)]
+pub(super) struct Peer {
+    node_id: NodeId,
+    bytes: u64,
+    bytes_per_second: u64,
+}
+
+impl From<PeerRate> for Peer {
+    fn from(rate: PeerRate) -> Self {
+        Self { node_id: rate.peer, bytes: rate.bytes, bytes_per_second: rate.bytes_per_second }
+    }
 }
 
 pub(super) async fn list(
@@ -30,34 +58,56 @@ pub(super) async fn list(
 ) -> Result<Json<Vec<Transfer>>, Problem> {
     access.require(Scope::Read)?;
     let transfers = services.swarm.transfers().await?;
-    let store = services.store.clone();
-    let rows = services.ledger.read(move |reader| {
-        let mut rows = Vec::new();
-        for transfer in transfers {
-            let file_id = Hash::from_bytes(*transfer.file.as_bytes());
+    let incoming = transfers.incoming.iter().map(|row| row.file);
+    let files: Vec<FileId> = incoming.chain(transfers.outgoing.iter().map(|row| row.file)).collect();
+    let records = services.ledger.read(move |reader| {
+        let mut records = HashMap::new();
+        for file in files {
             // A name may have gone since the swarm looked.
-            let Some(record) = reader.file_by_id(&file_id)? else { continue };
-            rows.push((transfer, record));
+            if let Some(record) = reader.file_by_id(&Hash::from_bytes(*file.as_bytes()))? {
+                records.insert(file, record);
+            }
         }
-        Ok(rows)
+        Ok(records)
     });
-    let rows = rows.await?;
+    let records = records.await?;
+    let store = services.store.clone();
     let rows = task::spawn_blocking(move || {
-        let mut shown = Vec::new();
-        for (transfer, record) in rows {
-            let held = store.object(transfer.file)?.map_or(0, |object| u64::from(object.held_chunks));
-            shown.push(Transfer {
-                file: record.entry.name.into(),
-                file_id: record.entry.file_id,
-                done_bytes: transfer.done_bytes,
-                durable_bytes: (held * CHUNK_LEN).min(transfer.total_bytes),
-                total_bytes: transfer.total_bytes,
-                peers: transfer.peers,
-                state: transfer.stage,
-                detail: transfer.detail,
-            });
+        let mut rows = Vec::new();
+        for row in transfers.incoming {
+            if let Some(record) = records.get(&row.file) {
+                rows.push(coming(&store, row, record)?);
+            }
         }
-        Ok::<_, StoreError>(shown)
+        let outgoing = transfers.outgoing.into_iter();
+        rows.extend(outgoing.filter_map(|row| records.get(&row.file).map(|record| going(row, record))));
+        Ok::<_, StoreError>(rows)
     });
     Ok(Json(rows.await.map_err(|error| Problem::internal(&error))??))
+}
+
+fn coming(store: &Store, row: TransferState, record: &FileRecord) -> Result<Transfer, StoreError> {
+    let held = store.object(row.file)?.map_or(0, |object| u64::from(object.held_chunks));
+    Ok(Transfer::In {
+        file: record.entry.name.as_str().to_owned(),
+        file_id: record.entry.file_id,
+        total_bytes: row.total_bytes,
+        done_bytes: row.done_bytes,
+        durable_bytes: (held * CHUNK_LEN).min(row.total_bytes),
+        bytes_per_second: row.bytes_per_second,
+        remaining_seconds: row.remaining.map(|remaining| remaining.as_secs()),
+        peers: row.peers.into_iter().map(Peer::from).collect(),
+        state: row.stage,
+        detail: row.detail,
+    })
+}
+
+fn going(row: Outgoing, record: &FileRecord) -> Transfer {
+    Transfer::Out {
+        file: record.entry.name.as_str().to_owned(),
+        file_id: record.entry.file_id,
+        total_bytes: record.entry.size,
+        bytes_per_second: row.peers.iter().map(|peer| peer.bytes_per_second).sum(),
+        peers: row.peers.into_iter().map(Peer::from).collect(),
+    }
 }

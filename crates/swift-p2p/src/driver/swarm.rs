@@ -4,6 +4,7 @@
 //! the bytes as they come. Blocking work (commits, looking things up) goes to tokio's blocking threads. Messages to
 //! peers are small tasks. All of them report back as [`Event`]s; nobody but the owner touches the machine.
 
+mod checking;
 mod commits;
 mod events;
 mod fetch;
@@ -17,9 +18,13 @@ mod manifest;
 mod outputs;
 mod owner;
 mod post;
+mod rates;
 mod reports;
 mod sends;
+mod serving;
 mod survey;
+mod transfers;
+mod trees;
 
 use std::{io, sync::Arc};
 
@@ -36,8 +41,12 @@ use crate::{
     transport::{Dialer, PeerClients},
 };
 
-pub use handle::{Stopped, SwarmHandle, TransferStage, TransferState};
+pub use handle::{Stopped, SwarmHandle};
+pub use rates::PeerRate;
 pub use sends::SendGuard;
+pub use serving::Serving;
+pub use transfers::{Outgoing, TransferStage, TransferState, Transfers};
+pub use trees::GRAINS_HEADER;
 
 use lanes::Lanes;
 use library::Library;

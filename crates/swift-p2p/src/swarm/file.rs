@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use swift_chain::NodeId;
-use swift_chunks::{ChunkIndex, ChunkLayout, ChunkSet, Grains, Slice};
+use swift_chunks::{CHUNK_LEN, ChunkIndex, ChunkLayout, ChunkSet, Grains, Slice};
 
 use super::by_chunk::ByChunk;
 use super::input::{Priority, Want};
@@ -152,6 +152,22 @@ impl FileState {
             self.gained += 1;
         }
         new
+    }
+
+    /// A chunk is not here any more, nor any part of it; says whether it was held.
+    pub(super) fn lose(&mut self, chunk: ChunkIndex) -> bool {
+        self.open.remove(&chunk);
+        self.checking.remove(&chunk);
+        self.held.remove(chunk)
+    }
+
+    /// Bytes that are verified.
+    pub(super) fn bytes(&self) -> u64 {
+        let layout = self.layout();
+        let short = layout.chunks().next_back().filter(|&last| self.held.contains(last));
+        let short = short.map_or(0, |last| CHUNK_LEN - layout.chunk_len(last));
+        let parts = self.open.iter().map(|(&chunk, grains)| grains.bytes(layout, chunk));
+        u64::from(self.held.len()) * CHUNK_LEN - short + parts.sum::<u64>()
     }
 
     /// Something is not held any more: neighbours must be told all of what is.

@@ -108,7 +108,8 @@ pub enum Input {
         /// Which file.
         file: FileId,
     },
-    /// Chunks that were held are not any more (found damaged, or evicted); they are fetched again if wanted.
+    /// Chunks that were held are not any more, nor any part of them (found damaged, evicted, or not kept by the disk);
+    /// they are fetched again if wanted.
     Lost {
         /// Of which file.
         file: FileId,

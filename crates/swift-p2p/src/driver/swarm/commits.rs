@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use swift_chunks::{ChunkSet, FileId, StoreError, VisibleChanges};
+use swift_chunks::{ChunkIndex, ChunkSet, FileId, StoreError, VisibleChanges};
 use tokio::{
     task,
     time::{Instant, sleep},
@@ -16,10 +16,10 @@ use super::{
 };
 use crate::{
     driver::{catalog::report, wall_clock_ms},
-    swarm::{Input, Unit, Want},
+    swarm::{Input, Want},
 };
 
-/// Verified bytes that are committed at once, unless somebody waits for them.
+/// Verified bytes that are committed at once.
 const COMMIT_BYTES: u64 = 64 * 1024 * 1024;
 /// How long a verified chunk may wait for its commit: what a crash costs.
 const COMMIT_AFTER: Duration = Duration::from_secs(1);
@@ -27,31 +27,21 @@ const COMMIT_AFTER: Duration = Duration::from_secs(1);
 const FINISH_PAUSE: Duration = Duration::from_secs(5);
 
 impl Receiving {
-    /// A peer that waits for a chunk makes its commit due at once; those that come in meanwhile share the next one.
     fn is_commit_due(&self) -> bool {
         let is_old = self.pending_since.is_some_and(|since| since.elapsed() >= COMMIT_AFTER);
-        !self.pending.is_empty() && (self.pending_bytes >= COMMIT_BYTES || !self.waiting.is_empty() || is_old)
-    }
-
-    /// Serves those who waited for chunks that can be read now, or never.
-    fn release(&mut self) {
-        let pending = &self.pending;
-        for ready in self.waiting.extract_if(.., |waiting| !pending.contains(&waiting.unit)) {
-            // The peer may be gone.
-            let _ = ready.reply.send(Some(ready.guard));
-        }
+        !self.pending.is_empty() && (self.pending_bytes >= COMMIT_BYTES || is_old)
     }
 }
 
 impl Owner {
-    /// A chunk passed both hashes and is written.
-    pub(super) fn note_verified(&mut self, file: FileId, unit: Unit) {
+    /// A chunk passed both hashes and is recorded for the next commit.
+    pub(super) fn note_verified(&mut self, file: FileId, chunk: ChunkIndex) {
         self.unblock(file);
         let Some(entry) = self.files.get_mut(&file) else { return };
         let layout = entry.layout;
         let Some(receiving) = entry.receiving_mut() else { return };
-        if receiving.pending.insert(unit) {
-            receiving.pending_bytes += unit.len(layout);
+        if receiving.pending.insert(chunk) {
+            receiving.pending_bytes += layout.chunk_len(chunk);
             receiving.pending_since.get_or_insert_with(Instant::now);
         }
         self.drive_disk(file);
@@ -91,25 +81,25 @@ impl Owner {
         receiving.disk = Disk::Idle;
         match outcome {
             Ok(held) => {
-                receiving.pending.retain(|unit| !held.contains(unit.chunk()));
-                receiving.pending_bytes = receiving.pending.iter().map(|unit| unit.len(layout)).sum();
+                receiving.pending.retain(|&chunk| !held.contains(chunk));
+                receiving.pending_bytes =
+                    receiving.pending.iter().map(|&chunk| layout.chunk_len(chunk)).sum();
                 receiving.pending_since = (!receiving.pending.is_empty()).then(Instant::now);
-                receiving.release();
             }
             Err(error) => self.lose_pending(file, &error),
         }
         self.drive_disk(file);
     }
 
-    /// What was written and could not be made durable is lost: the system may have dropped it.
+    /// What was written and could not be made durable is lost: the system may have dropped it. Verified grains of other
+    /// chunks are as well.
     fn lose_pending(&mut self, file: FileId, error: &StoreError) {
         let Some(receiving) = self.files.receiving_mut(&file) else { return };
-        receiving.incoming.close();
-        let units = std::mem::take(&mut receiving.pending).into_iter().collect();
+        let mut lost = receiving.incoming.close();
+        lost.extend(std::mem::take(&mut receiving.pending));
         (receiving.pending_bytes, receiving.pending_since) = (0, None);
-        receiving.release();
         self.block(file, describe(error));
-        self.tell(Input::Lost { file, units });
+        self.tell(Input::Lost { file, chunks: lost });
     }
 
     pub(super) fn on_finished(&mut self, file: FileId, outcome: Result<VisibleChanges, StoreError>) {
@@ -127,10 +117,9 @@ impl Owner {
                 receiving.pending.clear();
                 (receiving.pending_bytes, receiving.pending_since) = (0, None);
                 receiving.incoming.close();
-                receiving.release();
                 warn!(%file, "chunks were lost before the file was finished; they are fetched again");
-                let units = held.map(|held| held.missing().map(Unit::of_chunk).collect()).unwrap_or_default();
-                self.tell(Input::Lost { file, units });
+                let chunks = held.map(|held| held.missing().collect()).unwrap_or_default();
+                self.tell(Input::Lost { file, chunks });
             }
             Err(error) => {
                 receiving.disk = Disk::Pausing;
@@ -156,11 +145,10 @@ impl Owner {
         self.unblock(file);
         let Some(entry) = self.files.get_mut(&file) else { return };
         let (publisher, layout) = (entry.publisher, entry.layout);
-        if let Stage::Receiving(mut receiving) = std::mem::replace(&mut entry.stage, Stage::Stored) {
-            receiving.pending.clear();
-            receiving.release();
+        if let Stage::Receiving(receiving) = std::mem::replace(&mut entry.stage, Stage::Stored) {
             receiving.incoming.close();
         }
+        self.received.forget(file);
         self.tell(Input::FileAdded { file, publisher, held: ChunkSet::full(layout), want: Want::Wanted });
         self.tell(Input::Durable { file });
         self.evict(file);

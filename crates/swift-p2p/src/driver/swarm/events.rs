@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use swift_chain::NodeId;
-use swift_chunks::{ChunkSet, FileId, StoreError, VisibleChanges};
+use swift_chunks::{ChunkIndex, ChunkSet, FileId, Slice, StoreError, VisibleChanges};
 use tokio::sync::oneshot;
 
-use super::{handle::TransferState, library::Found, sends::SendGuard};
+use super::{library::Found, serving::Serving, transfers::Transfers};
 use crate::swarm::{
-    ExchangeId, FetchOutcome, SendOutcome, Unit,
+    CheckOutcome, ExchangeId, FetchFailure, FetchOutcome, Priority, SendOutcome,
     message::{Answer, Confirm, Holdings, Offer, WhoHas},
 };
 
@@ -36,19 +36,28 @@ pub(super) enum Command {
     Hint {
         file: FileId,
     },
-    /// A peer's request is about to be served; the reply comes when what it asks for can be read.
-    Send {
+    /// A peer's request is about to be served.
+    Serve {
         to: NodeId,
         file: FileId,
         range: Range<u64>,
-        reply: oneshot::Sender<Option<SendGuard>>,
+        reply: oneshot::Sender<Serving>,
+    },
+    Prioritize {
+        file: FileId,
+        priority: Priority,
+    },
+    /// Somebody reads the file in order, and waits for this chunk; or nobody does any more.
+    ReadingAt {
+        file: FileId,
+        chunk: Option<ChunkIndex>,
     },
     Copies {
         file: FileId,
         reply: oneshot::Sender<Vec<NodeId>>,
     },
     Transfers {
-        reply: oneshot::Sender<Vec<TransferState>>,
+        reply: oneshot::Sender<Transfers>,
     },
 }
 
@@ -58,7 +67,10 @@ impl Command {
         match self {
             Self::Offer { offer, .. } => vec![offer.file],
             Self::WhoHas { who_has, .. } => who_has.asks.iter().map(|ask| ask.file).collect(),
-            Self::Hint { file } | Self::Copies { file, .. } => vec![*file],
+            Self::Hint { file }
+            | Self::Copies { file, .. }
+            | Self::Prioritize { file, .. }
+            | Self::ReadingAt { file, .. } => vec![*file],
             _ => Vec::new(),
         }
     }
@@ -68,6 +80,40 @@ impl Command {
 pub(super) struct FetchEnd {
     pub(super) outcome: FetchOutcome,
     pub(super) detail: String,
+}
+
+impl FetchEnd {
+    pub(super) fn verified() -> Self {
+        Self { outcome: FetchOutcome::Verified, detail: String::new() }
+    }
+
+    pub(super) fn failed(failure: FetchFailure, detail: impl Into<String>) -> Self {
+        Self { outcome: FetchOutcome::Failed(failure), detail: detail.into() }
+    }
+
+    pub(super) fn wrong(detail: impl Into<String>) -> Self {
+        Self { outcome: FetchOutcome::WrongBytes, detail: detail.into() }
+    }
+
+    pub(super) fn manifest_false(detail: impl Into<String>) -> Self {
+        Self { outcome: FetchOutcome::ManifestFalse, detail: detail.into() }
+    }
+
+    /// This side failed.
+    pub(super) fn of_store(error: &StoreError) -> Self {
+        match error {
+            StoreError::ManifestFalse(_) => Self::manifest_false(error.to_string()),
+            StoreError::NoSpace { .. } => Self::failed(FetchFailure::Storage, format!("disk full: {error}")),
+            _ => Self::failed(FetchFailure::Storage, error.to_string()),
+        }
+    }
+}
+
+/// What came of looking at a whole chunk, and what there is to say about it.
+pub(super) struct CheckEnd {
+    pub(super) outcome: CheckOutcome,
+    pub(super) detail: String,
+    pub(super) is_disk_to_blame: bool,
 }
 
 /// What workers report. There are no more of these than there is work under way.
@@ -95,8 +141,13 @@ pub(super) enum Event {
     Fetched {
         from: NodeId,
         file: FileId,
-        unit: Unit,
+        slice: Slice,
         end: FetchEnd,
+    },
+    Checked {
+        file: FileId,
+        chunk: ChunkIndex,
+        end: CheckEnd,
     },
     SendEnded {
         id: u64,

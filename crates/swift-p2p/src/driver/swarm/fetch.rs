@@ -1,43 +1,42 @@
-//! One chunk from one peer: requested, hashed and written as it comes.
+//! One slice from one peer: requested, hashed and written as it comes.
 
-use std::{sync::Arc, time::Duration};
+mod landing;
+mod sink;
+
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use reqwest::{Response, StatusCode, header::RANGE};
 use swift_chain::NodeId;
-use swift_chunks::{
-    ChunkFault, ChunkIndex, ChunkVerifier, ChunkWriteError, ChunkWriter, Download, WrittenChunk,
-};
-use tokio::time::{Instant, sleep};
+use swift_chunks::{Download, GrainTree, Grains, Slice};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     events::FetchEnd,
-    incoming::{Arrived, Incoming, note_arrived, writer},
+    incoming::{Arrived, Incoming, note_arrived},
     manifest::{refused, unreachable},
+    trees::{self, GRAINS_HEADER, GRAINS_WANTED},
 };
 use crate::{
-    swarm::{FetchFailure, Unit},
-    transport::PeerClients,
+    swarm::FetchFailure,
+    transport::{PeerClient, PeerClients},
 };
+use sink::{Sink, blame_part};
 
 /// Bytes that are hashed and written at once: a TLS record at a time would cost four times the calls.
 const BATCH_LEN: usize = 64 * 1024;
-/// How long a verified chunk waits for another fetch to let go of its place.
-const PLACE_DEADLINE: Duration = Duration::from_secs(5);
-const PLACE_PAUSE: Duration = Duration::from_millis(2);
 
 /// An order to fetch.
 pub(super) struct Fetch {
     pub(super) from: NodeId,
-    pub(super) unit: Unit,
+    pub(super) slice: Slice,
     pub(super) file: Arc<Incoming>,
     pub(super) arrived: Arc<Arrived>,
     pub(super) stop: CancellationToken,
 }
 
 impl Fetch {
-    /// Carries the order out. Dropped half way, it leaves the chunk unheld.
+    /// Carries the order out. Dropped half way, it leaves the slice unheld.
     pub(super) async fn run(&self, clients: &PeerClients) -> FetchEnd {
         match self.attempt(clients).await {
             Ok(()) => FetchEnd::verified(),
@@ -51,45 +50,80 @@ impl Fetch {
         };
         let client = clients.client(&self.from).map_err(unreached)?;
         let download = self.file.ready(&client, &self.arrived).await?;
-        let chunk = self.unit.chunk();
-        if download.is_complete() || self.file.is_written(chunk) {
+        if self.slice.is_chunk() {
+            self.fetch_chunk(&client, &download).await
+        } else {
+            self.fetch_part(&client, &download).await
+        }
+    }
+
+    /// A whole chunk is judged by both hashes while it passes.
+    async fn fetch_chunk(&self, client: &PeerClient, download: &Arc<Download>) -> Result<(), FetchEnd> {
+        if self.file.is_held(download, self.slice.chunk()) {
             return Ok(());
         }
-        let mut sink = self.sink(&download, chunk)?;
-        let range = download.layout().range(chunk);
+        let mut sink = self.sink_for_chunk(download)?;
+        let response = self.request(client, download, None).await?;
+        self.drain(response, &mut sink, |error| self.blame_chunk(download, error)).await?;
+        self.land_chunk(download, sink).await
+    }
+
+    /// A part of a chunk is judged by the chunk's grain tree, which comes with it unless it is here.
+    async fn fetch_part(&self, client: &PeerClient, download: &Arc<Download>) -> Result<(), FetchEnd> {
+        if self.is_here(download, self.grains(download)) {
+            return Ok(());
+        }
+        let (tree, response) = match self.file.tree(self.slice.chunk()) {
+            Some(tree) => (tree, self.request(client, download, None).await?),
+            None => {
+                let response = self.request(client, download, Some(GRAINS_WANTED)).await?;
+                (self.tree_of(&response, download)?, response)
+            }
+        };
+        let mut sink = self.sink_for_part(download, &tree)?;
+        self.drain(response, &mut sink, blame_part).await?;
+        self.land_part(download, &tree, sink).await
+    }
+
+    /// The tree in the head of an answer, checked against the manifest.
+    fn tree_of(&self, response: &Response, download: &Download) -> Result<Arc<GrainTree>, FetchEnd> {
+        let chunk = self.slice.chunk();
+        let expected = download.digest(chunk).map_err(|error| FetchEnd::of_store(&error))?.chaining_value;
+        let header = response.headers().get(GRAINS_HEADER).map_or(&[][..], |value| value.as_bytes());
+        let tree = trees::decode(download.layout(), chunk, expected, header);
+        let tree = Arc::new(tree.map_err(|fault| FetchEnd::wrong(format!("its grain tree: {fault}")))?);
+        self.file.keep_tree(download, tree.clone());
+        Ok(tree)
+    }
+
+    async fn request(
+        &self,
+        client: &PeerClient,
+        download: &Download,
+        grains: Option<&str>,
+    ) -> Result<Response, FetchEnd> {
+        let Range { start, end } = self.slice.range(download.layout());
         let request = client.get(&format!("/download?id={}", self.file.content.file_id));
-        let request = request.header(RANGE, format!("bytes={}-{}", range.start, range.end - 1));
+        let mut request = request.header(RANGE, format!("bytes={}-{}", start, end.saturating_sub(1)));
+        if let Some(grains) = grains {
+            request = request.header(GRAINS_HEADER, grains);
+        }
         let response = request.send().await.map_err(|error| unreachable(&error))?;
         match response.status() {
-            StatusCode::PARTIAL_CONTENT => {}
-            StatusCode::OK if download.layout().chunk_count() == 1 => {}
-            status => return Err(refused(status)),
+            StatusCode::PARTIAL_CONTENT => Ok(response),
+            StatusCode::OK if end - start == download.layout().file_len() => Ok(response),
+            status => Err(refused(status)),
         }
-        self.drain(response, &mut sink, &download).await?;
-        self.take_in(&download, sink).await
     }
 
-    /// Bytes are written in place, unless somebody else is at it: then they are collected, and who has all of them
-    /// first wins.
-    fn sink(&self, download: &Download, chunk: ChunkIndex) -> Result<Sink, FetchEnd> {
-        let writer = writer(download, chunk).map_err(|error| FetchEnd::of_store(&error))?;
-        if let Some(writer) = writer {
-            self.file.note_writer(chunk, self.stop.clone());
-            return Ok(Sink::InPlace(writer));
-        }
-        let digest = download.digest(chunk).map_err(|error| FetchEnd::of_store(&error))?;
-        let verifier = ChunkVerifier::new(self.file.content.file_id, download.layout(), chunk, digest);
-        Ok(Sink::Collected(verifier, Vec::new()))
-    }
-
-    async fn drain(
+    async fn drain<S: Sink>(
         &self,
         mut response: Response,
-        sink: &mut Sink,
-        download: &Download,
+        sink: &mut S,
+        blame: impl Fn(S::Error) -> FetchEnd,
     ) -> Result<(), FetchEnd> {
         let mut batch = Vec::with_capacity(BATCH_LEN);
-        let mut give = |bytes: &[u8]| sink.take(bytes).map_err(|error| self.verdict(download, error));
+        let mut give = |bytes: &[u8]| sink.take(bytes).map_err(&blame);
         while let Some(frame) = response.chunk().await.map_err(|error| unreachable(&error))? {
             note_arrived(&self.arrived, frame.len());
             push(&mut batch, frame, &mut give)?;
@@ -97,82 +131,13 @@ impl Fetch {
         if batch.is_empty() { Ok(()) } else { give(&batch) }
     }
 
-    async fn take_in(&self, download: &Arc<Download>, sink: Sink) -> Result<(), FetchEnd> {
-        let chunk = self.unit.chunk();
-        let written = match sink {
-            Sink::InPlace(writer) => writer.finish().map_err(|error| self.verdict(download, error))?,
-            Sink::Collected(verifier, bytes) => {
-                verifier.finish().map_err(|fault| self.verdict(download, fault.into()))?;
-                match self.write_collected(download, &bytes).await? {
-                    Some(written) => written,
-                    None => return Ok(()),
-                }
-            }
-        };
-        debug_assert_eq!(written.verified().index(), chunk);
-        self.file.record(download, written).map_err(|error| FetchEnd::of_store(&error))
+    fn grains(&self, download: &Download) -> Grains {
+        self.slice.grains(download.layout())
     }
 
-    /// Writes a chunk that is verified already; nothing if another fetch has done so meanwhile.
-    async fn write_collected(
-        &self,
-        download: &Download,
-        bytes: &[u8],
-    ) -> Result<Option<WrittenChunk>, FetchEnd> {
-        let chunk = self.unit.chunk();
-        let deadline = Instant::now() + PLACE_DEADLINE;
-        loop {
-            if self.file.is_written(chunk) || download.is_complete() || download.held().contains(chunk) {
-                return Ok(None);
-            }
-            let place = writer(download, chunk).map_err(|error| FetchEnd::of_store(&error))?;
-            if let Some(mut writer) = place {
-                for piece in bytes.chunks(BATCH_LEN) {
-                    writer.write(piece).map_err(|error| self.verdict(download, error))?;
-                }
-                return writer.finish().map(Some).map_err(|error| self.verdict(download, error));
-            }
-            if Instant::now() >= deadline {
-                return Err(FetchEnd::failed(FetchFailure::Storage, "another fetch holds on to the chunk"));
-            }
-            self.file.stop_writer(chunk);
-            sleep(PLACE_PAUSE).await;
-        }
-    }
-
-    /// Whom a failure blames. A chunk that proves the manifest false is kept as the proof.
-    fn verdict(&self, download: &Download, error: ChunkWriteError) -> FetchEnd {
-        match error {
-            ChunkWriteError::Store(error) => FetchEnd::of_store(&error),
-            ChunkWriteError::Fault(fault @ ChunkFault::ManifestFalse) => {
-                match download.condemn(self.unit.chunk()) {
-                    Ok(()) => FetchEnd::manifest_false(fault.to_string()),
-                    Err(error) => {
-                        FetchEnd::manifest_false(format!("{fault}; the proof was not kept: {error}"))
-                    }
-                }
-            }
-            ChunkWriteError::Fault(fault) => FetchEnd::wrong(fault.to_string()),
-        }
-    }
-}
-
-/// Where the bytes of a fetch go.
-enum Sink {
-    InPlace(ChunkWriter),
-    Collected(ChunkVerifier, Vec<u8>),
-}
-
-impl Sink {
-    fn take(&mut self, bytes: &[u8]) -> Result<(), ChunkWriteError> {
-        match self {
-            Self::InPlace(writer) => writer.write(bytes),
-            Self::Collected(verifier, collected) => {
-                verifier.update(bytes)?;
-                collected.extend_from_slice(bytes);
-                Ok(())
-            }
-        }
+    /// Whether these grains of the slice's chunk are verified and written.
+    fn is_here(&self, download: &Download, grains: Grains) -> bool {
+        download.is_complete() || download.grains(self.slice.chunk()).contains(grains)
     }
 }
 

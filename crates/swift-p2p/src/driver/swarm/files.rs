@@ -6,11 +6,10 @@ use std::{
 };
 
 use swift_chain::NodeId;
-use swift_chunks::{ChunkLayout, ContentRef, FileId};
-use tokio::{sync::oneshot, time::Instant};
+use swift_chunks::{ChunkIndex, ChunkLayout, ContentRef, FileId};
+use tokio::time::Instant;
 
-use super::{incoming::Incoming, sends::SendGuard};
-use crate::swarm::Unit;
+use super::incoming::Incoming;
 
 /// Wanted files that the machine is told of at once; the others wait in the store.
 pub(super) const WANTED_MAX: usize = 8192;
@@ -48,16 +47,14 @@ pub(super) enum Stage {
 /// A file on its way here.
 pub(super) struct Receiving {
     pub(super) incoming: Arc<Incoming>,
-    /// Verified, not durable.
-    pub(super) pending: BTreeSet<Unit>,
+    /// Chunks that passed both hashes and are not durable.
+    pub(super) pending: BTreeSet<ChunkIndex>,
     pub(super) pending_bytes: u64,
     /// Since when something is pending.
     pub(super) pending_since: Option<Instant>,
     pub(super) disk: Disk,
     /// Whether every chunk is verified, so that the file is to be finished.
     pub(super) is_finish_due: bool,
-    /// Requests of peers for chunks that are pending.
-    pub(super) waiting: Vec<Waiting>,
     /// Why nothing can be stored, if so.
     pub(super) blocked: Option<String>,
 }
@@ -72,13 +69,6 @@ pub(super) enum Disk {
     Pausing,
 }
 
-/// A request that is served when its chunk can be read.
-pub(super) struct Waiting {
-    pub(super) unit: Unit,
-    pub(super) guard: SendGuard,
-    pub(super) reply: oneshot::Sender<Option<SendGuard>>,
-}
-
 impl Receiving {
     pub(super) fn new(incoming: Arc<Incoming>) -> Self {
         Self {
@@ -88,7 +78,6 @@ impl Receiving {
             pending_since: None,
             disk: Disk::Idle,
             is_finish_due: false,
-            waiting: Vec::new(),
             blocked: None,
         }
     }

@@ -2,50 +2,24 @@
 
 use std::ops::Range;
 
-use serde::Serialize;
 use swift_chain::NodeId;
-use swift_chunks::FileId;
+use swift_chunks::{ChunkIndex, FileId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     events::{Command, Event},
-    sends::SendGuard,
+    serving::Serving,
+    transfers::Transfers,
 };
-use crate::swarm::message::{Answer, Confirm, Holdings, Offer, WhoHas};
+use crate::swarm::{
+    Priority,
+    message::{Answer, Confirm, Holdings, Offer, WhoHas},
+};
 
 /// The swarm's task has ended: the node is stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the swarm has stopped")]
 pub struct Stopped;
-
-/// How far a file is that is on its way here.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransferState {
-    /// Which file.
-    pub file: FileId,
-    /// Bytes verified or arriving.
-    pub done_bytes: u64,
-    /// Bytes in the file.
-    pub total_bytes: u64,
-    /// Whom chunks are coming from now.
-    pub peers: Vec<NodeId>,
-    /// What is happening.
-    pub stage: TransferStage,
-    /// Why it is blocked.
-    pub detail: Option<String>,
-}
-
-/// What is happening with a file that is on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TransferStage {
-    /// Nothing: nobody who can be reached has offered any of it.
-    Waiting,
-    /// Chunks are coming, or the file is being finished.
-    Receiving,
-    /// It cannot be stored here, or not be had at all.
-    Blocked,
-}
 
 /// What anybody may know at any time.
 #[derive(Clone, Debug, Default)]
@@ -107,15 +81,21 @@ impl SwarmHandle {
         self.tell(Command::Hint { file }).await
     }
 
-    /// A member's request for bytes of a file is about to be served. Waits until they are durable, if they have just
-    /// arrived. The guard goes with the body; there is none when the bytes are no part of the swarm's traffic.
-    pub async fn send_guard(
-        &self,
-        to: NodeId,
-        file: FileId,
-        range: Range<u64>,
-    ) -> Result<Option<SendGuard>, Stopped> {
-        self.ask(|reply| Command::Send { to, file, range, reply }).await
+    /// A member's request for bytes of a file is about to be served. If they are a slice, the swarm counts it as sent
+    /// when what this gives is dropped, or its guard.
+    pub async fn serve(&self, to: NodeId, file: FileId, range: Range<u64>) -> Result<Serving, Stopped> {
+        self.ask(|reply| Command::Serve { to, file, range, reply }).await
+    }
+
+    /// How soon a file is wanted, until it is here or the node stops.
+    pub async fn set_priority(&self, file: FileId, priority: Priority) -> Result<(), Stopped> {
+        self.tell(Command::Prioritize { file, priority }).await
+    }
+
+    /// Somebody reads a file in order that is still on its way, and waits for this chunk; none when nobody does any
+    /// more. One reader per file is followed, the last that said something.
+    pub async fn reading_at(&self, file: FileId, chunk: Option<ChunkIndex>) -> Result<(), Stopped> {
+        self.tell(Command::ReadingAt { file, chunk }).await
     }
 
     /// The members with a whole durable copy: this node, and those that answer within a moment.
@@ -123,8 +103,8 @@ impl SwarmHandle {
         self.ask(|reply| Command::Copies { file, reply }).await
     }
 
-    /// Files on their way here, as far as the swarm is at them.
-    pub async fn transfers(&self) -> Result<Vec<TransferState>, Stopped> {
+    /// What moves: files on their way here, and what others are sent.
+    pub async fn transfers(&self) -> Result<Transfers, Stopped> {
         self.ask(|reply| Command::Transfers { reply }).await
     }
 

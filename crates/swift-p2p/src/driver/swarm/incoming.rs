@@ -1,4 +1,4 @@
-//! One file on its way here: its download, opened by whoever needs it first, and who is writing which chunk.
+//! One file on its way here: its download, opened by whoever needs it first, and who is writing where.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,44 +8,62 @@ use std::{
     },
 };
 
-use swift_chunks::{ChunkIndex, ChunkWriter, ContentRef, Download, Store, StoreError, WrittenChunk};
+use swift_chunks::{
+    ChunkFault, ChunkIndex, ChunkWriteError, ChunkWriter, ContentRef, Download, GrainTree, Grains, Slice,
+    Store, StoreError, WrittenChunk,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{events::FetchEnd, manifest};
-use crate::{
-    swarm::{FetchFailure, FetchOutcome},
-    transport::PeerClient,
-};
+use super::{events::FetchEnd, manifest, trees::Trees};
+use crate::{swarm::message::OPEN_CHUNKS_MAX, transport::PeerClient};
 
-/// Shared by the owner, which commits, and the lanes, which write.
+/// Grain trees of one file: of every chunk that is open, and of some that were to be.
+const TREES_MAX: usize = 2 * OPEN_CHUNKS_MAX;
+
+/// Shared by the owner, which commits, the lanes, which write, and those who serve what is here already.
 pub(super) struct Incoming {
     pub(super) store: Store,
     pub(super) content: ContentRef,
     download: Mutex<Option<Arc<Download>>>,
     /// Held while the download is opened and its manifest comes in.
     opening: tokio::sync::Mutex<()>,
+    /// Held while a chunk goes from written to recorded. Taken before the other two.
+    settling: Mutex<()>,
     chunks: Mutex<Chunks>,
+    /// Where the trees of chunks go that are held.
+    served: Arc<Trees>,
 }
 
 #[derive(Default)]
 struct Chunks {
-    /// Fetches that write in place, and how to make them stop.
-    writing: BTreeMap<ChunkIndex, CancellationToken>,
+    /// Fetches that write in place.
+    writers: Vec<Writer>,
+    next_writer: u64,
     /// Recorded with the download that is open now.
     written: BTreeSet<ChunkIndex>,
+    trees: BTreeMap<ChunkIndex, Arc<GrainTree>>,
+}
+
+struct Writer {
+    id: u64,
+    chunk: ChunkIndex,
+    grains: Grains,
+    stop: CancellationToken,
 }
 
 /// Bytes of one fetch that have arrived, for whoever watches over it.
 pub(super) type Arrived = AtomicU64;
 
 impl Incoming {
-    pub(super) fn new(store: Store, content: ContentRef) -> Arc<Self> {
+    pub(super) fn new(store: Store, content: ContentRef, served: Arc<Trees>) -> Arc<Self> {
         Arc::new(Self {
             store,
             content,
             download: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
+            settling: Mutex::default(),
             chunks: Mutex::default(),
+            served,
         })
     }
 
@@ -66,11 +84,13 @@ impl Incoming {
         Ok(download)
     }
 
-    /// Lets go of the download: what is not durable is lost, and the next fetch opens it anew.
-    pub(super) fn close(&self) {
+    /// Lets go of the download: what is not durable is lost, and the next fetch opens it anew. Says which chunks had
+    /// verified grains that were not durable.
+    pub(super) fn close(&self) -> Vec<ChunkIndex> {
         let mut open = self.download.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(open.take());
+        let lost = open.take().map(|download| download.open_chunks()).unwrap_or_default();
         self.chunks().written.clear();
+        lost.into_iter().map(|(chunk, _)| chunk).collect()
     }
 
     /// The download with its manifest, which `source` is asked for if it is missing.
@@ -90,25 +110,69 @@ impl Incoming {
         Ok(download)
     }
 
-    /// Says who writes a chunk from now on.
-    pub(super) fn note_writer(&self, chunk: ChunkIndex, stop: CancellationToken) {
-        self.chunks().writing.insert(chunk, stop);
+    /// Says who writes a slice, until the note is dropped.
+    pub(super) fn note_writer(
+        self: &Arc<Self>,
+        slice: Slice,
+        grains: Grains,
+        stop: CancellationToken,
+    ) -> Note {
+        let mut chunks = self.chunks();
+        let id = chunks.next_writer;
+        chunks.next_writer += 1;
+        chunks.writers.push(Writer { id, chunk: slice.chunk(), grains, stop });
+        Note { home: self.clone(), id }
     }
 
-    /// Breaks off whoever writes a chunk in place, for one who has all of it verified.
-    pub(super) fn stop_writer(&self, chunk: ChunkIndex) {
-        if let Some(stop) = self.chunks().writing.remove(&chunk) {
-            stop.cancel();
+    /// Breaks off whoever writes some of these grains, for one who has all of them verified.
+    pub(super) fn stop_writers(&self, chunk: ChunkIndex, grains: Grains) {
+        let chunks = self.chunks();
+        let in_the_way = chunks.writers.iter().filter(|it| it.chunk == chunk && it.grains.meets(grains));
+        in_the_way.for_each(|writer| writer.stop.cancel());
+    }
+
+    /// Whether a chunk is durable, or recorded and waits for its commit.
+    pub(super) fn is_held(&self, download: &Download, chunk: ChunkIndex) -> bool {
+        download.is_complete()
+            || self.chunks().written.contains(&chunk)
+            || download.part_reader().holds(chunk)
+    }
+
+    /// The grain tree of a chunk that is on its way.
+    pub(super) fn tree(&self, chunk: ChunkIndex) -> Option<Arc<GrainTree>> {
+        self.chunks().trees.get(&chunk).cloned()
+    }
+
+    /// Keeps a tree that was checked, until its chunk is held.
+    pub(super) fn keep_tree(&self, download: &Download, tree: Arc<GrainTree>) {
+        let mut chunks = self.chunks();
+        if chunks.trees.len() >= TREES_MAX {
+            // Those of chunks of which nothing came in the end. The machine has no more open ones than there is room for.
+            chunks.trees.retain(|&chunk, _| !download.grains(chunk).is_empty());
+        }
+        if chunks.trees.len() < TREES_MAX {
+            chunks.trees.insert(tree.chunk(), tree);
         }
     }
 
-    /// Whether a chunk is written and waits for its commit.
-    pub(super) fn is_written(&self, chunk: ChunkIndex) -> bool {
-        self.chunks().written.contains(&chunk)
+    /// Judges a chunk that came whole, and takes it into the next commit.
+    pub(super) fn land(&self, download: &Arc<Download>, writer: ChunkWriter) -> Result<(), ChunkWriteError> {
+        let _turn = self.settling.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(self.record(download, writer.finish()?)?)
     }
 
-    /// Takes a written chunk into the next commit. Refused when the download was closed since: nobody would commit it.
-    pub(super) fn record(&self, download: &Arc<Download>, chunk: WrittenChunk) -> Result<(), StoreError> {
+    /// Judges a chunk whose every grain is verified, and takes it into the next commit; if it is not there already.
+    /// Blocks while it is read back.
+    pub(super) fn settle(&self, download: &Arc<Download>, chunk: ChunkIndex) -> Result<(), ChunkWriteError> {
+        let _turn = self.settling.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_held(download, chunk) {
+            return Ok(());
+        }
+        Ok(self.record(download, download.check_chunk(chunk)?)?)
+    }
+
+    /// Refused when the download was closed since: nobody would commit it.
+    fn record(&self, download: &Arc<Download>, chunk: WrittenChunk) -> Result<(), StoreError> {
         let index = chunk.verified().index();
         let open = self.download.lock().unwrap_or_else(PoisonError::into_inner);
         if !open.as_ref().is_some_and(|open| Arc::ptr_eq(open, download)) {
@@ -117,9 +181,23 @@ impl Incoming {
         }
         download.record(chunk)?;
         let mut chunks = self.chunks();
-        chunks.writing.remove(&index);
         chunks.written.insert(index);
+        if let Some(tree) = chunks.trees.remove(&index) {
+            self.served.keep(self.content.file_id, tree);
+        }
         Ok(())
+    }
+
+    /// Whom the failure of a whole chunk blames. One that proves the manifest false is kept as the proof.
+    pub(super) fn verdict(&self, download: &Download, chunk: ChunkIndex, error: ChunkWriteError) -> FetchEnd {
+        match error {
+            ChunkWriteError::Store(error) => FetchEnd::of_store(&error),
+            ChunkWriteError::Fault(fault @ ChunkFault::ManifestFalse) => match download.condemn(chunk) {
+                Ok(()) => FetchEnd::manifest_false(fault.to_string()),
+                Err(error) => FetchEnd::manifest_false(format!("{fault}; the proof was not kept: {error}")),
+            },
+            ChunkWriteError::Fault(fault) => FetchEnd::wrong(fault.to_string()),
+        }
     }
 
     fn chunks(&self) -> MutexGuard<'_, Chunks> {
@@ -127,42 +205,18 @@ impl Incoming {
     }
 }
 
-/// Opens a chunk for writing in place; nothing if somebody else has it.
-pub(super) fn writer(download: &Download, chunk: ChunkIndex) -> Result<Option<ChunkWriter>, StoreError> {
-    match download.chunk_writer(chunk) {
-        Ok(writer) => Ok(Some(writer)),
-        Err(StoreError::ChunkTaken { .. }) => Ok(None),
-        Err(error) => Err(error),
+/// Says that a fetch writes in place, as long as it is there.
+pub(super) struct Note {
+    home: Arc<Incoming>,
+    id: u64,
+}
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        self.home.chunks().writers.retain(|writer| writer.id != self.id);
     }
 }
 
 pub(super) fn note_arrived(arrived: &Arrived, bytes: usize) {
     arrived.fetch_add(bytes as u64, Ordering::Relaxed);
-}
-
-impl FetchEnd {
-    pub(super) fn verified() -> Self {
-        Self { outcome: FetchOutcome::Verified, detail: String::new() }
-    }
-
-    pub(super) fn failed(failure: FetchFailure, detail: impl Into<String>) -> Self {
-        Self { outcome: FetchOutcome::Failed(failure), detail: detail.into() }
-    }
-
-    pub(super) fn wrong(detail: impl Into<String>) -> Self {
-        Self { outcome: FetchOutcome::WrongBytes, detail: detail.into() }
-    }
-
-    pub(super) fn manifest_false(detail: impl Into<String>) -> Self {
-        Self { outcome: FetchOutcome::ManifestFalse, detail: detail.into() }
-    }
-
-    /// This side failed.
-    pub(super) fn of_store(error: &StoreError) -> Self {
-        match error {
-            StoreError::ManifestFalse(_) => Self::manifest_false(error.to_string()),
-            StoreError::NoSpace { .. } => Self::failed(FetchFailure::Storage, format!("disk full: {error}")),
-            _ => Self::failed(FetchFailure::Storage, error.to_string()),
-        }
-    }
 }

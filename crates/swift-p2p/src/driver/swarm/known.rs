@@ -10,7 +10,7 @@ use super::{
     library::{Found, Live},
     owner::Owner,
 };
-use crate::swarm::{Input, Unit, Want};
+use crate::swarm::{Input, Want};
 
 impl Owner {
     /// Looks at the next blocks, or at more of what the store wants, one look at a time.
@@ -75,7 +75,7 @@ impl Owner {
             self.tell(Input::FileAdded { file, publisher, held, want: Want::Wanted });
             return self.evict(file);
         }
-        let incoming = Incoming::new(self.library.store.clone(), content);
+        let incoming = Incoming::new(self.library.store.clone(), content, self.trees.clone());
         let mut receiving = Box::new(Receiving::new(incoming));
         receiving.is_finish_due = held.is_full();
         self.files
@@ -98,10 +98,10 @@ impl Owner {
     /// Chunks of a complete file turned out to be damaged.
     pub(super) fn lose(&mut self, file: FileId, held: &ChunkSet) {
         let Some(entry) = self.files.get_mut(&file) else { return };
-        let incoming = Incoming::new(self.library.store.clone(), entry.content);
+        let incoming = Incoming::new(self.library.store.clone(), entry.content, self.trees.clone());
         entry.stage = Stage::Receiving(Box::new(Receiving::new(incoming)));
-        let units = held.missing().map(Unit::of_chunk).collect();
-        self.tell(Input::Lost { file, units });
+        let chunks = held.missing().collect();
+        self.tell(Input::Lost { file, chunks });
     }
 
     /// Drops everything about a file.
@@ -109,6 +109,7 @@ impl Owner {
         if self.files.get(&file).is_some() {
             self.tell(Input::FileRemoved { file });
             self.files.remove(&file);
+            self.received.forget(file);
             self.show_problem();
         }
     }

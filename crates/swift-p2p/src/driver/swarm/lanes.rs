@@ -128,9 +128,9 @@ async fn carry_out(
         end = fetch.run(&clients) => Some(end),
     };
     if let Some(end) = end {
-        let (from, file, unit) = (fetch.from, fetch.file.content.file_id, fetch.unit);
+        let (from, file, slice) = (fetch.from, fetch.file.content.file_id, fetch.slice);
         // The owner may be gone: the node is stopping.
-        let _ = events.send(Event::Fetched { from, file, unit, end });
+        let _ = events.send(Event::Fetched { from, file, slice, end });
     }
 }
 

@@ -24,29 +24,30 @@ impl Owner {
                     let _ = reply.send(answer);
                 }
             }
-            Output::Fetch { from, file, unit } => {
+            Output::Fetch { from, file, slice } => {
                 let receiving = self.files.get(&file).and_then(|entry| entry.receiving());
                 let Some(receiving) = receiving else {
                     let end = FetchEnd::failed(FetchFailure::Refused, "the file is not wanted any more");
-                    let _ = self.events.send(Event::Fetched { from, file, unit, end });
+                    let _ = self.events.send(Event::Fetched { from, file, slice, end });
                     return;
                 };
                 let (stop, arrived) = (CancellationToken::new(), Arc::default());
                 let fetch = Fetch {
                     from,
-                    unit,
+                    slice,
                     file: receiving.incoming.clone(),
                     arrived: Arc::clone(&arrived),
                     stop: stop.clone(),
                 };
-                self.fetches.insert((from, file, unit), Running { stop, arrived, seen: 0 });
+                self.fetches.insert((from, file, slice), Running { stop, arrived, seen: 0, counted: 0 });
                 self.lanes.fetch(fetch);
             }
-            Output::CancelFetch { from, file, unit } => {
-                if let Some(running) = self.fetches.remove(&(from, file, unit)) {
+            Output::CancelFetch { from, file, slice } => {
+                if let Some(running) = self.end_fetch(from, file, slice) {
                     running.stop.cancel();
                 }
             }
+            Output::Whole { file, chunk } => self.check_chunk(file, chunk),
             Output::Confirm { to, confirm } => self.post.confirm(to, confirm),
             Output::WhoHas { to, who_has } => self.post.who_has(to, &who_has),
             Output::Holdings { exchange, holdings, .. } => {
@@ -66,8 +67,8 @@ impl Owner {
                     entry.holders.insert(peer);
                 }
             }
-            Output::Abandoned { file, publisher, reason: AbandonReason::ManifestFalse { unit } } => {
-                error!(%file, %publisher, chunk = unit.number(), "a member published a false manifest; the file cannot be had");
+            Output::Abandoned { file, publisher, reason: AbandonReason::ManifestFalse { chunk } } => {
+                error!(%file, %publisher, chunk = chunk.get(), "a member published a false manifest; the file cannot be had");
                 if let Some(entry) = self.files.get_mut(&file)
                     && let Stage::Receiving(receiving) = std::mem::replace(&mut entry.stage, Stage::Abandoned)
                 {
@@ -78,14 +79,14 @@ impl Owner {
                 self.look_for_others();
             }
             Output::Offence { peer, file, kind } => match kind {
-                OffenceKind::WrongBytes { unit } => {
-                    warn!(%peer, %file, chunk = unit.number(), offence = "wrong bytes", "a member did wrong");
+                OffenceKind::WrongBytes { slice } => {
+                    warn!(%peer, %file, ?slice, offence = "wrong bytes", "a member did wrong");
                 }
-                OffenceKind::NotThere { unit } => {
-                    warn!(%peer, %file, chunk = unit.number(), offence = "offered what it does not have", "a member did wrong");
+                OffenceKind::NotThere { slice } => {
+                    warn!(%peer, %file, ?slice, offence = "offered what it does not have", "a member did wrong");
                 }
-                OffenceKind::Stalled { unit } => {
-                    warn!(%peer, %file, chunk = unit.number(), offence = "stalled", "a member was dropped as a source for a while");
+                OffenceKind::Stalled { slice } => {
+                    warn!(%peer, %file, ?slice, offence = "stalled", "a member was dropped as a source for a while");
                 }
                 OffenceKind::Malformed => {
                     warn!(%peer, %file, offence = "malformed state", "a member did wrong");

@@ -7,7 +7,7 @@ use std::{
 };
 
 use swift_chain::NodeId;
-use swift_chunks::{CHUNK_LEN, FileId};
+use swift_chunks::{FileId, Slice};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task,
@@ -18,17 +18,19 @@ use tracing::warn;
 
 use super::{
     events::{Command, Event, FetchEnd},
-    files::{Files, Waiting},
+    files::Files,
     handle::Status,
     incoming::Arrived,
     lanes::Lanes,
     library::Library,
     post::Post,
+    rates::Rates,
     sends::Sends,
     survey::Surveys,
+    trees::Trees,
 };
 use crate::swarm::{
-    ExchangeId, FetchFailure, FetchOutcome, Input, Swarm, Time, Unit,
+    ExchangeId, FetchFailure, FetchOutcome, Input, Swarm, Time,
     message::{Answer, Holdings},
 };
 
@@ -42,7 +44,10 @@ const CHECK_EVERY: Duration = Duration::from_secs(30);
 pub(super) struct Running {
     pub(super) stop: CancellationToken,
     pub(super) arrived: Arc<Arrived>,
+    /// Bytes of which the machine was told.
     pub(super) seen: u64,
+    /// Bytes that were measured.
+    pub(super) counted: u64,
 }
 
 /// Owns the machine, and everything that its file ids and peers stand for out here.
@@ -57,8 +62,13 @@ pub(super) struct Owner {
     /// Blocking work under way: the store is not free before it is done.
     pub(super) work: TaskTracker,
     pub(super) files: Files,
-    pub(super) fetches: HashMap<(NodeId, FileId, Unit), Running>,
+    pub(super) fetches: HashMap<(NodeId, FileId, Slice), Running>,
     pub(super) sends: Sends,
+    pub(super) received: Rates,
+    pub(super) sent: Rates,
+    measured: Instant,
+    /// Of chunks that others were served parts of.
+    pub(super) trees: Arc<Trees>,
     pub(super) offers: HashMap<ExchangeId, oneshot::Sender<Answer>>,
     pub(super) questions: HashMap<ExchangeId, oneshot::Sender<Holdings>>,
     next_exchange: u64,
@@ -98,6 +108,10 @@ impl Owner {
             files: Files::default(),
             fetches: HashMap::new(),
             sends: Sends::default(),
+            received: Rates::default(),
+            sent: Rates::default(),
+            measured: Instant::now(),
+            trees: Arc::default(),
             offers: HashMap::new(),
             questions: HashMap::new(),
             next_exchange: 0,
@@ -201,27 +215,12 @@ impl Owner {
                 self.tell(Input::Announced { from, holdings });
             }
             Command::Hint { file } => self.tell(Input::Survey { file }),
-            Command::Send { to, file, range, reply } => {
-                let entry = self.files.get(&file);
-                let layout = entry.map(|entry| entry.layout);
-                let chunk = layout.and_then(|layout| layout.chunk(range.start / CHUNK_LEN));
-                let unit = chunk.zip(layout).filter(|(chunk, layout)| layout.range(*chunk).end >= range.end);
-                let Some((chunk, _)) = unit else {
-                    // Who asked may be gone; so below.
-                    let _ = reply.send(None);
-                    return;
-                };
-                let unit = Unit::of_chunk(chunk);
-                let guard = self.sends.begin(to, file, (unit, range.end - range.start), &self.events);
-                self.tell(Input::SendStarted { to, file, unit });
-                match self.files.receiving_mut(&file).filter(|receiving| receiving.pending.contains(&unit)) {
-                    Some(receiving) => {
-                        receiving.waiting.push(Waiting { unit, guard, reply });
-                        self.drive_disk(file);
-                    }
-                    None => drop(reply.send(Some(guard))),
-                }
+            Command::Serve { to, file, range, reply } => {
+                // Who asked may be gone; then the send ends with what is dropped here.
+                drop(reply.send(self.serve(to, file, &range)));
             }
+            Command::Prioritize { file, priority } => self.tell(Input::Prioritized { file, priority }),
+            Command::ReadingAt { file, chunk } => self.tell(Input::ReadingAt { file, chunk }),
             Command::Copies { file, reply } => self.survey(file, reply),
             Command::Transfers { reply } => drop(reply.send(self.transfers())),
         }
@@ -257,11 +256,13 @@ impl Owner {
                 let over = self.surveys.answered(to, &asked);
                 self.report(over);
             }
-            Event::Fetched { from, file, unit, end } => self.on_fetched(from, file, unit, end),
+            Event::Fetched { from, file, slice, end } => self.on_fetched(from, file, slice, end),
+            Event::Checked { file, chunk, end } => self.on_checked(file, chunk, end),
             Event::SendEnded { id, outcome } => {
-                if let Some(sending) = self.sends.end(id) {
-                    let (to, file, unit) = (sending.to, sending.file, sending.unit);
-                    self.tell(Input::SendEnded { to, file, unit, outcome });
+                if let Some(mut sending) = self.sends.end(id) {
+                    let (to, file, slice) = (sending.to, sending.file, sending.slice);
+                    self.sent.add(file, to, sending.take_fresh());
+                    self.tell(Input::SendEnded { to, file, slice, outcome });
                 }
             }
             Event::Found { found, then } => {
@@ -301,15 +302,16 @@ impl Owner {
     }
 
     /// A fetch that the machine has not broken off has ended.
-    fn on_fetched(&mut self, from: NodeId, file: FileId, unit: Unit, end: FetchEnd) {
-        if self.fetches.remove(&(from, file, unit)).is_none() {
+    fn on_fetched(&mut self, from: NodeId, file: FileId, slice: Slice, end: FetchEnd) {
+        if self.end_fetch(from, file, slice).is_none() {
             // It ended while it was being broken off. What it wrote counts all the same.
             if end.outcome != FetchOutcome::Verified {
                 return;
             }
         }
         match end.outcome {
-            FetchOutcome::Verified => self.note_verified(file, unit),
+            FetchOutcome::Verified if slice.is_chunk() => self.note_verified(file, slice.chunk()),
+            FetchOutcome::Verified => self.unblock(file),
             FetchOutcome::Failed(FetchFailure::Storage) => self.block(file, end.detail),
             FetchOutcome::Failed(FetchFailure::OtherManifest) => {
                 self.block(file, end.detail);
@@ -318,28 +320,39 @@ impl Owner {
                 }
             }
             FetchOutcome::WrongBytes => {
-                warn!(%from, %file, chunk = unit.number(), reason = end.detail, "a member sent wrong bytes");
+                warn!(%from, %file, ?slice, reason = end.detail, "a member sent wrong bytes");
             }
             FetchOutcome::ManifestFalse => {
-                warn!(%file, chunk = unit.number(), reason = end.detail, "the manifest is false");
+                warn!(%file, ?slice, reason = end.detail, "the manifest is false");
             }
             FetchOutcome::Failed(failure) => {
-                tracing::debug!(%from, %file, chunk = unit.number(), ?failure, reason = end.detail, "a fetch failed");
+                tracing::debug!(%from, %file, ?slice, ?failure, reason = end.detail, "a fetch failed");
             }
         }
-        self.tell(Input::Fetched { from, file, unit, outcome: end.outcome });
+        self.tell(Input::Fetched { from, file, slice, outcome: end.outcome });
+    }
+
+    /// Takes a fetch out of the books.
+    pub(super) fn end_fetch(&mut self, from: NodeId, file: FileId, slice: Slice) -> Option<Running> {
+        let mut running = self.fetches.remove(&(from, file, slice))?;
+        self.received.add(file, from, running.take_fresh());
+        Some(running)
     }
 
     fn on_tick(&mut self) {
         let mut progressed = Vec::new();
-        for (&(from, file, unit), running) in &mut self.fetches {
+        self.measure();
+        let took = self.measured.elapsed();
+        self.measured = Instant::now();
+        self.received.turn(took);
+        self.sent.turn(took);
+        for (&(from, file, slice), running) in &mut self.fetches {
             let bytes = running.arrived.load(Ordering::Relaxed);
             if std::mem::replace(&mut running.seen, bytes) != bytes {
-                progressed.push(Input::FetchProgress { from, file, unit, bytes });
+                progressed.push(Input::FetchProgress { from, file, slice, bytes });
             }
         }
-        let sends = self.sends.progressed().into_iter();
-        progressed.extend(sends.map(|(to, file, unit)| Input::SendProgress { to, file, unit }));
+        progressed.extend(self.sends.progressed());
         progressed.into_iter().for_each(|input| self.tell(input));
         let pending = self
             .files

@@ -74,7 +74,7 @@ impl Post {
         });
     }
 
-    /// Until it arrives the sender holds a place for the unit, so it is said again once.
+    /// Until it arrives the sender holds a place for the slice, so it is said again once.
     pub(super) fn confirm(&self, to: NodeId, confirm: Confirm) {
         let (clients, body) = (self.clients.clone(), confirm.encode());
         task::spawn(async move {

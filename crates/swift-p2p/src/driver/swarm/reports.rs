@@ -1,16 +1,15 @@
-//! What others are told: who holds a file, how far files are, what is wrong.
+//! What others are told: who holds a file, and what is wrong.
 
-use std::{collections::BTreeSet, sync::atomic::Ordering};
+use std::collections::BTreeSet;
 
 use swift_chain::NodeId;
-use swift_chunks::{CHUNK_LEN, FileId};
+use swift_chunks::FileId;
 use tokio::{sync::oneshot, task, time::sleep};
 use tracing::{info, warn};
 
 use super::{
     events::Event,
-    files::{Entry, Stage},
-    handle::{TransferStage, TransferState},
+    files::Stage,
     owner::Owner,
     survey::{PATIENCE, Surveyed},
 };
@@ -18,9 +17,6 @@ use crate::swarm::{
     Input,
     message::{Holdings, Interest},
 };
-
-/// Rows of transfers that are shown.
-const TRANSFERS_SHOWN_MAX: usize = 1000;
 
 impl Owner {
     /// Notes why nothing of a file can be stored. Said once, until something can be again.
@@ -87,41 +83,5 @@ impl Owner {
                 entry.holders.remove(&peer);
             }
         }
-    }
-
-    pub(super) fn transfers(&self) -> Vec<TransferState> {
-        let unfinished = self.files.iter().filter(|(_, entry)| !matches!(entry.stage, Stage::Stored));
-        let mut rows: Vec<TransferState> =
-            unfinished.take(TRANSFERS_SHOWN_MAX).map(|(&file, entry)| self.transfer(file, entry)).collect();
-        rows.sort_unstable_by_key(|row| row.file);
-        rows
-    }
-
-    pub(super) fn transfer(&self, file: FileId, entry: &Entry) -> TransferState {
-        let total_bytes = entry.content.len;
-        let running = self.fetches.iter().filter(|((_, of, _), _)| *of == file);
-        let (mut peers, mut arriving) = (BTreeSet::new(), 0);
-        for ((from, ..), running) in running {
-            peers.insert(*from);
-            arriving += running.arrived.load(Ordering::Relaxed).min(CHUNK_LEN);
-        }
-        let progress = self.swarm.progress(&file);
-        let held = progress.map_or(total_bytes, |progress| u64::from(progress.held) * CHUNK_LEN);
-        let receiving = entry.receiving();
-        let is_moving = !peers.is_empty()
-            || progress.is_some_and(|progress| progress.coming > 0)
-            || receiving.is_some_and(|receiving| receiving.is_finish_due);
-        let (stage, detail) = match (&entry.stage, receiving.and_then(|receiving| receiving.blocked.clone()))
-        {
-            (Stage::Abandoned, _) => {
-                let detail = format!("its manifest is false: node {} published a lie", entry.publisher);
-                (TransferStage::Blocked, Some(detail))
-            }
-            (_, Some(detail)) => (TransferStage::Blocked, Some(detail)),
-            _ if is_moving => (TransferStage::Receiving, None),
-            _ => (TransferStage::Waiting, None),
-        };
-        let done_bytes = (held + arriving).min(total_bytes);
-        TransferState { file, done_bytes, total_bytes, peers: peers.into_iter().collect(), stage, detail }
     }
 }

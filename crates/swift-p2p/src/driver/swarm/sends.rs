@@ -9,11 +9,11 @@ use std::{
 };
 
 use swift_chain::NodeId;
-use swift_chunks::FileId;
+use swift_chunks::{FileId, Slice};
 use tokio::sync::mpsc;
 
 use super::events::Event;
-use crate::swarm::{SendOutcome, Unit};
+use crate::swarm::{Input, SendOutcome};
 
 /// Goes with the body of an answer to a peer. Dropped, it tells the swarm whether all of it was sent.
 pub struct SendGuard {
@@ -56,9 +56,12 @@ pub(super) struct Sends {
 pub(super) struct Sending {
     pub(super) to: NodeId,
     pub(super) file: FileId,
-    pub(super) unit: Unit,
+    pub(super) slice: Slice,
     sent: Arc<AtomicU64>,
+    /// Bytes of which the machine was told.
     seen: u64,
+    /// Bytes that were measured.
+    counted: u64,
 }
 
 impl Sends {
@@ -66,12 +69,12 @@ impl Sends {
         &mut self,
         to: NodeId,
         file: FileId,
-        (unit, len): (Unit, u64),
+        (slice, len): (Slice, u64),
         events: &mpsc::UnboundedSender<Event>,
     ) -> SendGuard {
         let (id, sent) = (self.next, Arc::new(AtomicU64::new(0)));
         self.next += 1;
-        self.running.insert(id, Sending { to, file, unit, sent: sent.clone(), seen: 0 });
+        self.running.insert(id, Sending { to, file, slice, sent: sent.clone(), seen: 0, counted: 0 });
         SendGuard { id, len, sent, events: events.clone() }
     }
 
@@ -80,14 +83,29 @@ impl Sends {
     }
 
     /// Those of which bytes went out since the last time.
-    pub(super) fn progressed(&mut self) -> Vec<(NodeId, FileId, Unit)> {
+    pub(super) fn progressed(&mut self) -> Vec<Input> {
         let mut progressed = Vec::new();
         for sending in self.running.values_mut() {
             let sent = sending.sent.load(Ordering::Relaxed);
             if std::mem::replace(&mut sending.seen, sent) != sent {
-                progressed.push((sending.to, sending.file, sending.unit));
+                let Sending { to, file, slice, .. } = *sending;
+                progressed.push(Input::SendProgress { to, file, slice });
             }
         }
         progressed
+    }
+
+    /// Bytes that went out since the last time, of each send.
+    pub(super) fn take_fresh(&mut self) -> Vec<(NodeId, FileId, u64)> {
+        let sends = self.running.values_mut();
+        sends.map(|sending| (sending.to, sending.file, sending.take_fresh())).collect()
+    }
+}
+
+impl Sending {
+    /// Bytes that went out since the last time.
+    pub(super) fn take_fresh(&mut self) -> u64 {
+        let sent = self.sent.load(Ordering::Relaxed);
+        sent - std::mem::replace(&mut self.counted, sent)
     }
 }

@@ -1,0 +1,65 @@
+//! Chunks that came in several slices, looked at as a whole.
+
+use std::sync::Arc;
+
+use swift_chunks::{ChunkIndex, ChunkWriteError, FileId, StoreError};
+use tracing::warn;
+
+use super::{
+    events::{CheckEnd, Event},
+    incoming::Incoming,
+    owner::Owner,
+};
+use crate::swarm::{CheckOutcome, FetchOutcome, Input};
+
+impl Owner {
+    /// Reads a chunk back, in a thread that may block, and reports.
+    pub(super) fn check_chunk(&self, file: FileId, chunk: ChunkIndex) {
+        let Some(receiving) = self.files.get(&file).and_then(|entry| entry.receiving()) else { return };
+        let (incoming, events) = (receiving.incoming.clone(), self.events.clone());
+        self.work.spawn_blocking(move || {
+            let end = check(&incoming, chunk);
+            drop(incoming);
+            let _ = events.send(Event::Checked { file, chunk, end });
+        });
+    }
+
+    pub(super) fn on_checked(&mut self, file: FileId, chunk: ChunkIndex, end: CheckEnd) {
+        match end.outcome {
+            CheckOutcome::Verified => self.note_verified(file, chunk),
+            CheckOutcome::Damaged => {
+                warn!(%file, chunk = chunk.get(), reason = end.detail, "a chunk was not kept; it is fetched again");
+                if end.is_disk_to_blame {
+                    self.block(file, end.detail);
+                }
+            }
+            CheckOutcome::ManifestFalse => {
+                warn!(%file, chunk = chunk.get(), reason = end.detail, "the manifest is false");
+            }
+        }
+        self.tell(Input::ChunkChecked { file, chunk, outcome: end.outcome });
+    }
+}
+
+fn check(incoming: &Arc<Incoming>, chunk: ChunkIndex) -> CheckEnd {
+    let ended = |outcome, detail: String, is_disk_to_blame| CheckEnd { outcome, detail, is_disk_to_blame };
+    let Some(download) = incoming.download() else {
+        return ended(CheckOutcome::Damaged, "its grains were let go of".into(), false);
+    };
+    match incoming.settle(&download, chunk) {
+        Ok(()) => ended(CheckOutcome::Verified, String::new(), false),
+        // What a failed synchronisation took away was reported where it failed.
+        Err(ChunkWriteError::Store(
+            error @ (StoreError::GrainsMissing { .. }
+            | StoreError::ChunkLost { .. }
+            | StoreError::ChunkTaken { .. }),
+        )) => ended(CheckOutcome::Damaged, error.to_string(), false),
+        Err(error) => {
+            let end = incoming.verdict(&download, chunk, error);
+            match end.outcome {
+                FetchOutcome::ManifestFalse => ended(CheckOutcome::ManifestFalse, end.detail, false),
+                _ => ended(CheckOutcome::Damaged, end.detail, true),
+            }
+        }
+    }
+}
