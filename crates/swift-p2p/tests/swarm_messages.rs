@@ -4,45 +4,70 @@ use proptest::prelude::*;
 use swift_chunks::{ChunkLayout, ChunkSet, FILE_LEN_MAX, FileId};
 use swift_p2p::swarm::message::*;
 
+fn held() -> impl Strategy<Value = Held> {
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..100).prop_map(Held::All),
+        prop::collection::vec(any::<u32>(), 0..=ADDED_MAX).prop_map(Held::Added),
+    ]
+}
+
+fn open_chunks() -> impl Strategy<Value = Vec<OpenChunk>> {
+    let chunks = prop::collection::btree_map(any::<u32>(), any::<(u64, u64)>(), 0..=OPEN_CHUNKS_MAX);
+    chunks.prop_map(|chunks| {
+        chunks.into_iter().map(|(chunk, (held, coming))| OpenChunk { chunk, held, coming }).collect()
+    })
+}
+
 fn map() -> impl Strategy<Value = Map> {
     let interest = prop_oneof![Just(Interest::Wanted), Just(Interest::Complete), Just(Interest::Unwanted)];
-    let held = prop::collection::vec(any::<u8>(), 0..100);
-    let coming = prop::collection::vec(any::<u32>(), 0..=COMING_MAX);
-    (any::<(u64, u64)>(), interest, held, coming).prop_map(|((incarnation, seq), interest, held, coming)| {
-        Map { stamp: Stamp { incarnation, seq }, interest, held, coming }
-    })
+    (any::<(u64, u64)>(), interest, held(), open_chunks(), any::<Option<u32>>()).prop_map(
+        |((incarnation, seq), interest, held, open, next)| Map {
+            stamp: Stamp { incarnation, seq },
+            interest,
+            held,
+            open,
+            next,
+        },
+    )
 }
 
 fn verdict() -> impl Strategy<Value = Verdict> {
     use Verdict::*;
-    prop_oneof![Just(Accept), Just(Have), Just(Busy), Just(Declined), Just(Unknown)]
+    prop_oneof![Just(Accept), Just(Have), Just(Enough), Just(Busy), Just(Declined), Just(Unknown)]
 }
 
-fn a_map(held: usize, coming: u32) -> Map {
-    Map {
-        stamp: Stamp::default(),
-        interest: Interest::Wanted,
-        held: vec![1; held],
-        coming: (0..coming).collect(),
-    }
+fn a_map(held: Held, open: u32) -> Map {
+    let open = (0..open).map(|chunk| OpenChunk { chunk, held: 1, coming: 2 }).collect();
+    Map { stamp: Stamp::default(), interest: Interest::Wanted, held, open, next: None }
+}
+
+fn all_of(bytes: usize) -> Held {
+    Held::All(vec![1; bytes])
 }
 
 fn file(number: u8) -> FileId {
     FileId::from_bytes([number; 32])
 }
 
+fn an_offer(slices: Vec<u32>, map: Option<Map>) -> Offer {
+    Offer { file: file(1), slices, take: 2, map }
+}
+
 proptest! {
     #[test]
     fn every_message_survives_the_round_trip(
         maps in prop::collection::vec(prop::option::of(map()), 1..8),
-        numbers in prop::collection::btree_set(any::<u32>(), 1..=OFFER_UNITS_MAX),
-        verdicts in prop::collection::vec(verdict(), 0..=OFFER_UNITS_MAX),
+        numbers in prop::collection::btree_set(any::<u32>(), 1..=OFFER_SLICES_MAX),
+        take in 1_u8..,
+        verdicts in prop::collection::vec(verdict(), 0..=OFFER_SLICES_MAX),
+        slice in any::<u32>(),
     ) {
-        let units = numbers.into_iter().collect();
-        let offer = Offer { file: file(1), units, map: maps[0].clone() };
+        let offer = Offer { take, ..an_offer(numbers.into_iter().collect(), maps[0].clone()) };
         prop_assert_eq!(Offer::decode(&offer.encode()), Ok(offer));
         let answer = Answer { stamp: Stamp { incarnation: 1, seq: 2 }, verdicts, map: maps[0].clone() };
         prop_assert_eq!(Answer::decode(&answer.encode()), Ok(answer));
+        let confirm = Confirm { file: file(4), slice };
+        prop_assert_eq!(Confirm::decode(&confirm.encode()), Ok(confirm));
         let asks: Vec<Ask> = maps.iter().flatten().map(|map| Ask { file: file(2), map: map.clone() }).collect();
         let who_has = WhoHas { asks };
         let decoded = WhoHas::decode(&who_has.encode());
@@ -55,10 +80,10 @@ proptest! {
     #[test]
     fn hostile_bytes_are_a_bounded_message_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         if let Ok(offer) = Offer::decode(&bytes) {
-            prop_assert!(!offer.units.is_empty() && offer.units.len() <= OFFER_UNITS_MAX);
+            prop_assert!(!offer.slices.is_empty() && offer.slices.len() <= OFFER_SLICES_MAX && offer.take > 0);
         }
         if let Ok(answer) = Answer::decode(&bytes) {
-            prop_assert!(answer.verdicts.len() <= OFFER_UNITS_MAX);
+            prop_assert!(answer.verdicts.len() <= OFFER_SLICES_MAX);
         }
         if let Ok(who_has) = WhoHas::decode(&bytes) {
             prop_assert!(who_has.asks.len() <= FILES_PER_MESSAGE_MAX);
@@ -71,7 +96,7 @@ proptest! {
 
     #[test]
     fn a_message_cut_short_or_with_bytes_left_over_is_refused(cut in 1_usize..40, more in 1_usize..40) {
-        let offer = Offer { file: file(1), units: vec![1, 2, 3], map: Some(a_map(50, 3)) }.encode();
+        let offer = an_offer(vec![1, 2, 3], Some(a_map(all_of(50), 3))).encode();
         prop_assert!(Offer::decode(&offer[..offer.len() - cut]).is_err());
         let longer = [offer, vec![0; more]].concat();
         prop_assert_eq!(Offer::decode(&longer), Err(MessageError::Malformed));
@@ -83,30 +108,44 @@ fn the_largest_map_there_is_fits_into_every_message() {
     let layout = ChunkLayout::new(FILE_LEN_MAX).unwrap();
     let mut held = ChunkSet::empty(layout);
     layout.chunks().step_by(2).for_each(|chunk| _ = held.insert(chunk));
-    let map = Map { held: held.encode(), ..a_map(0, 32) };
-    assert_eq!(map.held.len(), HELD_BYTES_MAX);
-    let offer = Offer { file: file(1), units: (0..16).collect(), map: Some(map.clone()) };
+    let held = held.encode();
+    assert_eq!(held.len(), HELD_BYTES_MAX);
+    let last = u32::MAX - u32::try_from(OPEN_CHUNKS_MAX).unwrap();
+    let open = (last..u32::MAX).map(|chunk| OpenChunk { chunk, held: u64::MAX, coming: u64::MAX }).collect();
+    let stamp = Stamp { incarnation: u64::MAX, seq: u64::MAX };
+    let map = Map { stamp, open, next: Some(u32::MAX), ..a_map(Held::All(held), 0) };
+    let offer = Offer { take: u8::MAX, ..an_offer((u32::MAX - 16..u32::MAX).collect(), Some(map.clone())) };
     assert_eq!(Offer::decode(&offer.encode()), Ok(offer));
-    let answer = Answer {
-        stamp: Stamp::default(),
-        verdicts: vec![Verdict::Have; OFFER_UNITS_MAX],
-        map: Some(map.clone()),
-    };
+    let verdicts = vec![Verdict::Unknown; OFFER_SLICES_MAX];
+    let answer = Answer { stamp, verdicts, map: Some(map.clone()) };
     assert_eq!(Answer::decode(&answer.encode()), Ok(answer));
-    // A message takes no further map once it has this many bytes of them, so two of the largest are the most.
-    let asks = vec![Ask { file: file(1), map: map.clone() }, Ask { file: file(2), map }];
+    let confirm = Confirm { file: file(1), slice: u32::MAX };
+    assert_eq!(Confirm::decode(&confirm.encode()), Ok(confirm));
+    // A message takes no further map once it has this many bytes of them, so two of the largest are the most; the other
+    // files in it have short ones.
+    let small = Map { held: Held::All(Vec::new()), ..map.clone() };
+    let mut asks = vec![Ask { file: file(1), map: small }; FILES_PER_MESSAGE_MAX - 2];
+    asks.extend([Ask { file: file(1), map: map.clone() }, Ask { file: file(2), map }]);
     let who_has = WhoHas { asks };
+    assert!(who_has.encode().len() <= HOLDINGS_BYTES_MAX, "{}", who_has.encode().len());
     assert_eq!(WhoHas::decode(&who_has.encode()), Ok(who_has));
 }
 
 #[test]
 fn lists_beyond_their_bounds_are_refused() {
-    let offer = |units: Vec<u32>, map| Offer::decode(&Offer { file: file(1), units, map }.encode());
+    let offer = |slices: Vec<u32>, map| Offer::decode(&an_offer(slices, map).encode());
     assert_eq!(offer((0..17).collect(), None), Err(MessageError::BadList));
     assert_eq!(offer(vec![], None), Err(MessageError::BadList));
     assert_eq!(offer(vec![4, 5, 4], None), Err(MessageError::BadList));
-    assert_eq!(offer(vec![1], Some(a_map(0, 33))), Err(MessageError::BadList));
-    assert_eq!(offer(vec![1], Some(a_map(HELD_BYTES_MAX + 1, 0))), Err(MessageError::BadList));
+    assert_eq!(offer(vec![1], Some(a_map(all_of(0), 65))), Err(MessageError::BadList));
+    assert_eq!(offer(vec![1], Some(a_map(all_of(HELD_BYTES_MAX + 1), 0))), Err(MessageError::BadList));
+    let added = Held::Added(vec![7; ADDED_MAX + 1]);
+    assert_eq!(offer(vec![1], Some(a_map(added, 0))), Err(MessageError::BadList));
+    let mut twice = a_map(all_of(1), 2);
+    twice.open[1].chunk = twice.open[0].chunk;
+    assert_eq!(offer(vec![1], Some(twice)), Err(MessageError::BadList));
+    let nothing_to_take = Offer { take: 0, ..an_offer(vec![1], None) };
+    assert_eq!(Offer::decode(&nothing_to_take.encode()), Err(MessageError::BadList));
     let holdings = vec![Holding { file: file(1), map: None }; FILES_PER_MESSAGE_MAX + 1];
     assert_eq!(Holdings::decode(&Holdings { holdings }.encode()), Err(MessageError::BadList));
     let long = vec![0; HOLDINGS_BYTES_MAX + 1];
@@ -116,8 +155,24 @@ fn lists_beyond_their_bounds_are_refused() {
 
 #[test]
 fn the_bytes_of_an_offer_are_what_they_were() {
-    let map = Map { stamp: Stamp { incarnation: 300, seq: 1 }, ..a_map(2, 1) };
-    let offer = Offer { file: file(7), units: vec![5, 200], map: Some(map) };
-    let golden = [&[7; 32][..], &[2, 5, 0xc8, 1], &[1, 0xac, 2, 1, 0, 2, 1, 1, 1, 0]].concat();
+    let open = vec![OpenChunk { chunk: 3, held: 1, coming: 130 }];
+    let stamp = Stamp { incarnation: 300, seq: 1 };
+    let map = Map { stamp, open, next: Some(4), ..a_map(all_of(2), 0) };
+    let offer = Offer { file: file(7), slices: vec![5, 200], take: 1, map: Some(map) };
+    let map = [&[1, 0xac, 2, 1, 0][..], &[0, 2, 1, 1], &[1, 3, 1, 0x82, 1], &[1, 4]].concat();
+    let golden = [&[7; 32][..], &[2, 5, 0xc8, 1], &[1], &map].concat();
     assert_eq!(offer.encode(), golden);
+}
+
+#[test]
+fn the_bytes_of_an_answer_and_a_confirmation_are_what_they_were() {
+    use Verdict::*;
+    let stamp = Stamp { incarnation: 1, seq: 2 };
+    let map = Map { interest: Interest::Unwanted, ..a_map(Held::Added(vec![1, 128]), 0) };
+    let answer =
+        Answer { stamp, verdicts: vec![Accept, Have, Enough, Busy, Declined, Unknown], map: Some(map) };
+    let map = [&[1, 0, 0, 2][..], &[1, 2, 1, 0x80, 1], &[0, 0]].concat();
+    assert_eq!(answer.encode(), [&[1, 2, 6, 0, 1, 2, 3, 4, 5][..], &map].concat());
+    let confirm = Confirm { file: file(7), slice: 129 };
+    assert_eq!(confirm.encode(), [&[7; 32][..], &[0x81, 1]].concat());
 }

@@ -23,8 +23,8 @@ pub const HELD_BYTES_MAX: usize = 512 * 1024 + 1;
 pub const EXCHANGE_BYTES_MAX: usize = HELD_BYTES_MAX + 4096;
 /// Bytes of an encoded [`Confirm`].
 pub const CONFIRM_BYTES_MAX: usize = 64;
-/// Bytes of an encoded [`WhoHas`] or [`Holdings`].
-pub const HOLDINGS_BYTES_MAX: usize = 2 * HELD_BYTES_MAX + 64 * 1024;
+/// Bytes of an encoded [`WhoHas`] or [`Holdings`]: two of the largest maps, and the open chunks of all others.
+pub const HOLDINGS_BYTES_MAX: usize = 2 * HELD_BYTES_MAX + 128 * 1024;
 
 /// Orders what one node says of its own state: later is greater, also across its restarts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

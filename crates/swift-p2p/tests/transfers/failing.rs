@@ -26,7 +26,7 @@ async fn a_file_for_which_there_is_no_room_is_blocked_and_comes_when_there_is() 
     })
     .await;
     assert!(problem.starts_with("disk full: "), "{problem}");
-    let rows = soon(network.peers[1].swarm().transfers()).await.unwrap();
+    let rows = soon(network.peers[1].swarm().transfers()).await.unwrap().incoming;
     let row = rows.iter().find(|row| row.file == file).unwrap();
     assert_eq!((row.stage, row.detail.as_ref()), (TransferStage::Blocked, Some(&problem)));
     network.copied(small, 1, 0).await;
@@ -54,7 +54,7 @@ async fn a_file_that_is_withdrawn_on_its_way_is_dropped() {
     soon(network.peers[0].ledger().submit(action, None)).await.unwrap();
     network.level(1).await;
     soon(async {
-        while !network.peers[1].swarm().transfers().await.unwrap().is_empty() {
+        while !network.peers[1].swarm().transfers().await.unwrap().incoming.is_empty() {
             tokio::task::yield_now().await;
         }
     })

@@ -4,15 +4,16 @@ use std::fs;
 
 use swift_chunks::{Manifest, ManifestHash, ObjectState};
 use swift_p2p::driver::{TransferStage, TransferState};
+use swift_p2p::swarm::Config;
 
 use crate::{
     manners::Lie,
-    network::{C, Network, content, soon},
+    network::{C, Network, content, small_slices, soon, whole_chunks},
 };
 
 /// Node 1 holds the file honestly and then lies to node 2, which sees it and, held up until the lie was told, node 0.
-async fn lied_to(lie: Lie) {
-    let network = Network::of(3).await;
+async fn lied_to(lie: Lie, config: &Config) {
+    let network = Network::with(3, config).await;
     network.meet(0, 1);
     let bytes = content(12 * C, 5);
     let file = network.publish("wanted.bin", &bytes).await;
@@ -34,17 +35,34 @@ async fn lied_to(lie: Lie) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flipped_bit_is_never_held_and_the_chunk_comes_from_elsewhere() {
-    lied_to(Lie::FlippedBit).await;
+    lied_to(Lie::FlippedBit, &whole_chunks()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chunk_one_byte_short_is_never_held() {
-    lied_to(Lie::OneByteShort).await;
+    lied_to(Lie::OneByteShort, &whole_chunks()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chunk_one_byte_long_is_never_held() {
-    lied_to(Lie::OneByteLong).await;
+    lied_to(Lie::OneByteLong, &whole_chunks()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slice_with_a_flipped_bit_is_never_held_and_comes_from_elsewhere() {
+    lied_to(Lie::FlippedBit, &small_slices()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slice_of_another_length_is_never_held() {
+    lied_to(Lie::OneByteShort, &small_slices()).await;
+    lied_to(Lie::OneByteLong, &small_slices()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slice_without_the_tree_that_judges_it_is_never_held() {
+    lied_to(Lie::OtherTree, &small_slices()).await;
+    lied_to(Lie::NoTree, &small_slices()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,7 +88,21 @@ async fn a_manifest_that_is_another_is_refused_and_comes_from_elsewhere() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_false_manifest_stops_the_file_and_is_blamed_on_its_publisher() {
-    let network = Network::of(2).await;
+    is_stopped_by_a_false_manifest(&whole_chunks()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_false_manifest_is_found_in_a_chunk_that_came_in_slices() {
+    let network = is_stopped_by_a_false_manifest(&small_slices()).await;
+    // Every slice of the chunk was verified and confirmed, and nobody who sent is to blame: more is taken from it.
+    let confirms = network.peers[0].manners.seen.borrow().confirms;
+    assert!(confirms >= 16, "{confirms} slices were confirmed");
+    let true_one = network.publish("true.bin", &content(C, 12)).await;
+    network.copied(true_one, 1, 0).await;
+}
+
+async fn is_stopped_by_a_false_manifest(config: &Config) -> Network {
+    let network = Network::with(2, config).await;
     let bytes = content(2 * C, 8);
     let manifest = Manifest::of(&bytes[..]).unwrap();
     let file = manifest.file_id();
@@ -85,7 +117,7 @@ async fn a_false_manifest_stops_the_file_and_is_blamed_on_its_publisher() {
 
     let row = soon(async {
         loop {
-            let rows = network.peers[1].swarm().transfers().await.unwrap();
+            let rows = network.peers[1].swarm().transfers().await.unwrap().incoming;
             if let Some(row) = rows.into_iter().find(|row| row.stage == TransferStage::Blocked) {
                 return row;
             }
@@ -98,6 +130,10 @@ async fn a_false_manifest_stops_the_file_and_is_blamed_on_its_publisher() {
     let object = network.peers[1].store().object(file).unwrap().unwrap();
     assert_eq!((object.state, object.held_chunks), (ObjectState::ManifestFalse, 0));
     assert!(!network.peers[1].file("false.bin").exists());
+    let asked = network.peers[1].swarm().serve(network.peers[0].id(), file, 0..C as u64);
+    assert!(soon(asked).await.unwrap().is_given_up(), "nobody else gets it from here");
+    *network.peers[0].manners.manifest.lock().unwrap() = None;
+    network
 }
 
 /// Anybody may publish bytes that others published, under a manifest that nobody has.

@@ -19,3 +19,4 @@ mod server;
 mod failing;
 mod lying;
 mod sharing;
+mod slices;

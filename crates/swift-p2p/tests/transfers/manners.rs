@@ -15,11 +15,17 @@ pub(crate) enum Lie {
     OneByteShort,
     /// The answer is whole and one byte long.
     OneByteLong,
+    /// A grain tree has a bit that is not as it was.
+    OtherTree,
+    /// A grain tree is asked for and does not come.
+    NoTree,
 }
 
 /// What a server has seen so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
+    /// Answers of which the first half has gone out.
+    pub(crate) halves: usize,
     /// Confirmations.
     pub(crate) confirms: usize,
     /// Manifests sent.
@@ -37,6 +43,8 @@ pub(crate) struct Manners {
     pub(crate) manifest: Mutex<Option<Vec<u8>>>,
     /// One permit for each request for content.
     pub(crate) gate: Semaphore,
+    /// One permit for the second half of each answer.
+    pub(crate) rest: Semaphore,
     pub(crate) seen: watch::Sender<Seen>,
 }
 
@@ -49,6 +57,7 @@ impl Manners {
             lie: Mutex::default(),
             manifest: Mutex::default(),
             gate: Semaphore::new(OPEN),
+            rest: Semaphore::new(OPEN),
             seen: watch::Sender::default(),
         }
     }
@@ -57,6 +66,11 @@ impl Manners {
     pub(crate) fn hold_after(&self, requests: usize) {
         self.gate.forget_permits(usize::MAX);
         self.gate.add_permits(requests);
+    }
+
+    /// Stops in the middle of every answer from now on.
+    pub(crate) fn stall(&self) {
+        self.rest.forget_permits(usize::MAX);
     }
 
     pub(crate) fn release(&self) {

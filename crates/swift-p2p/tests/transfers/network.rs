@@ -13,7 +13,7 @@ use std::{
 
 use axum::Router;
 use swift_chain::*;
-use swift_chunks::{FileId, Hold, ManifestHash, Store, StoreOptions};
+use swift_chunks::{FileId, Hold, ManifestHash, SLICE_LEVEL_MAX, Store, StoreOptions};
 use swift_p2p::{
     driver::{
         CatalogError, CatalogTask, LedgerHandle, LedgerTask, Members, Publisher, SwarmHandle, SwarmSetup,
@@ -60,6 +60,7 @@ pub(crate) struct Peer {
     folder: TempDir,
     at: SocketAddr,
     quota_bytes: Option<u64>,
+    config: Config,
     running: Option<Running>,
 }
 
@@ -74,6 +75,23 @@ struct Running {
     catalog_ended: oneshot::Receiver<Result<(), CatalogError>>,
 }
 
+/// Whole chunks move, whatever the size of a file and the speed of this machine.
+pub(crate) fn whole_chunks() -> Config {
+    let years = Duration::from_secs(u32::MAX.into());
+    Config {
+        slice_level_first: SLICE_LEVEL_MAX,
+        slices_per_file: 1,
+        slice_time: years,
+        slice_time_max: years,
+        ..Config::default()
+    }
+}
+
+/// Slices of 256 KiB move, and of 64 KiB when the speed of the way is known.
+pub(crate) fn small_slices() -> Config {
+    Config { slice_level_first: 2, slices_per_file: 1, slice_time: Duration::ZERO, ..Config::default() }
+}
+
 /// A founder and members that know each other's addresses.
 pub(crate) struct Network {
     pub(crate) peers: Vec<Peer>,
@@ -83,6 +101,11 @@ pub(crate) struct Network {
 impl Network {
     /// Nodes 0 to `count` - 1, the first the founder, all level, nobody online.
     pub(crate) async fn of(count: u8) -> Self {
+        Self::with(count, &whole_chunks()).await
+    }
+
+    /// The same with numbers of the caller's.
+    pub(crate) async fn with(count: u8, config: &Config) -> Self {
         // An address that nobody else on this machine takes while a node is stopped: other programs, and the ports of
         // connections, are at 127.0.0.1.
         let process = u8::try_from(std::process::id() % 250).unwrap() + 1;
@@ -95,6 +118,7 @@ impl Network {
                 folder: tempfile::tempdir().unwrap(),
                 at: (Ipv4Addr::new(127, process, test, number + 1), 8000).into(),
                 quota_bytes: None,
+                config: config.clone(),
                 running: None,
             });
         }
@@ -289,7 +313,7 @@ impl Peer {
             clients: Arc::new(PeerClients::new(dialer.clone())),
             dialer,
             seed: 1,
-            config: Config::default(),
+            config: self.config.clone(),
         })
         .unwrap();
         let served =

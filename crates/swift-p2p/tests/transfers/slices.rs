@@ -1,0 +1,138 @@
+//! Parts of chunks: passed on before their chunk is whole, raced, and judged again when it is.
+
+use std::{collections::BTreeSet, fs};
+
+use swift_chunks::{ChunkLayout, ObjectState};
+use swift_p2p::swarm::Config;
+
+use crate::network::{C, Network, content, small_slices, soon, whole_chunks};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_comes_over_in_slices_and_each_byte_of_it_once() {
+    let network = Network::with(2, &small_slices()).await;
+    network.meet(0, 1);
+    let bytes = content(3 * C + 70_001, 21);
+    let file = network.publish("sliced.bin", &bytes).await;
+    network.copied(file, 1, 0).await;
+    assert!(fs::read(network.peers[1].file("sliced.bin")).unwrap() == bytes);
+    let sent = network.peers[0].manners.seen.borrow().sent.clone();
+    assert!(sent.len() > 3 * 16, "{} slices", sent.len());
+    let starts: BTreeSet<u64> = sent.iter().map(|(_, range)| range.start).collect();
+    let total: u64 = sent.iter().map(|(_, range)| range.end - range.start).sum();
+    assert_eq!((starts.len(), total), (sent.len(), bytes.len() as u64));
+    network.peers[0].manners.until(|seen| seen.confirms == sent.len()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_passes_on_slices_of_a_chunk_before_it_has_the_whole_chunk() {
+    let network = Network::with(3, &small_slices()).await;
+    // 2 sees only 1, which gets five slices of the only chunk before the source is held up.
+    network.meet(0, 1);
+    network.meet(1, 2);
+    network.peers[0].manners.hold_after(5);
+    let bytes = content(C, 22);
+    let file = network.publish("relayed.bin", &bytes).await;
+    network.peers[1].manners.until(|seen| seen.confirms == 5).await;
+    for relayed_to in [1, 2] {
+        let object = network.peers[relayed_to].store().object(file).unwrap().unwrap();
+        assert_eq!((object.state, object.held_chunks), (ObjectState::Partial, 0));
+    }
+
+    network.peers[0].manners.release();
+    network.copied(file, 2, 1).await;
+    assert!(fs::read(network.peers[2].file("relayed.bin")).unwrap() == bytes);
+    let sent = network.peers[0].manners.seen.borrow().sent.clone();
+    assert!(sent.iter().all(|(to, _)| *to == network.peers[1].id()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_stops_half_way_fetches_no_byte_of_a_durable_chunk_again() {
+    let mut network = Network::with(2, &small_slices()).await;
+    network.meet(0, 1);
+    network.peers[0].manners.hold_after(150);
+    let bytes = content(5 * C + 77, 23);
+    let file = network.publish("resumed.bin", &bytes).await;
+    network.peers[0].manners.until(|seen| seen.confirms == 150).await;
+    network.stop(1).await;
+    let sent_before = network.peers[0].manners.seen.borrow().sent.len();
+
+    network.lose(1);
+    network.peers[0].manners.release();
+    network.start(1).await;
+    network.level(1).await;
+    let held = network.peers[1].store().reader(file).unwrap().held();
+    network.meet(0, 1);
+    network.copied(file, 1, 0).await;
+    assert!(fs::read(network.peers[1].file("resumed.bin")).unwrap() == bytes);
+    let layout = ChunkLayout::new(bytes.len() as u64).unwrap();
+    let sent = network.peers[0].manners.seen.borrow().sent.clone();
+    for (_, range) in &sent[sent_before..] {
+        let durable = layout.chunks_covering(range.clone()).find(|&chunk| held.contains(chunk));
+        assert_eq!(durable, None, "{range:?} was here");
+    }
+    assert_eq!(network.peers[0].manners.seen.borrow().manifests, 1);
+}
+
+/// The source of a last piece stalls in the middle of it, so that its place is taken when another sends it.
+async fn is_taken_over(config: &Config) {
+    let network = Network::with(3, config).await;
+    network.meet(0, 1);
+    let bytes = content(C, 24);
+    let file = network.publish("raced.bin", &bytes).await;
+    network.copied(file, 1, 0).await;
+
+    network.peers[0].manners.stall();
+    network.meet(0, 2);
+    let halves = network.peers[0].manners.seen.borrow().halves;
+    network.peers[0].manners.until(|seen| seen.halves > halves).await;
+    network.meet(1, 2);
+    network.copied(file, 2, 1).await;
+    assert!(fs::read(network.peers[2].file("raced.bin")).unwrap() == bytes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slices_whose_source_stalls_half_way_are_taken_over_by_another() {
+    is_taken_over(&small_slices()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunk_whose_source_stalls_half_way_is_taken_over_by_another() {
+    is_taken_over(&whole_chunks()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_moves_is_shown_on_both_sides() {
+    let network = Network::with(2, &small_slices()).await;
+    network.meet(0, 1);
+    network.peers[0].manners.hold_after(40);
+    let bytes = content(4 * C, 25);
+    let file = network.publish("shown.bin", &bytes).await;
+    network.peers[0].manners.until(|seen| seen.confirms == 40).await;
+    let moved: u64 =
+        network.peers[0].manners.seen.borrow().sent.iter().map(|(_, range)| range.end - range.start).sum();
+    let (incoming, outgoing) = soon(async {
+        loop {
+            let (at_receiver, at_source) =
+                (network.peers[1].swarm().transfers(), network.peers[0].swarm().transfers());
+            let mut incoming = at_receiver.await.unwrap().incoming;
+            let mut outgoing = at_source.await.unwrap().outgoing;
+            if incoming.iter().any(|row| row.remaining.is_some())
+                && outgoing.iter().any(|row| row.peers[0].bytes_per_second > 0)
+            {
+                return (incoming.remove(0), outgoing.remove(0));
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!((incoming.file, outgoing.file), (file, file));
+    assert_eq!((incoming.done_bytes, incoming.total_bytes), (moved, bytes.len() as u64));
+    assert_eq!(incoming.bytes_per_second, incoming.peers[0].bytes_per_second);
+    assert_eq!(
+        (incoming.peers[0].peer, outgoing.peers[0].peer),
+        (network.peers[0].id(), network.peers[1].id())
+    );
+    assert_eq!(outgoing.peers[0].bytes, moved);
+    network.peers[0].manners.release();
+    network.copied(file, 1, 0).await;
+}
