@@ -77,6 +77,8 @@ struct Exchange {
     slices: Vec<Slice>,
     /// How many it may take; each has a place of the credit.
     take: u8,
+    /// Those that it requested before its answer was here. Such a send may even be over by then.
+    begun: Vec<Slice>,
     sent_at: Time,
     deadline: Time,
 }
@@ -155,7 +157,8 @@ impl Swarm {
         self.sending.next_exchange += 1;
         let wait = self.policy.answer_timeout(self.peers.get(&to).and_then(|peer| peer.round_trip));
         let (sent_at, deadline) = (Time::NEVER, self.now + wait);
-        let exchange = Exchange { to, file, slices: choice.slices, take: 1, sent_at, deadline };
+        let (slices, begun) = (choice.slices, Vec::new());
+        let exchange = Exchange { to, file, slices, take: 1, begun, sent_at, deadline };
         self.sending.exchanges.insert(id, exchange);
         id
     }
@@ -292,16 +295,18 @@ impl Swarm {
             self.update_view(by, file, &map);
         }
         for (&slice, verdict) in exchange.slices.iter().zip(answer.verdicts) {
-            self.on_verdict(by, file, slice, verdict, answer.stamp);
+            // A request may have come before the answer; the send is further then, or over.
+            let is_begun = exchange.begun.contains(&slice)
+                || self.sending.sends.contains_key(&(by, file, slice.number()));
+            if verdict == Verdict::Accept && !is_begun {
+                let deadline = self.now + self.config.accept_timeout;
+                self.take_place(by, file, slice, Stage::Accepted(answer.stamp), deadline);
+            }
+            self.on_verdict(by, file, slice, verdict);
         }
     }
 
-    fn on_verdict(&mut self, by: NodeId, file: FileId, slice: Slice, verdict: Verdict, stamp: Stamp) {
-        // A request may have come before the answer; the send is further then.
-        if verdict == Verdict::Accept && !self.sending.sends.contains_key(&(by, file, slice.number())) {
-            let deadline = self.now + self.config.accept_timeout;
-            self.take_place(by, file, slice, Stage::Accepted(stamp), deadline);
-        }
+    fn on_verdict(&mut self, by: NodeId, file: FileId, slice: Slice, verdict: Verdict) {
         if verdict == Verdict::Unknown {
             // The peer asks when the ledger has told it.
             return self.drop_view(by, file);
@@ -359,6 +364,7 @@ impl Swarm {
         });
         if let Some(exchange) = offered {
             exchange.take -= 1;
+            exchange.begun.push(slice);
             self.sending.offered -= 1;
             if let Some(peer) = self.peers.get_mut(&to) {
                 peer.open_sends = peer.open_sends.saturating_sub(1);
@@ -443,7 +449,9 @@ impl Swarm {
             let grains = send.slice.grains(state.layout());
             match send.stage {
                 Stage::Accepted(stamp)
-                    if stamp < view.stamp && !view.has_or_awaits(send.slice.chunk()).contains(grains) =>
+                    if stamp < view.stamp
+                        && (view.holds(send.slice.chunk()).contains(grains)
+                            || !view.has_or_awaits(send.slice.chunk()).contains(grains)) =>
                 {
                     forgotten.push(place);
                 }

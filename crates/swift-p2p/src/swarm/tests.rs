@@ -130,3 +130,38 @@ fn a_place_of_the_credit_is_free_again_whatever_the_peer_does_not_do() {
     }
     assert!(seen_free);
 }
+
+/// Requests and confirmations go over other connections than offers. Each place that such a send left taken, after all
+/// was over, kept its peer waiting for half a minute: a file of small slices stood still.
+#[test]
+fn a_send_that_is_over_before_its_offer_is_answered_leaves_no_place_taken() {
+    let mut swarm = holder_of(1, 1);
+    ask(&mut swarm, 2, 0, 1);
+    let (to, of, now) = (node(2), file(0), Time::ZERO);
+    let mut offers = drain(&mut swarm).into_iter().filter_map(|output| match output {
+        Output::Offer { exchange, offer, .. } => Some((exchange, offer)),
+        _ => None,
+    });
+    let (exchange, offer) = offers.next().unwrap();
+    let layout = swarm.held(&of).unwrap().layout();
+    let before = swarm.sends_len();
+    let taken: Vec<u32> = offer.slices.iter().take(offer.take.into()).copied().collect();
+    for &number in &taken {
+        let slice = Slice::from_number(layout, number).unwrap();
+        swarm.handle(now, Input::SendStarted { to, file: of, slice });
+        swarm.handle(now, Input::SendEnded { to, file: of, slice, outcome: SendOutcome::Sent });
+        swarm.handle(now, Input::Confirmed { by: to, confirm: message::Confirm { file: of, slice: number } });
+    }
+    let verdict =
+        |number| if taken.contains(number) { message::Verdict::Accept } else { message::Verdict::Enough };
+    let verdicts = offer.slices.iter().map(verdict).collect();
+    let stamp = message::Stamp { incarnation: 1, seq: 2 };
+    let answer = message::Answer { stamp, verdicts, map: None };
+    swarm.handle(now, Input::OfferAnswered { by: to, exchange, answer });
+    // What has its place now are the offers that followed.
+    let followed = drain(&mut swarm).into_iter().map(|output| match output {
+        Output::Offer { offer, .. } => usize::from(offer.take),
+        _ => 0,
+    });
+    assert_eq!(swarm.sends_len(), before - taken.len() + followed.sum::<usize>());
+}

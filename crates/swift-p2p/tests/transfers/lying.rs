@@ -54,14 +54,22 @@ async fn a_slice_with_a_flipped_bit_is_never_held_and_comes_from_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slice_of_another_length_is_never_held() {
+async fn a_slice_one_byte_short_is_never_held() {
     lied_to(Lie::OneByteShort, &small_slices()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slice_one_byte_long_is_never_held() {
     lied_to(Lie::OneByteLong, &small_slices()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slice_without_the_tree_that_judges_it_is_never_held() {
+async fn a_slice_with_another_tree_is_never_held() {
     lied_to(Lie::OtherTree, &small_slices()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slice_without_the_tree_that_was_asked_for_is_never_held() {
     lied_to(Lie::NoTree, &small_slices()).await;
 }
 
