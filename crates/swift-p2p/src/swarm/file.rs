@@ -156,7 +156,7 @@ impl FileState {
 
     /// A chunk is not here any more, nor any part of it; says whether it was held.
     pub(super) fn lose(&mut self, chunk: ChunkIndex) -> bool {
-        self.open.remove(&chunk);
+        self.open.remove(chunk);
         self.checking.remove(&chunk);
         self.held.remove(chunk)
     }
@@ -166,7 +166,7 @@ impl FileState {
         let layout = self.layout();
         let short = layout.chunks().next_back().filter(|&last| self.held.contains(last));
         let short = short.map_or(0, |last| CHUNK_LEN - layout.chunk_len(last));
-        let parts = self.open.iter().map(|(&chunk, grains)| grains.bytes(layout, chunk));
+        let parts = self.open.iter().map(|(chunk, grains)| grains.bytes(layout, chunk));
         u64::from(self.held.len()) * CHUNK_LEN - short + parts.sum::<u64>()
     }
 
