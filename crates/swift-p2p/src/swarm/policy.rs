@@ -28,6 +28,8 @@ pub struct Config {
     pub slice_time: Duration,
     /// The longest that a slice should be on its way to one peer.
     pub slice_time_max: Duration,
+    /// Base-2 logarithm of the grains in the smallest and in the largest slice.
+    pub slice_levels: (u8, u8),
     /// Base-2 logarithm of the grains in a slice while no rate is known.
     pub slice_level_first: u8,
     /// A slice is no larger than the file divided by this.
@@ -100,6 +102,7 @@ impl Default for Config {
             alternatives: 6,
             slice_time: Duration::from_millis(30),
             slice_time_max: Duration::from_secs(2),
+            slice_levels: (0, SLICE_LEVEL_MAX),
             slice_level_first: 2,
             slices_per_file: 64,
             slices_to_grow: 8,
@@ -317,7 +320,8 @@ impl Policy for Standard {
         // Small slices are for being passed on.
         let shared = if sizing.is_shared { uplink.min(file).min(young_or_old) } else { u64::MAX };
         let grains = shared.min(peer) / GRAIN_LEN;
-        u8::try_from(grains.max(1).ilog2()).unwrap_or(SLICE_LEVEL_MAX).min(SLICE_LEVEL_MAX)
+        let (smallest, largest) = self.config.slice_levels;
+        u8::try_from(grains.max(1).ilog2()).unwrap_or(SLICE_LEVEL_MAX).max(smallest).min(largest)
     }
 
     /// Up to the bound, the last places kept for files that have none, so that a small file is not stuck behind a

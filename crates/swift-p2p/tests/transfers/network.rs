@@ -77,19 +77,12 @@ struct Running {
 
 /// Whole chunks move, whatever the size of a file and the speed of this machine.
 pub(crate) fn whole_chunks() -> Config {
-    let years = Duration::from_secs(u32::MAX.into());
-    Config {
-        slice_level_first: SLICE_LEVEL_MAX,
-        slices_per_file: 1,
-        slice_time: years,
-        slice_time_max: years,
-        ..Config::default()
-    }
+    Config { slice_levels: (SLICE_LEVEL_MAX, SLICE_LEVEL_MAX), ..Config::default() }
 }
 
-/// Slices of 256 KiB move, and of 64 KiB when the speed of the way is known.
+/// Slices of at most 128 KiB move.
 pub(crate) fn small_slices() -> Config {
-    Config { slice_level_first: 2, slices_per_file: 1, slice_time: Duration::ZERO, ..Config::default() }
+    Config { slice_levels: (0, 1), ..Config::default() }
 }
 
 /// A founder and members that know each other's addresses.
