@@ -161,20 +161,47 @@ pub(crate) struct Node {
     pub(crate) is_self: bool,
 }
 
-/// What is coming in.
+/// What is coming in or going out.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Transfer {
     pub(crate) file: String,
+    #[serde(default)]
+    pub(crate) direction: Direction,
     #[serde(default)]
     pub(crate) done_bytes: u64,
     #[serde(default)]
     pub(crate) total_bytes: u64,
     #[serde(default)]
-    pub(crate) peers: Vec<String>,
+    pub(crate) bytes_per_second: u64,
+    #[serde(default)]
+    pub(crate) remaining_seconds: Option<u64>,
+    #[serde(default)]
+    pub(crate) peers: Vec<TransferPeer>,
     #[serde(default)]
     pub(crate) state: String,
     #[serde(default)]
     pub(crate) detail: Option<String>,
+}
+
+/// Which way a file moves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Direction {
+    /// To the node.
+    #[default]
+    In,
+    /// From the node.
+    Out,
+}
+
+/// What moves between the node and another.
+#[derive(Debug, Deserialize)]
+pub(crate) struct TransferPeer {
+    pub(crate) node_id: String,
+    #[serde(default)]
+    pub(crate) bytes: u64,
+    #[serde(default)]
+    pub(crate) bytes_per_second: u64,
 }
 
 /// `POST /v1/invites`.

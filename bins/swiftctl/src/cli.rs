@@ -53,7 +53,7 @@ enum Command {
     Node(node::NodeCommand),
     /// Shows how the node and its network are
     Status(Shown),
-    /// Shows what is coming in
+    /// Shows what is coming in and going out, and how fast
     Transfers(Shown),
     /// Shows writes that were refused after they had waited for a block
     Refusals(refusals::Args),

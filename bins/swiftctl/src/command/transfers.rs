@@ -1,12 +1,12 @@
-//! `transfers`: what is coming in.
+//! `transfers`: what is coming in and going out, per file and peer.
 
 use crate::{
-    api::Transfer,
+    api::{Direction, Transfer, TransferPeer},
     cli::Context,
     client::understand,
     error::Error,
     output::{Shown, table},
-    text::size,
+    text::{duration, short, size},
 };
 
 pub(crate) async fn run(context: &Context, shown: &Shown) -> Result<(), Error> {
@@ -14,24 +14,44 @@ pub(crate) async fn run(context: &Context, shown: &Shown) -> Result<(), Error> {
     let answer = context.client()?.get(what, "/v1/transfers").await?;
     let transfers: Vec<Transfer> = understand(what, &answer)?;
     context.output(shown).show(&answer, || {
-        table(["file", "done", "of", "%", "from", "state", "detail"], transfers.into_iter().map(row))
+        let head = ["file", "direction", "peer", "done", "rate", "remaining", "state"];
+        table(head, transfers.into_iter().flat_map(rows))
     })
 }
 
-fn row(transfer: Transfer) -> [String; 7] {
-    let Transfer { file, done_bytes, total_bytes, peers, state, detail } = transfer;
-    let percent = size::percent(done_bytes, total_bytes).to_string();
-    let from = match peers.len() {
-        1 => "1 node".into(),
-        count => format!("{count} nodes"),
+/// A row of the file as a whole, and one for each peer if there are several.
+fn rows(transfer: Transfer) -> Vec<[String; 7]> {
+    let Transfer { file, direction, done_bytes, total_bytes, bytes_per_second, peers, .. } = &transfer;
+    let (way, done) = match direction {
+        Direction::In => {
+            let percent = size::percent(*done_bytes, *total_bytes);
+            ("in", format!("{} of {} ({percent} %)", size::human(*done_bytes), size::human(*total_bytes)))
+        }
+        Direction::Out => ("out", size::human(peers.iter().map(|peer| peer.bytes).sum())),
     };
-    [
-        file,
-        size::human(done_bytes),
-        size::human(total_bytes),
-        percent,
-        from,
-        state,
-        detail.unwrap_or_default(),
-    ]
+    let whom = match peers.as_slice() {
+        [] => "-".to_owned(),
+        [peer] => short(&peer.node_id),
+        peers => format!("{} nodes", peers.len()),
+    };
+    let remaining = transfer.remaining_seconds.map_or("-".to_owned(), duration::human);
+    let state = match (&*transfer.state, &transfer.detail) {
+        (state, Some(detail)) => format!("{state}: {detail}"),
+        ("", None) => "sending".to_owned(),
+        (state, None) => state.to_owned(),
+    };
+    let all = [file.clone(), way.to_owned(), whom, done, rate(*bytes_per_second), remaining, state];
+    let each = peers.iter().filter(|_| peers.len() > 1).map(|peer| peer_row(file, way, peer));
+    std::iter::once(all).chain(each).collect()
+}
+
+fn peer_row(file: &str, way: &str, peer: &TransferPeer) -> [String; 7] {
+    let TransferPeer { node_id, bytes, bytes_per_second } = peer;
+    let nothing = || "-".to_owned();
+    let (done, rate) = (size::human(*bytes), rate(*bytes_per_second));
+    [file.to_owned(), way.to_owned(), short(node_id), done, rate, nothing(), nothing()]
+}
+
+fn rate(bytes_per_second: u64) -> String {
+    format!("{}/s", size::human(bytes_per_second))
 }

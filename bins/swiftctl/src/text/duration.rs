@@ -1,4 +1,4 @@
-//! Durations as people write them: `90s`, `10m`, `24h`, `30d`, `2w`.
+//! Durations as people write them: `90s`, `10m`, `24h`, `30d`, `2w`; and as they read them: `2h 5m`.
 
 use std::time::Duration;
 
@@ -20,9 +20,39 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     seconds.map(Duration::from_secs).ok_or_else(|| format!("{text:?} is too long"))
 }
 
+/// Seconds as people read them: the largest unit and the one below it.
+pub(crate) fn human(seconds: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    let first = UNITS.iter().position(|(unit, _)| seconds >= *unit).unwrap_or(UNITS.len() - 1);
+    let (unit, name) = UNITS[first];
+    let whole = format!("{}{name}", seconds / unit);
+    match UNITS.get(first + 1) {
+        Some((below, below_name)) if seconds % unit >= *below => {
+            format!("{whole} {}{below_name}", seconds % unit / below)
+        }
+        _ => whole,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seconds_are_shown_in_two_units_at_most() {
+        for (seconds, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m"),
+            (61, "1m 1s"),
+            (3_600, "1h"),
+            (3_659, "1h"),
+            (7_500, "2h 5m"),
+            (90_000, "1d 1h"),
+        ] {
+            assert_eq!(human(seconds), text, "{seconds}");
+        }
+    }
 
     #[test]
     fn every_unit_is_understood() {

@@ -137,3 +137,43 @@ fn tokens_are_made_listed_and_revoked() {
     assert!(token(&["list"]).ended(0).text().contains("ci     read    1970-01-01T00:00:00Z"));
     token(&["revoke", "c i"]).ended(0);
 }
+
+#[test]
+fn transfers_show_what_moves_with_whom_and_how_fast() {
+    let peer = |first: &str, bytes, rate| json!({"node_id": first.repeat(52), "bytes": bytes, "bytes_per_second": rate});
+    let coming = json!({
+        "direction": "in", "file": "a.iso", "file_id": "ab", "total_bytes": 4096, "done_bytes": 1024,
+        "durable_bytes": 0, "bytes_per_second": 3072, "remaining_seconds": 75,
+        "peers": [peer("b", 512, 1024), peer("c", 600, 2048)], "state": "receiving", "detail": null,
+    });
+    let blocked = json!({
+        "direction": "in", "file": "b.iso", "file_id": "cd", "total_bytes": 10, "done_bytes": 0,
+        "durable_bytes": 0, "bytes_per_second": 0, "remaining_seconds": null, "peers": [],
+        "state": "blocked", "detail": "disk full",
+    });
+    let going = json!({
+        "direction": "out", "file": "c.iso", "file_id": "ef", "total_bytes": 4096, "bytes_per_second": 1024,
+        "peers": [peer("d", 2048, 1024)],
+    });
+    let said = json!([coming, blocked, going]);
+    let answer = said.clone();
+    let node = FakeNode::start(move |_| Answer::json(&answer));
+    let folder = tempfile::tempdir().unwrap();
+    let ask = |args: &[&str]| swiftctl(folder.path(), &[&["--node", &node.url], args].concat(), b"").ended(0);
+    assert_eq!(ask(&["transfers", "-o", "json"]).json(), said);
+    let text = ask(&["transfers"]).text();
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .map(|line| line.split("  ").filter(|it| !it.is_empty()).map(str::trim).collect())
+        .collect();
+    assert_eq!(rows[0], ["FILE", "DIRECTION", "PEER", "DONE", "RATE", "REMAINING", "STATE"]);
+    assert_eq!(
+        rows[1],
+        ["a.iso", "in", "2 nodes", "1.0 KiB of 4.0 KiB (25 %)", "3.0 KiB/s", "1m 15s", "receiving"]
+    );
+    assert_eq!(rows[2][..5], ["a.iso", "in", "bbbbbbbbbb", "512 B", "1.0 KiB/s"]);
+    assert_eq!(rows[3][..5], ["a.iso", "in", "cccccccccc", "600 B", "2.0 KiB/s"]);
+    assert_eq!(rows[4], ["b.iso", "in", "-", "0 B of 10 B (0 %)", "0 B/s", "-", "blocked: disk full"]);
+    assert_eq!(rows[5], ["c.iso", "out", "dddddddddd", "2.0 KiB", "1.0 KiB/s", "-", "sending"]);
+    assert_eq!(rows.len(), 6);
+}
