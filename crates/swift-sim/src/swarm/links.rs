@@ -123,13 +123,6 @@ impl Uplink {
         self.leaving = Some(parcel);
         now.plus(takes)
     }
-
-    /// Forgets everything: the node is gone.
-    pub(crate) fn clear(&mut self) {
-        self.letters.clear();
-        self.turns.clear();
-        self.acks = 0;
-    }
 }
 
 /// The way in: one line, in the order of arrival.

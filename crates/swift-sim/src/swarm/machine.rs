@@ -145,15 +145,6 @@ impl Letter {
             Self::Announce(holdings) => Input::Announced { from, holdings: *holdings },
         }
     }
-
-    /// What the sender's machine is told when it did not arrive; nothing if it does not hear of that.
-    pub(crate) fn failed(&self, to: NodeId) -> Option<Input> {
-        match self {
-            Self::Offer(exchange, _) => Some(Input::OfferFailed { to, exchange: *exchange }),
-            Self::WhoHas(_) => Some(Input::WhoHasFailed { to }),
-            _ => None,
-        }
-    }
 }
 
 /// How often an answer says what.
@@ -235,11 +226,6 @@ impl Machine {
 
     pub(crate) fn serves(&self, file: &FileId, piece: Piece) -> bool {
         self.swarm.serves(file, piece)
-    }
-
-    /// Chunks of the file that are here whole.
-    pub(crate) fn held(&self, file: &FileId) -> Option<&ChunkSet> {
-        self.swarm.held(file)
     }
 
     /// Whether it has no more sends open than it may, when so many requests came unasked.
