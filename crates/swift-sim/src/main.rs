@@ -27,7 +27,7 @@ enum Cli {
     /// The ledger: replicas, consensus, gossip
     Ledger(Args),
     /// The swarm: how near the best possible a file comes to many nodes
-    Swarm(SwarmArgs),
+    Swarm(Box<SwarmArgs>),
 }
 
 #[derive(clap::Args)]

@@ -13,7 +13,7 @@ mod transfer;
 mod tuning;
 mod world;
 
-pub use plan::{Plan, PlanError};
+pub use plan::{Cast, Conduct, Leaving, Plan, PlanError, Trouble, What, When};
 pub use report::{Messages, Outcome, Verdicts};
 pub use tuning::{Setting, SettingError};
 

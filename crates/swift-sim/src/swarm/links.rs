@@ -83,6 +83,12 @@ impl Uplink {
         }
     }
 
+    /// Drops what waits. What is leaving has left.
+    pub(crate) fn clear(&mut self) {
+        self.letters.clear();
+        self.turns.clear();
+    }
+
     pub(crate) fn enter_letter(&mut self, letter: Key, len: u64) {
         self.letters.push_back((letter, len));
     }
