@@ -58,6 +58,7 @@
 //! # Ok::<(), swift_chunks::FileTooLong>(())
 //! ```
 
+mod by_chunk;
 mod choosing;
 mod coming;
 mod file;

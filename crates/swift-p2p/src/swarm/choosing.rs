@@ -1,17 +1,19 @@
 //! What to offer to a peer: a chunk of which it lacks a part that is here, and a slice of that part.
 
 use swift_chain::NodeId;
-use swift_chunks::{ChunkIndex, FileId, GRAINS_PER_CHUNK, Grains, Slice};
+use swift_chunks::{CHUNK_LEN, ChunkIndex, FileId, GRAINS_PER_CHUNK, Grains, SLICE_LEVEL_MAX, Slice};
 
 use super::Swarm;
 use super::file::FileState;
 use super::message::OPEN_CHUNKS_MAX;
-use super::policy::{PartChoice, SliceSizing};
+use super::policy::{SliceChoice, SliceSizing};
 use super::sending::Choice;
 use super::view::View;
 
 /// Chunks among which one is chosen: enough for rarity to mean something, few enough to look at every time.
 const SAMPLE_LEN: usize = 64;
+/// Slices among which some are chosen.
+const SLICES_MAX: usize = 1024;
 /// Chunks ahead of where a peer reads that are sent in order.
 const READ_AHEAD: u32 = 4;
 
@@ -31,6 +33,9 @@ impl Swarm {
         let known = self.peers.get(&peer);
         let sizing = SliceSizing {
             file_len: state.layout().file_len(),
+            sent: state.sent.bytes,
+            lacking: u64::from(state.layout().chunk_count() - view.held().len()) * CHUNK_LEN,
+            is_shared: self.peers.len() > 1,
             uplink_rate: self.uplink.rate,
             peer_rate: known.and_then(|peer| peer.rate_to),
             round_trip: known.and_then(|peer| peer.round_trip_least),
@@ -54,46 +59,42 @@ impl Swarm {
             lacking(state, view, start, &lack, &mut lacks);
             alternatives = self.config.alternatives;
         }
-        let mut choices: Vec<PartChoice> =
-            lacks.iter().map(|lack| PartChoice { known: state.views.known(lack.chunk) }).collect();
         let mut slices = Vec::new();
-        while slices.len() < alternatives
-            && let Some(chosen) = self.policy.choose_part(&choices, &mut self.random)
-        {
-            choices.swap_remove(chosen);
-            let lack = lacks.swap_remove(chosen);
-            slices.extend(self.choose_part_of(file, lack, level));
+        for lack in lacks {
+            slices_of(state, lack, level, &mut slices);
+            if slices.len() >= SLICES_MAX {
+                break;
+            }
         }
+        let choices: Vec<SliceChoice> = slices
+            .iter()
+            .map(|slice| SliceChoice { known: state.views.rarity(slice.chunk()).known(slice.first_grain()) })
+            .collect();
+        let chosen = self.policy.choose_slices(&choices, alternatives, &mut self.random);
+        let slices: Vec<Slice> = chosen.into_iter().filter_map(|at| slices.get(at).copied()).collect();
         (!slices.is_empty()).then_some(Choice { slices })
     }
+}
 
-    /// The rarest slice of what is lacking of a chunk, as large as it should be if there is one.
-    fn choose_part_of(&mut self, file: FileId, lack: Lack, level: u8) -> Option<Slice> {
-        let state = self.files.get(&file)?;
-        let layout = state.layout();
-        let slices = |level: u8| -> Vec<Slice> {
-            let places = (0..GRAINS_PER_CHUNK).step_by(1 << level);
-            let around = places.map_while(|grain| Slice::around(layout, lack.chunk, grain, level));
-            around.filter(|slice| lack.grains.contains(slice.grains(layout))).collect()
-        };
-        let slices = (0..=level).rev().map(slices).find(|slices| !slices.is_empty())?;
-        let known: Vec<Grains> = if slices.len() > 1 {
-            state.views.iter().map(|(_, view)| view.has_or_awaits(lack.chunk)).collect()
-        } else {
-            Vec::new()
-        };
-        let choices: Vec<PartChoice> = slices
-            .iter()
-            .map(|slice| {
-                let grains = slice.grains(layout);
-                let holders = known.iter().filter(|known| known.contains(grains)).count();
-                PartChoice { known: u32::try_from(holders).unwrap_or(u32::MAX) }
-            })
-            .collect();
-        let chosen = self.policy.choose_part(&choices, &mut self.random)?;
-        let slice = *slices.get(chosen)?;
-        let is_all = slice.grains(layout) == Grains::all_of(layout, lack.chunk);
-        Some(if is_all { Slice::of_chunk(lack.chunk) } else { slice })
+/// The slices of what is lacking of a chunk: as large as they should be, or as large as there are.
+fn slices_of(state: &FileState, lack: Lack, level: u8, slices: &mut Vec<Slice>) {
+    let layout = state.layout();
+    if lack.grains == Grains::all_of(layout, lack.chunk) && level == SLICE_LEVEL_MAX {
+        return slices.push(Slice::of_chunk(lack.chunk));
+    }
+    let before = slices.len();
+    for level in (0..=level).rev() {
+        let places = (0..GRAINS_PER_CHUNK).step_by(1 << level);
+        let around = places.map_while(|grain| Slice::around(layout, lack.chunk, grain, level));
+        slices.extend(around.filter(|slice| lack.grains.contains(slice.grains(layout))));
+        if slices.len() > before {
+            break;
+        }
+    }
+    // The short last chunk of a file may be one slice at several levels.
+    let all = Grains::all_of(layout, lack.chunk);
+    for slice in slices.iter_mut().skip(before).filter(|slice| slice.grains(layout) == all) {
+        *slice = Slice::of_chunk(lack.chunk);
     }
 }
 
@@ -136,7 +137,7 @@ fn unsent(
     let wrapped = state.sent.unsent_from(0).take_while(|chunk| chunk.get() < start);
     let chunks = ahead.chain(wrapped).filter(|&chunk| !view.held().contains(chunk));
     let may_open = view.open().len() < OPEN_CHUNKS_MAX;
-    let chunks = chunks.filter(|chunk| may_open || view.open().contains_key(chunk));
+    let chunks = chunks.filter(|chunk| may_open || view.open().contains(*chunk));
     lacks.extend(chunks.map(unsent).filter(|lack| !lack.grains.is_empty()).take(SAMPLE_LEN));
 }
 
@@ -148,14 +149,14 @@ fn lacking(
     lack: impl Fn(ChunkIndex) -> Lack,
     lacks: &mut Vec<Lack>,
 ) {
-    let open = view.open().keys().map(|&chunk| lack(chunk));
+    let open = view.open().chunks().map(&lack);
     lacks.extend(open.filter(|lack| !lack.grains.is_empty()));
     if view.open().len() >= OPEN_CHUNKS_MAX {
         return;
     }
     let ahead = state.held.difference_from(view.held(), start);
     let wrapped = state.held.difference(view.held()).take_while(|chunk| chunk.get() < start);
-    let parts = state.open.keys().copied().filter(|&chunk| !view.held().contains(chunk));
-    let fresh = parts.chain(ahead).chain(wrapped).filter(|chunk| !view.open().contains_key(chunk));
+    let parts = state.open.chunks().filter(|&chunk| !view.held().contains(chunk));
+    let fresh = parts.chain(ahead).chain(wrapped).filter(|chunk| !view.open().contains(*chunk));
     lacks.extend(fresh.map(lack).filter(|lack| !lack.grains.is_empty()).take(SAMPLE_LEN));
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use swift_chain::NodeId;
 use swift_chunks::{ChunkIndex, ChunkLayout, ChunkSet, Grains, Slice};
 
+use super::by_chunk::ByChunk;
 use super::input::{Priority, Want};
 use super::message::Interest;
 use super::sent::Sent;
@@ -53,10 +54,12 @@ pub(super) struct FileState {
     /// Chunks that passed both hashes.
     pub(super) held: ChunkSet,
     /// Grains that passed BLAKE3, of chunks that are not held.
-    pub(super) open: BTreeMap<ChunkIndex, Grains>,
+    pub(super) open: ByChunk<Grains>,
     /// Chunks whose every grain is here, and that are being looked at.
     pub(super) checking: BTreeSet<ChunkIndex>,
     pub(super) recent: Recent,
+    /// Grows when there is more here than before.
+    pub(super) gained: u64,
     /// The chunk that a reader waits for.
     pub(super) reading_at: Option<ChunkIndex>,
     pub(super) views: Views<NodeId>,
@@ -80,7 +83,8 @@ impl FileState {
             want,
             priority: Priority::Normal,
             standing: if held.is_full() { Standing::Stored } else { Standing::Partial },
-            open: BTreeMap::new(),
+            open: ByChunk::default(),
+            gained: 0,
             checking: BTreeSet::new(),
             recent: Recent::default(),
             reading_at: None,
@@ -105,7 +109,7 @@ impl FileState {
         if self.held.contains(chunk) {
             return Grains::all_of(self.layout(), chunk);
         }
-        self.open.get(&chunk).copied().unwrap_or(Grains::NONE)
+        self.open.get(chunk).unwrap_or(Grains::NONE)
     }
 
     /// Whether something is still to be fetched.
@@ -134,16 +138,18 @@ impl FileState {
             return false;
         }
         self.open.insert(chunk, here);
+        self.gained += 1;
         here.contains(all) && self.checking.insert(chunk)
     }
 
     /// A chunk passed both hashes; says whether it is new.
     pub(super) fn hold(&mut self, chunk: ChunkIndex) -> bool {
-        self.open.remove(&chunk);
+        self.open.remove(chunk);
         self.checking.remove(&chunk);
         let new = self.held.insert(chunk);
         if new {
             self.recent.push(chunk);
+            self.gained += 1;
         }
         new
     }

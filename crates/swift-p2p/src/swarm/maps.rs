@@ -1,11 +1,11 @@
 //! Maps: what this node tells of itself, and what it keeps of what its neighbours tell.
 
-use std::collections::BTreeMap;
-
 use swift_chain::NodeId;
 use swift_chunks::FileId;
 
 use super::Swarm;
+use super::by_chunk::ByChunk;
+use super::file::FileState;
 use super::message::{Held, Interest, Map, OPEN_CHUNKS_MAX};
 use super::output::{OffenceKind, Output};
 use super::time::Time;
@@ -43,15 +43,15 @@ impl Swarm {
     fn map_with(&mut self, file: FileId, held: Held) -> Option<Map> {
         let stamp = self.next_stamp();
         let state = self.files.get(&file)?;
-        let parts = state.open.iter().map(|(chunk, &held)| (chunk.get(), Part { held, ..Part::default() }));
-        let mut open: BTreeMap<u32, Part> = parts.collect();
+        let parts = state.open.iter().map(|(chunk, held)| (chunk, Part { held, ..Part::default() }));
+        let mut open: ByChunk<Part> = parts.collect();
         for coming in self.receiving.of_file(file).filter(|coming| coming.is_claimed()) {
-            let slice = coming.slice;
-            let part = open.entry(slice.chunk().get()).or_default();
-            let grains = slice.grains(state.layout()).without(part.held);
-            part.coming = part.coming.and(grains);
+            let grains = coming.slice.grains(state.layout());
+            open.update(coming.slice.chunk(), |part| {
+                part.coming = part.coming.and(grains.without(part.held));
+            });
         }
-        let open = open.into_iter().take(OPEN_CHUNKS_MAX).map(|(chunk, part)| open_chunk(chunk, part));
+        let open = open.iter().take(OPEN_CHUNKS_MAX).map(|(chunk, part)| open_chunk(chunk, part));
         let next = state.reading_at.map(|chunk| chunk.get());
         Some(Map { stamp, interest: state.interest(), held, open: open.collect(), next })
     }
@@ -139,8 +139,8 @@ impl Swarm {
     }
 
     fn note_lackers(&mut self, file: FileId) {
-        let lacks = |view: &View| view.interest == Interest::Wanted && !view.held().is_full();
-        if self.files.get(&file).is_some_and(|state| state.views.iter().any(|(_, view)| lacks(view))) {
+        let wanted = |state: &FileState| state.views.iter().any(|(_, view)| view.is_wanting());
+        if self.files.get(&file).is_some_and(wanted) {
             self.sending.lackers.insert(file);
         } else {
             self.sending.lackers.remove(&file);

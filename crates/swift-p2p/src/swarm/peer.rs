@@ -21,6 +21,8 @@ pub(super) struct Peer {
     pub(super) rate_to: Option<u64>,
     /// Open offers and running sends to it.
     pub(super) open_sends: usize,
+    /// When something last went to it.
+    pub(super) sent_at: Option<Time>,
     /// No offer goes to it before.
     pub(super) busy_until: Time,
     /// How often in a row it was busy.

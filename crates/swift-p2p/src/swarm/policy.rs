@@ -18,6 +18,10 @@ pub struct Config {
     pub credit_running: usize,
     /// Offers ahead of them, so that no send waits for a round trip.
     pub credit_ahead: usize,
+    /// Offers and sends to one peer before another is chosen.
+    pub sends_per_peer: usize,
+    /// How long a connection stays up to speed when nothing goes through it.
+    pub warm: Duration,
     /// Slices that an offer lets the receiver choose among.
     pub alternatives: usize,
     /// How long a slice should keep the uplink busy.
@@ -28,6 +32,8 @@ pub struct Config {
     pub slice_level_first: u8,
     /// A slice is no larger than the file divided by this.
     pub slices_per_file: u64,
+    /// Nor larger than this part of what was sent before, or of what the peer lacks.
+    pub slices_to_grow: u64,
     /// The most of both, however long the way.
     pub credit_max: usize,
     /// Slices accepted at once, queued or coming, over short ways.
@@ -87,18 +93,21 @@ impl Default for Config {
         Self {
             incarnation: 0,
             credit_running: 4,
-            credit_ahead: 2,
+            credit_ahead: 6,
             credit_max: 96,
+            sends_per_peer: 1,
+            warm: Duration::from_millis(200),
             alternatives: 6,
-            slice_time: Duration::from_millis(60),
-            slice_time_max: Duration::from_millis(500),
+            slice_time: Duration::from_millis(30),
+            slice_time_max: Duration::from_secs(2),
             slice_level_first: 2,
             slices_per_file: 64,
-            fetches_max: 8,
+            slices_to_grow: 8,
+            fetches_max: 16,
             fetches_limit: 96,
             fetches_reserved: 2,
             fetches_per_source_max: 4,
-            neighbours_max: 32,
+            neighbours_max: 16,
             active_files_max: 64,
             peers_max: 16 * 1024,
             views_per_peer_max: 256,
@@ -128,12 +137,14 @@ impl Default for Config {
 pub struct PeerChoice {
     /// Offers and sends to it that are open.
     pub open_sends: usize,
+    /// Whether something went to it a moment ago, so that its connection is up to speed.
+    pub is_warm: bool,
 }
 
-/// Something that could be offered to a peer: a chunk of which it lacks a part, and then a slice of that chunk.
+/// A slice that could be offered to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PartChoice {
-    /// How much of it neighbours hold or have coming: grains of a chunk, holders of a slice.
+pub struct SliceChoice {
+    /// How many neighbours hold it or have it coming.
     pub known: u32,
 }
 
@@ -142,6 +153,12 @@ pub struct PartChoice {
 pub struct SliceSizing {
     /// Bytes in the file.
     pub file_len: u64,
+    /// Bytes of it that this node has sent so far, to anybody.
+    pub sent: u64,
+    /// Bytes of it that the peer lacks, nearly.
+    pub lacking: u64,
+    /// Whether there are others who may want something of it as well.
+    pub is_shared: bool,
     /// Bytes per second that leave this node.
     pub uplink_rate: Option<u64>,
     /// Bytes per second of one slice to this peer.
@@ -210,8 +227,8 @@ pub trait Policy: std::fmt::Debug + Send {
     fn requests(&self, link: Link) -> usize;
     /// Whom to offer to: an index, or nobody.
     fn choose_peer(&self, peers: &[PeerChoice], random: &mut Random) -> Option<usize>;
-    /// Of which chunk to offer something, or which slice of it: an index, or nothing.
-    fn choose_part(&self, parts: &[PartChoice], random: &mut Random) -> Option<usize>;
+    /// Which slices to let the receiver choose among: up to `count` indices, the best first.
+    fn choose_slices(&self, slices: &[SliceChoice], count: usize, random: &mut Random) -> Vec<usize>;
     /// How large a slice to offer: the base-2 logarithm of its grains.
     fn slice_level(&self, sizing: SliceSizing) -> u8;
     /// Whether to take an offered slice.
@@ -260,19 +277,33 @@ impl Policy for Standard {
         near.saturating_add(link.slices_on_the_way().saturating_mul(2)).min(self.config.fetches_limit)
     }
 
-    /// A random one among those who are being sent the least.
+    /// One of a few at a time: a connection that has just been used sends at once what a rested one needs several
+    /// round trips for. When these lack nothing, another's turn comes. A random one where they are equal.
     fn choose_peer(&self, peers: &[PeerChoice], random: &mut Random) -> Option<usize> {
-        least(peers, |peer| peer.open_sends, random)
+        let rank = |peer: &PeerChoice| match (peer.is_warm, peer.open_sends) {
+            (true, open) if open < self.config.sends_per_peer => (0, open),
+            (_, open) => (1, open),
+        };
+        least(peers, rank, random)
     }
 
-    /// The rarest among neighbours. (A source is given what it has not sent yet, as long as there is any: a first
-    /// whole copy leaves it before anything leaves it twice.)
-    fn choose_part(&self, parts: &[PartChoice], random: &mut Random) -> Option<usize> {
-        least(parts, |part| part.known, random)
+    /// The rarest among neighbours, in random order where they are equal. (A source is given what it has not sent
+    /// yet, as long as there is any: a first whole copy leaves it before anything leaves it twice.)
+    fn choose_slices(&self, slices: &[SliceChoice], count: usize, random: &mut Random) -> Vec<usize> {
+        let mut order: Vec<(u32, u64, usize)> =
+            slices.iter().enumerate().map(|(at, slice)| (slice.known, random.bits(), at)).collect();
+        if count < order.len() {
+            order.select_nth_unstable(count);
+            order.truncate(count);
+        }
+        order.sort_unstable();
+        order.into_iter().map(|(_, _, at)| at).collect()
     }
 
     /// As much as leaves in a moment, so that it can soon be passed on; less if this peer alone is slow, or if the
-    /// file is small. Over fast links that is a whole chunk, which costs the least work.
+    /// file is small. Over fast links that is a whole chunk, which costs the least work. The first slices of a file
+    /// are small, so that many nodes soon have something to pass on, and so are a peer's last, so that none of them
+    /// is long to wait for. Where there are only two nodes, whole chunks go.
     fn slice_level(&self, sizing: SliceSizing) -> u8 {
         let bytes_in = |rate: u64, time: Duration| {
             u64::try_from(u128::from(rate) * time.as_millis() / 1000).unwrap_or(u64::MAX)
@@ -282,7 +313,10 @@ impl Policy for Standard {
         let uplink = sizing.uplink_rate.map_or(first, |rate| bytes_in(rate, time));
         let peer = sizing.peer_rate.map_or(u64::MAX, |rate| bytes_in(rate, self.config.slice_time_max));
         let file = sizing.file_len / self.config.slices_per_file.max(1);
-        let grains = uplink.min(peer).min(file) / GRAIN_LEN;
+        let young_or_old = sizing.sent.min(sizing.lacking) / self.config.slices_to_grow.max(1);
+        // Small slices are for being passed on.
+        let shared = if sizing.is_shared { uplink.min(file).min(young_or_old) } else { u64::MAX };
+        let grains = shared.min(peer) / GRAIN_LEN;
         u8::try_from(grains.max(1).ilog2()).unwrap_or(SLICE_LEVEL_MAX).min(SLICE_LEVEL_MAX)
     }
 
@@ -354,29 +388,50 @@ mod tests {
     }
 
     #[test]
-    fn the_rarest_is_offered_and_equal_choices_are_all_made_in_time() {
-        let part = |known| PartChoice { known };
+    fn the_rarest_are_offered_and_equal_choices_are_all_made_in_time() {
+        let slices = [3, 2, 9, 1].map(|known| SliceChoice { known });
         let random = &mut Random::new(1);
-        assert_eq!(standard().choose_part(&[part(3), part(2), part(9)], random), Some(1));
-        assert_eq!(standard().choose_part(&[], random), None);
+        assert_eq!(standard().choose_slices(&slices, 2, random), [3, 1]);
+        assert_eq!(standard().choose_slices(&slices, 9, random), [3, 1, 0, 2]);
+        assert_eq!(standard().choose_slices(&[], 1, random), [0; 0]);
+        let equal = [SliceChoice { known: 7 }; 4];
         let chosen: std::collections::BTreeSet<_> =
-            (0..100).filter_map(|_| standard().choose_part(&[part(7); 4], random)).collect();
+            (0..100).flat_map(|_| standard().choose_slices(&equal, 1, random)).collect();
         assert_eq!(chosen.len(), 4);
     }
 
     #[test]
     fn a_slice_is_what_leaves_in_a_moment_and_a_chunk_over_fast_links() {
         let level = |file_len, uplink_rate, peer_rate| {
-            standard().slice_level(SliceSizing { file_len, uplink_rate, peer_rate, round_trip: None })
+            let (sent, lacking) = (file_len, file_len);
+            standard().slice_level(SliceSizing {
+                file_len,
+                sent,
+                lacking,
+                is_shared: true,
+                uplink_rate,
+                peer_rate,
+                round_trip: None,
+            })
         };
         let large = 10 << 30;
         assert_eq!(level(large, None, None), 2);
-        assert_eq!(level(large, Some(5_000_000), None), 2);
+        assert_eq!(level(large, Some(5_000_000), None), 1);
         assert_eq!(level(large, Some(500_000_000), None), SLICE_LEVEL_MAX);
-        assert_eq!(level(large, Some(500_000_000), Some(600_000)), 2);
+        assert_eq!(level(large, Some(500_000_000), Some(600_000)), 4);
         assert_eq!(level(large, Some(1), None), 0);
         assert_eq!(level(1, Some(500_000_000), None), 0);
         assert_eq!(level(64 << 20, Some(500_000_000), None), 4);
+        let alone = SliceSizing {
+            is_shared: false,
+            file_len: 1 << 30,
+            sent: 0,
+            lacking: 1 << 30,
+            uplink_rate: None,
+            peer_rate: None,
+            round_trip: None,
+        };
+        assert_eq!(standard().slice_level(alone), SLICE_LEVEL_MAX);
     }
 
     #[test]
@@ -392,11 +447,37 @@ mod tests {
             starved_more_urgent: 0,
             is_low: false,
         };
-        assert_eq!(standard().admit(load(7, 7, 0)), Admission::Take);
-        assert_eq!(standard().admit(load(8, 8, 0)), Admission::Busy);
-        assert_eq!(standard().admit(load(6, 6, 1)), Admission::Busy);
-        assert_eq!(standard().admit(load(7, 0, 1)), Admission::Take);
-        assert_eq!(standard().admit(load(8, 0, 1)), Admission::Busy);
+        let Config { fetches_max: most, fetches_reserved: kept, .. } = Config::default();
+        assert_eq!(standard().admit(load(most - 1, most - 1, 0)), Admission::Take);
+        assert_eq!(standard().admit(load(most, most, 0)), Admission::Busy);
+        assert_eq!(standard().admit(load(most - kept, most - kept, 1)), Admission::Busy);
+        assert_eq!(standard().admit(load(most - 1, 0, 1)), Admission::Take);
+        assert_eq!(standard().admit(load(most, 0, 1)), Admission::Busy);
+    }
+
+    #[test]
+    fn a_source_gets_half_of_the_places_while_there_are_others_and_a_long_way_has_more_places() {
+        let most = Config::default().fetches_max;
+        let mut load = ReceiverLoad {
+            coming: most / 2,
+            coming_of_file: most / 2,
+            coming_from_peer: most / 2,
+            has_other_sources: true,
+            link: Link::default(),
+            other_files: 0,
+            more_urgent: 0,
+            starved_more_urgent: 0,
+            is_low: false,
+        };
+        assert_eq!(standard().admit(load), Admission::Busy);
+        load.has_other_sources = false;
+        assert_eq!(standard().admit(load), Admission::Take);
+        load.coming = most;
+        assert_eq!(standard().admit(load), Admission::Busy);
+        let round_trip = Some(Duration::from_millis(200));
+        load.link = Link { rate: Some(50_000_000), round_trip, slice_len: 256 * 1024 };
+        assert_eq!(standard().admit(load), Admission::Take);
+        assert!(standard().credit(load.link) > standard().credit(Link::default()));
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl Swarm {
     /// Whether one more chunk may be begun, if it is not.
     fn may_open(&self, file: FileId, chunk: ChunkIndex) -> bool {
         let Some(state) = self.files.get(&file) else { return false };
-        let is_open = |chunk| state.open.contains_key(&chunk);
+        let is_open = |chunk| state.open.contains(chunk);
         if is_open(chunk) || self.receiving.of_chunk(file, chunk).next().is_some() {
             return true;
         }
@@ -228,7 +228,7 @@ impl Swarm {
                 }
             }
             CheckOutcome::Damaged => {
-                state.open.remove(&chunk);
+                state.open.remove(chunk);
                 self.finding.changed.insert(file);
             }
             CheckOutcome::ManifestFalse => self.stop(file, chunk),
@@ -294,7 +294,7 @@ impl Swarm {
     pub(super) fn is_end_game(&self, file: FileId) -> bool {
         let Some(state) = self.files.get(&file) else { return false };
         let missing = state.layout().chunk_count() - state.held.len();
-        if missing as usize > OPEN_CHUNKS_MAX {
+        if missing as usize > state.open.len() + state.coming_len {
             return false;
         }
         state.held.missing().all(|chunk| {

@@ -164,6 +164,10 @@ impl Swarm {
     fn close_exchange(&mut self, id: ExchangeId) -> Option<Exchange> {
         let exchange = self.sending.exchanges.remove(&id)?;
         self.sending.offered -= usize::from(exchange.take);
+        let state = self.files.get_mut(&exchange.file);
+        if let Some(view) = state.and_then(|state| state.views.get_mut(&exchange.to)) {
+            view.nothing_at = None;
+        }
         if let Some(peer) = self.peers.get_mut(&exchange.to) {
             peer.open_sends = peer.open_sends.saturating_sub(exchange.take.into());
         }
@@ -219,17 +223,31 @@ impl Swarm {
         None
     }
 
+    /// Nothing here is lacking there: no need to look again before one of the two has changed.
+    fn note_nothing(&mut self, peer: NodeId, file: FileId) {
+        let Some(state) = self.files.get_mut(&file) else { return };
+        let gained = state.gained;
+        if let Some(view) = state.views.get_mut(&peer) {
+            view.nothing_at = Some(gained);
+        }
+    }
+
     fn next_of_file(&mut self, file: FileId) -> Option<(NodeId, Choice)> {
         let state = self.files.get(&file).filter(|state| state.standing != Standing::Stopped)?;
         let (mut peers, mut choices) = (Vec::new(), Vec::new());
         for (peer, view) in state.views.iter() {
+            if view.nothing_at == Some(state.gained) {
+                continue;
+            }
             let Some(known) = self.peers.get(&peer).filter(|_| view.interest == Interest::Wanted) else {
                 continue;
             };
             let ready_at = known.busy_until.max(view.declined_until);
             if ready_at <= self.now {
                 peers.push(peer);
-                choices.push(PeerChoice { open_sends: known.open_sends });
+                let rested = known.sent_at.map(|at| self.now.since(at));
+                let is_warm = rested.is_some_and(|rested| rested < self.config.warm);
+                choices.push(PeerChoice { open_sends: known.open_sends, is_warm });
             } else if self.sending.retry_at.is_none_or(|at| ready_at < at) {
                 self.sending.retry_at = Some(ready_at);
             }
@@ -240,6 +258,7 @@ impl Swarm {
             if let Some(choice) = self.choose_slices(peer, file) {
                 return Some((peer, choice));
             }
+            self.note_nothing(peer, file);
         }
         None
     }
@@ -327,6 +346,7 @@ impl Swarm {
 
     pub(super) fn on_send_started(&mut self, to: NodeId, file: FileId, slice: Slice) {
         let deadline = self.now + self.config.send_stall;
+        self.note_sent_to(to);
         if let Some(send) = self.sending.sends.get_mut(&(to, file, slice.number())) {
             *send = Send { slice, stage: Stage::Running, since: self.now, deadline };
             return;
@@ -349,6 +369,12 @@ impl Swarm {
             && self.files.contains_key(&file)
         {
             self.take_place(to, file, slice, Stage::RunningUnasked, deadline);
+        }
+    }
+
+    fn note_sent_to(&mut self, to: NodeId) {
+        if let Some(peer) = self.peers.get_mut(&to) {
+            peer.sent_at = Some(self.now);
         }
     }
 
@@ -388,6 +414,7 @@ impl Swarm {
         if let Some(peer) = self.peers.get_mut(&by) {
             // It has a place free now.
             (peer.busy_until, peer.busy_streak) = (self.now, 0);
+            peer.sent_at = Some(self.now);
         }
         if let Some(peer) = self.peers.get_mut(&by).filter(|_| !matches!(send.stage, Stage::Accepted(_))) {
             peer.saw_slice_to(bytes, self.now.since(send.since));

@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use swift_chunks::{ChunkIndex, ChunkLayout, ChunkSet, Grains};
+use swift_chunks::{ChunkIndex, ChunkLayout, ChunkSet, GRAIN_LEN, Grains};
 
 /// What was sent in the present round. A round ends when every grain of the file was sent in it.
 #[derive(Clone, Debug)]
 pub(super) struct Sent {
     whole: ChunkSet,
     parts: BTreeMap<ChunkIndex, Grains>,
+    /// Bytes sent in all rounds, nearly.
+    pub(super) bytes: u64,
 }
 
 impl Sent {
     pub(super) fn new(layout: ChunkLayout) -> Self {
-        Self { whole: ChunkSet::empty(layout), parts: BTreeMap::new() }
+        Self { whole: ChunkSet::empty(layout), parts: BTreeMap::new(), bytes: 0 }
     }
 
     /// The chunks from number `start` on of which some grain was not sent in this round.
@@ -30,6 +32,7 @@ impl Sent {
     }
 
     pub(super) fn count(&mut self, chunk: ChunkIndex, grains: Grains) {
+        self.bytes += u64::from(grains.len()) * GRAIN_LEN;
         let sent = self.grains(chunk).and(grains);
         if sent.contains(Grains::all_of(self.whole.layout(), chunk)) {
             self.parts.remove(&chunk);
@@ -44,6 +47,7 @@ impl Sent {
 
     /// They did not arrive.
     pub(super) fn uncount(&mut self, chunk: ChunkIndex, grains: Grains) {
+        self.bytes = self.bytes.saturating_sub(u64::from(grains.len()) * GRAIN_LEN);
         let all = Grains::all_of(self.whole.layout(), chunk);
         let part = if self.whole.remove(chunk) { Some(all) } else { self.parts.remove(&chunk) };
         let left = part.map_or(Grains::NONE, |part| part.without(grains));

@@ -90,7 +90,7 @@ fn a_map_that_was_overtaken_by_a_later_one_changes_nothing() {
 fn an_offer_of_an_unknown_file_or_by_an_unknown_node_changes_nothing() {
     let mut swarm = holder_of(1, 4);
     for (from, number) in [(2, 77), (200, 0)] {
-        let offer = message::Offer { file: file(number), slices: vec![1, 129], map: None };
+        let offer = message::Offer { file: file(number), slices: vec![1, 129], take: 1, map: None };
         swarm.handle(Time::ZERO, Input::Offer { from: node(from), exchange: ExchangeId(3), offer });
         let outputs = drain(&mut swarm);
         let [Output::Answer { exchange: ExchangeId(3), answer, .. }] = &outputs[..] else {
@@ -106,7 +106,8 @@ fn an_offer_of_an_unknown_file_or_by_an_unknown_node_changes_nothing() {
 fn a_place_of_the_credit_is_free_again_whatever_the_peer_does_not_do() {
     let mut swarm = holder_of(1, 40);
     ask(&mut swarm, 2, 0, 1);
-    assert_eq!(swarm.sends_len(), 6);
+    let credit = swarm.sends_len();
+    assert!(credit >= 6 && credit <= swarm.credit());
     let slice = |number| Slice::from_number(ChunkLayout::new(40 * CHUNK_LEN).unwrap(), number).unwrap();
     let started: Vec<u32> = drain(&mut swarm)
         .into_iter()
@@ -125,7 +126,7 @@ fn a_place_of_the_credit_is_free_again_whatever_the_peer_does_not_do() {
         swarm.handle(at, Input::Timeout);
         seen_free |= swarm.sends_len() == 0;
         drain(&mut swarm);
-        assert!(swarm.sends_len() <= 6);
+        assert!(swarm.sends_len() <= credit.max(swarm.credit()));
     }
     assert!(seen_free);
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use swift_chunks::{ChunkIndex, ChunkLayout, ChunkSet, GRAINS_PER_CHUNK, Grains};
 
+use super::by_chunk::ByChunk;
 use super::message::{ADDED_MAX, Held, Interest, Map, OpenChunk, Stamp};
 use super::time::Time;
 
@@ -23,7 +24,7 @@ pub(super) struct View {
     pub(super) interest: Interest,
     held: ChunkSet,
     /// Chunks of which it has or awaits a part: as many as a map may name, and what this node sends.
-    open: BTreeMap<ChunkIndex, Part>,
+    open: ByChunk<Part>,
     /// The chunk that it would like next.
     pub(super) next: Option<ChunkIndex>,
     pub(super) updated: Time,
@@ -32,6 +33,9 @@ pub(super) struct View {
     pub(super) decline_streak: u32,
     /// What this node last told the peer of itself.
     pub(super) told: Option<Told>,
+    /// Nothing could be offered to it when this node had gained so much: see
+    /// [`FileState::gained`](super::file::FileState).
+    pub(super) nothing_at: Option<u64>,
 }
 
 /// How much of this node's own state a peer was told.
@@ -46,7 +50,7 @@ pub(super) struct Told {
 /// A map that is one of the file.
 pub(super) struct ReadMap {
     held: Result<ChunkSet, Vec<ChunkIndex>>,
-    open: BTreeMap<ChunkIndex, Part>,
+    open: ByChunk<Part>,
     next: Option<ChunkIndex>,
 }
 
@@ -80,12 +84,13 @@ impl View {
             stamp: Stamp::default(),
             interest: Interest::Unwanted,
             held: ChunkSet::empty(layout),
-            open: BTreeMap::new(),
+            open: ByChunk::default(),
             next: None,
             updated: Time::ZERO,
             declined_until: Time::ZERO,
             decline_streak: 0,
             told: None,
+            nothing_at: None,
         }
     }
 
@@ -94,13 +99,18 @@ impl View {
         4096 + layout.chunk_count() as usize / 8
     }
 
+    /// Whether it wants what it does not hold.
+    pub(super) fn is_wanting(&self) -> bool {
+        self.interest == Interest::Wanted && !self.held.is_full()
+    }
+
     /// The chunks it holds whole.
     pub(super) fn held(&self) -> &ChunkSet {
         &self.held
     }
 
     /// Chunks of which it has or awaits a part.
-    pub(super) fn open(&self) -> &BTreeMap<ChunkIndex, Part> {
+    pub(super) fn open(&self) -> &ByChunk<Part> {
         &self.open
     }
 
@@ -109,7 +119,7 @@ impl View {
         if self.held.contains(chunk) {
             return Grains::from_bits(u64::MAX);
         }
-        self.open.get(&chunk).map_or(Grains::NONE, |part| part.held)
+        self.open.get(chunk).map_or(Grains::NONE, |part| part.held)
     }
 
     /// The grains of a chunk that it has or awaits.
@@ -117,33 +127,59 @@ impl View {
         if self.held.contains(chunk) {
             return Grains::from_bits(u64::MAX);
         }
-        self.open.get(&chunk).map_or(Grains::NONE, |part| part.held.and(part.coming))
+        self.open.get(chunk).map_or(Grains::NONE, |part| part.held.and(part.coming))
     }
 
     /// Whether it has something that is not in `mine` and `parts`.
-    pub(super) fn supplies(&self, mine: &ChunkSet, parts: &BTreeMap<ChunkIndex, Grains>) -> bool {
-        let part_of = |chunk| parts.get(&chunk).copied().unwrap_or(Grains::NONE);
-        let in_part = |(&chunk, part): (&ChunkIndex, &Part)| {
-            !mine.contains(chunk) && !part_of(chunk).contains(part.held)
-        };
+    pub(super) fn supplies(&self, mine: &ChunkSet, parts: &ByChunk<Grains>) -> bool {
+        let part_of = |chunk| parts.get(chunk).unwrap_or(Grains::NONE);
+        let in_part =
+            |(chunk, part): (ChunkIndex, Part)| !mine.contains(chunk) && !part_of(chunk).contains(part.held);
         self.held.difference(mine).next().is_some() || self.open.iter().any(in_part)
     }
 }
 
-/// The neighbours' views of one file, and how many grains of each chunk there are among them.
+/// How many neighbours have or await each grain of a chunk, those apart that hold it whole.
+#[derive(Clone, Copy, Debug)]
+struct GrainCounts([u16; GRAINS_PER_CHUNK as usize]);
+
+impl Default for GrainCounts {
+    fn default() -> Self {
+        Self([0; GRAINS_PER_CHUNK as usize])
+    }
+}
+
+/// The neighbours' views of one file, and how common each grain is among them.
 ///
 /// Every change of a view goes through here, so that the counts are right.
 #[derive(Clone, Debug)]
 pub(super) struct Views<P> {
     views: BTreeMap<P, View>,
     layout: ChunkLayout,
-    /// Grains that neighbours have or await, chunk by chunk; empty while there is no view.
-    known: Vec<u32>,
+    /// Neighbours that hold a chunk whole, chunk by chunk; empty while there is no view.
+    whole: Vec<u16>,
+    /// Of chunks of which some neighbour has or awaits a part.
+    parts: ByChunk<GrainCounts>,
+}
+
+/// How common the grains of one chunk are.
+#[derive(Clone, Copy)]
+pub(super) struct Rarity<'a> {
+    whole: u32,
+    part: Option<&'a GrainCounts>,
+}
+
+impl Rarity<'_> {
+    /// How many neighbours have or await a grain.
+    pub(super) fn known(self, grain: u32) -> u32 {
+        let in_part = self.part.and_then(|part| part.0.get(grain as usize)).copied().unwrap_or(0);
+        self.whole + u32::from(in_part)
+    }
 }
 
 impl<P: Ord + Copy> Views<P> {
     pub(super) fn new(layout: ChunkLayout) -> Self {
-        Self { views: BTreeMap::new(), layout, known: Vec::new() }
+        Self { views: BTreeMap::new(), layout, whole: Vec::new(), parts: ByChunk::default() }
     }
 
     pub(super) fn get(&self, peer: &P) -> Option<&View> {
@@ -159,57 +195,58 @@ impl<P: Ord + Copy> Views<P> {
         self.views.iter().map(|(&peer, view)| (peer, view))
     }
 
-    /// How common a chunk is among neighbours, in grains.
-    pub(super) fn known(&self, chunk: ChunkIndex) -> u32 {
-        self.known.get(chunk.get() as usize).copied().unwrap_or(0)
+    /// How common a chunk is among neighbours.
+    pub(super) fn rarity(&self, chunk: ChunkIndex) -> Rarity<'_> {
+        let whole = self.whole.get(chunk.get() as usize).copied().unwrap_or(0).into();
+        Rarity { whole, part: self.parts.get_ref(chunk) }
     }
 
     pub(super) fn insert(&mut self, peer: P) {
-        self.known.resize(self.layout.chunk_count() as usize, 0);
+        self.whole.resize(self.layout.chunk_count() as usize, 0);
         let layout = self.layout;
         self.views.entry(peer).or_insert_with(|| View::new(layout));
     }
 
     pub(super) fn remove(&mut self, peer: &P) -> bool {
         let Some(view) = self.views.remove(peer) else { return false };
-        view.held.iter().for_each(|chunk| count(&mut self.known, chunk, GRAINS_PER_CHUNK, 0));
-        view.open.iter().for_each(|(&chunk, part)| count(&mut self.known, chunk, part_len(part), 0));
+        view.held.iter().for_each(|chunk| self.whole_less(chunk));
+        view.open.iter().for_each(|(chunk, part)| self.recount(chunk, part.known(), Grains::NONE));
         if self.views.is_empty() {
-            self.known = Vec::new();
+            self.whole = Vec::new();
         }
         true
     }
 
     /// Takes over what a peer tells of itself.
     pub(super) fn replace(&mut self, peer: &P, map: ReadMap) {
-        let Some(view) = self.views.get_mut(peer) else { return };
-        for (&chunk, part) in &view.open {
-            count(&mut self.known, chunk, part_len(part), 0);
-        }
+        let Some(mut view) = self.views.remove(peer) else { return };
         match map.held {
             Ok(held) => {
-                for chunk in view.held.difference(&held) {
-                    count(&mut self.known, chunk, GRAINS_PER_CHUNK, 0);
-                }
-                for chunk in held.difference(&view.held) {
-                    count(&mut self.known, chunk, 0, GRAINS_PER_CHUNK);
-                }
+                view.held.difference(&held).for_each(|chunk| self.whole_less(chunk));
+                held.difference(&view.held).for_each(|chunk| self.whole_more(chunk));
                 view.held = held;
             }
             Err(added) => {
                 for chunk in added {
                     if view.held.insert(chunk) {
-                        count(&mut self.known, chunk, 0, GRAINS_PER_CHUNK);
+                        self.whole_more(chunk);
                     }
                 }
             }
         }
-        view.open = map.open;
-        view.open.retain(|&chunk, _| !view.held.contains(chunk));
-        for (&chunk, part) in &view.open {
-            count(&mut self.known, chunk, 0, part_len(part));
+        let mut open = map.open;
+        open.retain(|chunk| !view.held.contains(chunk));
+        for (chunk, part) in view.open.iter().filter(|&(chunk, _)| !open.contains(chunk)) {
+            self.recount(chunk, part.known(), Grains::NONE);
         }
+        for (chunk, part) in open.iter() {
+            let before = view.open.get(chunk).unwrap_or_default();
+            self.recount(chunk, before.known(), part.known());
+        }
+        view.open = open;
         view.next = map.next;
+        view.nothing_at = None;
+        self.views.insert(*peer, view);
     }
 
     /// The peer has these grains.
@@ -220,10 +257,13 @@ impl<P: Ord + Copy> Views<P> {
             part.coming = part.coming.without(grains);
         });
         let Some(view) = self.views.get_mut(peer) else { return };
-        if view.open.get(&chunk).is_some_and(|part| part.held.contains(all)) {
-            let before = view.open.remove(&chunk).map_or(0, |part| part_len(&part));
-            let after = if view.held.insert(chunk) { GRAINS_PER_CHUNK } else { 0 };
-            count(&mut self.known, chunk, before, after);
+        let is_whole = view.open.get(chunk).is_some_and(|part| part.held.contains(all));
+        if is_whole && let Some(part) = view.open.remove(chunk) {
+            let is_new = view.held.insert(chunk);
+            self.recount(chunk, part.known(), Grains::NONE);
+            if is_new {
+                self.whole_more(chunk);
+            }
         }
     }
 
@@ -241,7 +281,8 @@ impl<P: Ord + Copy> Views<P> {
     pub(super) fn lacks(&mut self, peer: &P, chunk: ChunkIndex, grains: Grains) {
         let Some(view) = self.views.get_mut(peer) else { return };
         if view.held.remove(chunk) {
-            count(&mut self.known, chunk, GRAINS_PER_CHUNK, 0);
+            view.nothing_at = None;
+            self.whole_less(chunk);
         }
         self.change(peer, chunk, |part| part.held = part.held.without(grains));
     }
@@ -249,24 +290,52 @@ impl<P: Ord + Copy> Views<P> {
     /// Changes what is known of a part of a chunk that the peer does not hold whole.
     fn change(&mut self, peer: &P, chunk: ChunkIndex, change: impl FnOnce(&mut Part)) {
         let Some(view) = self.views.get_mut(peer).filter(|view| !view.held.contains(chunk)) else { return };
-        let part = view.open.entry(chunk).or_default();
-        let before = part_len(part);
-        change(part);
-        let after = part_len(part);
-        if *part == Part::default() {
-            view.open.remove(&chunk);
+        let (before, after) = view.open.update(chunk, |part| {
+            let before = *part;
+            change(part);
+            (before, *part)
+        });
+        if after == Part::default() {
+            view.open.remove(chunk);
         }
-        count(&mut self.known, chunk, before, after);
+        view.nothing_at = None;
+        self.recount(chunk, before.known(), after.known());
+    }
+
+    /// A neighbour knew these grains of a chunk before, and knows those now.
+    fn recount(&mut self, chunk: ChunkIndex, before: Grains, after: Grains) {
+        if before == after {
+            return;
+        }
+        let is_unknown = self.parts.update(chunk, |counts| {
+            for (grain, count) in counts.0.iter_mut().enumerate() {
+                let has = |grains: Grains| u16::from(grains.bits() >> grain & 1 == 1);
+                *count = (*count + has(after)).saturating_sub(has(before));
+            }
+            counts.0 == [0; GRAINS_PER_CHUNK as usize]
+        });
+        if is_unknown {
+            self.parts.remove(chunk);
+        }
+    }
+
+    fn whole_more(&mut self, chunk: ChunkIndex) {
+        if let Some(count) = self.whole.get_mut(chunk.get() as usize) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    fn whole_less(&mut self, chunk: ChunkIndex) {
+        if let Some(count) = self.whole.get_mut(chunk.get() as usize) {
+            *count = count.saturating_sub(1);
+        }
     }
 }
 
-fn part_len(part: &Part) -> u32 {
-    part.held.and(part.coming).len()
-}
-
-fn count(known: &mut [u32], chunk: ChunkIndex, before: u32, after: u32) {
-    if let Some(known) = known.get_mut(chunk.get() as usize) {
-        *known = (*known + after).saturating_sub(before);
+impl Part {
+    /// Here or coming.
+    fn known(self) -> Grains {
+        self.held.and(self.coming)
     }
 }
 
@@ -302,6 +371,6 @@ impl Recent {
 }
 
 /// A part of a chunk, to be put into a map.
-pub(super) fn open_chunk(chunk: u32, part: Part) -> OpenChunk {
-    OpenChunk { chunk, held: part.held.bits(), coming: part.coming.bits() }
+pub(super) fn open_chunk(chunk: ChunkIndex, part: Part) -> OpenChunk {
+    OpenChunk { chunk: chunk.get(), held: part.held.bits(), coming: part.coming.bits() }
 }
