@@ -2,7 +2,7 @@
 
 use std::{ops::Range, time::Duration};
 
-use swift_sim::swarm::{Cast, Leaving, Plan, Setting, Trouble, What, When};
+use swift_sim::swarm::{Cast, Leaving, Plan, Scale, Scenario, Setting, Trouble, What, When};
 
 /// How long a node that restarts is away.
 const RESTARTS_IN: Duration = Duration::from_secs(3);
@@ -27,6 +27,8 @@ pub(crate) struct SwarmArgs {
     pub(crate) timeline: Option<f64>,
     #[command(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    trouble: TroubleArgs,
 }
 
 #[derive(clap::Args)]
@@ -71,8 +73,6 @@ struct RunArgs {
     /// When to give up, in virtual seconds
     #[arg(long)]
     limit: Option<f64>,
-    #[command(flatten)]
-    trouble: TroubleArgs,
 }
 
 /// What goes wrong: of the receivers, in per cent.
@@ -117,9 +117,35 @@ struct TroubleArgs {
     false_manifest: bool,
 }
 
+/// What is to be done.
+pub(crate) enum Run {
+    Plan(Plan),
+    Scenario(Scenario),
+}
+
 impl SwarmArgs {
-    /// The run that was described, which is no scenario.
-    pub(crate) fn plan(&self) -> Plan {
+    /// The runs that are meant; none when the scenarios are only to be listed.
+    pub(crate) fn runs(&self) -> Result<Vec<Run>, String> {
+        let Some(name) = &self.scenario else { return Ok(vec![Run::Plan(self.plan())]) };
+        if name == "help" {
+            println!("{}", list());
+            return Ok(Vec::new());
+        }
+        let mut meant = Scenario::all(if self.small { Scale::Small } else { Scale::Full });
+        meant.retain(|one| name == "all" || name == one.name);
+        if meant.is_empty() {
+            return Err(format!("there is no scenario `{name}`; there are\n{}", list()));
+        }
+        for one in &mut meant {
+            one.plan.seed = self.seed;
+            one.plan.settings.clone_from(&self.config);
+            one.plan.timeline = self.timeline.map(seconds);
+        }
+        Ok(meant.into_iter().map(Run::Scenario).collect())
+    }
+
+    /// The run that was described.
+    fn plan(&self) -> Plan {
         let ms = |ms: f64| seconds(ms / 1000.0);
         let run = &self.run;
         let mut plan = Plan {
@@ -141,7 +167,7 @@ impl SwarmArgs {
             timeline: self.timeline.map(seconds),
             ..Plan::default()
         };
-        run.trouble.add_to(&mut plan);
+        self.trouble.add_to(&mut plan);
         plan
     }
 }
@@ -182,6 +208,12 @@ impl TroubleArgs {
 
 fn share_of(receivers: usize) -> u32 {
     u32::try_from(receivers).unwrap_or(u32::MAX).max(1)
+}
+
+fn list() -> String {
+    let line = |one: &Scenario| format!("  {:<18} {}", one.name, one.about);
+    let lines: Vec<String> = Scenario::all(Scale::Full).iter().map(line).collect();
+    lines.join("\n")
 }
 
 /// So many in a hundred.

@@ -32,6 +32,10 @@ pub(crate) struct Books {
     completable: Vec<bool>,
     /// By node, then by file.
     copies: Vec<Vec<Copy>>,
+    /// By file, what receivers have ever had.
+    spread: Vec<Vec<u64>>,
+    /// Grains that no receiver ever had.
+    unspread: u64,
     pub(crate) nodes: Vec<Account>,
     pub(crate) letters: Letters,
     pub(crate) verdicts: Verdicts,
@@ -103,11 +107,13 @@ impl Letters {
 
 impl Books {
     pub(crate) fn new(plan: &Plan, layouts: Vec<ChunkLayout>) -> Self {
-        let empty = |layout: &ChunkLayout| {
-            let words = layout.file_len().div_ceil(GRAIN_LEN).div_ceil(64);
-            let words = usize::try_from(words).unwrap_or(usize::MAX);
-            Copy { grains: vec![0; words], verified: 0, completed_at: None }
+        let count = |layout: &ChunkLayout| layout.file_len().div_ceil(GRAIN_LEN);
+        let no_grain = |layout: &ChunkLayout| {
+            vec![0_u64; usize::try_from(count(layout).div_ceil(64)).unwrap_or(usize::MAX)]
         };
+        let spread = layouts.iter().map(no_grain).collect();
+        let unspread = layouts.iter().map(count).sum();
+        let empty = |layout: &ChunkLayout| Copy { grains: no_grain(layout), verified: 0, completed_at: None };
         let copies = vec![layouts.iter().map(empty).collect::<Vec<_>>(); plan.nodes];
         let counted: Vec<bool> = (0..plan.nodes).map(|node| plan.is_counted(node)).collect();
         let completable: Vec<bool> = (0..plan.files).map(|file| plan.is_true(file)).collect();
@@ -118,6 +124,8 @@ impl Books {
             counted,
             completable,
             copies,
+            spread,
+            unspread,
             nodes: vec![Account::default(); plan.nodes],
             letters: Letters::default(),
             verdicts: Verdicts::default(),
@@ -172,9 +180,18 @@ impl Books {
         let grains = self.grains(file, piece);
         let copy = &mut self.copies[node][file];
         for grain in grains {
-            copy.grains[grain / 64] |= 1 << (grain % 64);
+            let bit = 1 << (grain % 64);
+            copy.grains[grain / 64] |= bit;
+            let spread = &mut self.spread[file][grain / 64];
+            self.unspread -= u64::from(*spread & bit == 0);
+            *spread |= bit;
         }
         copy.verified += machine::len(piece, layout);
+    }
+
+    /// Whether the receivers together had everything.
+    pub(crate) fn is_spread(&self) -> bool {
+        self.unspread == 0
     }
 
     /// A machine says that a file is all here.

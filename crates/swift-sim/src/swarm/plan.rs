@@ -242,9 +242,15 @@ impl Plan {
     pub(crate) fn troubled_time(&self) -> Duration {
         let times = self.troubles.iter().map(|trouble| match trouble.when {
             When::After(after) => after + trouble.what.lasts(),
-            When::Sent(_) => trouble.what.lasts(),
+            When::Sent(_) | When::Spread => trouble.what.lasts(),
         });
         times.sum()
+    }
+
+    /// Whether all is silent in the end. Who hangs and is not missed is offered what it lacks for ever.
+    pub(crate) fn falls_silent(&self) -> bool {
+        let hangs = |what| matches!(what, What::Leave { how: Leaving::Frozen, .. });
+        !self.troubles.iter().any(|trouble| hangs(trouble.what))
     }
 }
 

@@ -9,6 +9,9 @@ use super::{books::Books, clock::Moment, plan::Plan};
 /// A run's result.
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
+    /// The scenario's name, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scenario: Option<String>,
     /// The run's seed.
     pub seed: u64,
     /// Nodes, the publisher included.
@@ -53,6 +56,8 @@ pub struct Outcome {
     pub vanished: u64,
     /// Of the plan's troubles, how many came.
     pub troubles: usize,
+    /// Copies that were completed.
+    pub copies: usize,
     /// Copies of which the publisher was told.
     pub copies_known: usize,
     /// Where files differ in length: when the last copy of each length was complete.
@@ -133,6 +138,7 @@ pub(crate) fn outcome(plan: &Plan, books: &Books, events: u64, trace: u64) -> Ou
     let sent: u64 = books.nodes.iter().map(|node| node.sent).sum();
     let letters: u64 = books.nodes.iter().map(|node| node.letters_sent).sum();
     Outcome {
+        scenario: None,
         seed: plan.seed,
         nodes: plan.nodes,
         files: plan.files,
@@ -160,6 +166,7 @@ pub(crate) fn outcome(plan: &Plan, books: &Books, events: u64, trace: u64) -> Ou
         abandoned: books.abandoned,
         vanished: books.vanished,
         troubles: books.troubles,
+        copies: completions.len(),
         copies_known: books.copies_known.len(),
         by_size: by_size(plan, books),
         messages: Messages {

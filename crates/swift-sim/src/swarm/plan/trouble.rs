@@ -96,6 +96,8 @@ pub enum When {
     After(Duration),
     /// When the publisher has sent so many copies of everything.
     Sent(f64),
+    /// When the others together have everything, so that nothing more is needed of the publisher.
+    Spread,
 }
 
 /// What happens.

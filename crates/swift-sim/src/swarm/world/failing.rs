@@ -36,16 +36,20 @@ impl World {
         }
     }
 
-    /// The publisher has sent something: this may be what a trouble waits for.
-    pub(super) fn judge_sent(&mut self) {
-        if self.unsent.is_empty() {
+    /// Content has moved: this may be what a trouble waits for.
+    pub(super) fn judge_progress(&mut self) {
+        if self.awaited.is_empty() {
             return;
         }
         #[allow(clippy::cast_precision_loss, reason = "a ratio")]
         let copies = self.books.nodes[0].sent as f64 / self.plan.all_bytes() as f64;
-        let is_due = |&trouble: &usize| matches!(self.plan.troubles[trouble].when, When::Sent(after) if copies >= after);
-        let due: Vec<usize> = self.unsent.iter().copied().filter(is_due).collect();
-        self.unsent.retain(|trouble| !due.contains(trouble));
+        let is_due = |&trouble: &usize| match self.plan.troubles[trouble].when {
+            When::Sent(after) => copies >= after,
+            When::Spread => self.books.is_spread(),
+            When::After(_) => false,
+        };
+        let due: Vec<usize> = self.awaited.iter().copied().filter(is_due).collect();
+        self.awaited.retain(|trouble| !due.contains(trouble));
         due.into_iter().for_each(|trouble| self.trouble(trouble));
     }
 

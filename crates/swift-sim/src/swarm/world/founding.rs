@@ -42,7 +42,7 @@ impl World {
             envelopes: Slab::default(),
             books: Books::new(plan, layouts),
             parted: None,
-            unsent: Vec::new(),
+            awaited: Vec::new(),
             events: 0,
             trace: 0xcbf2_9ce4_8422_2325,
             delay_ns: nanos(plan.delay),
@@ -129,7 +129,7 @@ impl World {
                 When::After(after) => {
                     self.agenda.note(Moment::ZERO.after(after), Due::Trouble(place(at)));
                 }
-                When::Sent(_) => self.unsent.push(at),
+                When::Sent(_) | When::Spread => self.awaited.push(at),
             }
         }
         if self.plan.timeline.is_some() {

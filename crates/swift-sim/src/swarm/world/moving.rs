@@ -127,7 +127,7 @@ impl World {
         }
         self.drive_uplink(at);
         if at == 0 {
-            self.judge_sent();
+            self.judge_progress();
         }
     }
 
@@ -216,6 +216,7 @@ impl World {
         };
         let (source, id) = (self.nodes[from].id, self.files[file].id);
         self.input(to, machine::fetched(source, id, piece, outcome));
+        self.judge_progress();
     }
 
     /// What comes of looking at a whole chunk: of a false file the one in the middle gives it away.
