@@ -6,8 +6,10 @@ use super::time::Time;
 
 /// Slices after which a rate is worth something.
 const SLICES_PER_SAMPLE: u32 = 4;
-/// The shortest time over which one is taken.
-const SAMPLE_MIN: Duration = Duration::from_millis(20);
+/// The shortest time over which the first is taken.
+const FIRST_MIN: Duration = Duration::from_millis(20);
+/// The same for later ones: slices that left side by side arrive together, and must not look like speed.
+const LATER_MIN: Duration = Duration::from_millis(400);
 
 /// The rate of one direction, measured while something is on its way.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,7 +43,8 @@ impl Meter {
         sample.bytes += bytes;
         sample.slices += 1;
         let took = now.since(sample.since);
-        if sample.slices >= SLICES_PER_SAMPLE && took >= SAMPLE_MIN {
+        let least = if self.rate.is_some() { LATER_MIN } else { FIRST_MIN };
+        if sample.slices >= SLICES_PER_SAMPLE && took >= least {
             let rate = rate_of(sample.bytes, took);
             self.rate = Some(self.rate.map_or(rate, |old| old / 2 + rate / 2));
             self.sample = Some(Sample { since: now, bytes: 0, slices: 0 });
