@@ -1,14 +1,15 @@
 //! `cargo xtask sim`: the simulation of many nodes, which is a program of its own.
 //!
-//! It runs with dev builds, which share everything with the tests and check every overflow: a release build would be
-//! several times as fast and takes longer to make than 200 seeds take to run.
+//! The ledger's runs with dev builds, which share everything with the tests and check every overflow: a release build
+//! would be several times as fast and takes longer to make than 200 seeds take to run. The swarm's runs with a release
+//! build: a thousand nodes move a hundred gigabytes.
 
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::interrupt::Interrupt;
-use crate::scenario::binaries::{Profile, find_or_build_program};
+use crate::scenario::binaries::{Profile, find_or_build_alone, find_or_build_program};
 use crate::scenario::wait::Patience;
 
 /// What `cargo xtask test` runs.
@@ -16,10 +17,11 @@ const CHECK: &[&str] = &["ledger", "--seeds", "200"];
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// What is passed on, as in `ledger --seeds 200` or `ledger --seed 7 --trace`; `help ledger` tells all
+    /// What is passed on, as in `ledger --seeds 200` or `swarm --nodes 1000 --size 128MiB`; `help ledger` and `help
+    /// swarm` tell all
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
     passed_on: Vec<String>,
-    /// Runs a release build
+    /// Runs a release build, as a swarm's run does anyhow
     #[arg(long)]
     release: bool,
 }
@@ -32,8 +34,12 @@ impl Args {
 }
 
 pub(crate) fn run(args: &Args, interrupt: &Interrupt) -> Result<()> {
-    let profile = if args.release { Profile::Release } else { Profile::Dev };
-    let program = find_or_build_program("swift-sim", profile)?;
+    let is_swarm = args.passed_on.first().is_some_and(|word| word == "swarm");
+    let program = if args.release || is_swarm {
+        find_or_build_alone("swift-sim", Profile::Release)?
+    } else {
+        find_or_build_program("swift-sim", Profile::Dev)?
+    };
     let said = format!("swift-sim {}", args.passed_on.join(" "));
     eprintln!("$ {said}");
     let spawned = Command::new(&program).args(&args.passed_on).spawn();

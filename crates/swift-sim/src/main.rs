@@ -15,7 +15,7 @@ use std::{
 
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
-use swarm_args::SwarmArgs;
+use swarm_args::{Run, SwarmArgs};
 use swift_sim::{Checker, Mutation, Options, Outcome, Totals, Violation, run_seed, swarm};
 
 /// Seeds after which progress is told.
@@ -27,7 +27,7 @@ enum Cli {
     /// The ledger: replicas, consensus, gossip
     Ledger(Args),
     /// The swarm: how near the best possible a file comes to many nodes
-    Swarm(SwarmArgs),
+    Swarm(Box<SwarmArgs>),
 }
 
 #[derive(clap::Args)]
@@ -71,17 +71,36 @@ fn main() -> ExitCode {
 }
 
 fn run_swarm(args: &SwarmArgs) -> ExitCode {
-    let begun = Instant::now();
-    let mut outcome = match swarm::run(&args.plan()) {
-        Ok(outcome) => outcome,
+    let runs = match args.runs() {
+        Ok(runs) => runs,
         Err(error) => {
             eprintln!("error: {error}");
-            return ExitCode::FAILURE;
+            return ExitCode::from(2);
         }
     };
-    outcome.wall_seconds = (begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
-    outcome.violations.iter().for_each(|violation| eprintln!("FAILED, {violation}"));
-    print_line(&outcome, outcome.violations.is_empty())
+    let codes: Vec<bool> = runs.iter().map(run_one_swarm).collect();
+    if codes.iter().all(|&is_good| is_good) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run_one_swarm(run: &Run) -> bool {
+    let begun = Instant::now();
+    let mut outcome = match run {
+        Run::Plan(plan) => swarm::run(plan),
+        Run::Scenario(scenario) => scenario.run(),
+    };
+    if let Ok(outcome) = &mut outcome {
+        outcome.wall_seconds = (begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+    }
+    match outcome {
+        Ok(outcome) => {
+            outcome.violations.iter().for_each(|violation| eprintln!("FAILED, {violation}"));
+            print_line(&outcome, outcome.violations.is_empty()) == ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            false
+        }
+    }
 }
 
 fn run_ledger(args: &Args) -> ExitCode {

@@ -8,13 +8,15 @@ mod machine;
 mod node;
 mod plan;
 mod report;
+mod scenario;
 mod slab;
 mod transfer;
 mod tuning;
 mod world;
 
-pub use plan::{Plan, PlanError};
-pub use report::{Messages, Outcome, Verdicts};
+pub use plan::{Cast, Conduct, Leaving, Plan, PlanError, Trouble, What, When};
+pub use report::{Messages, Offences, Outcome, SizeDone, Verdicts};
+pub use scenario::{Bar, Scale, Scenario};
 pub use tuning::{Setting, SettingError};
 
 /// Carries out a plan, from the first word of its files until everybody has them and is silent.

@@ -66,25 +66,36 @@ pub(crate) fn find_or_build_program(name: &str, profile: Profile) -> Result<Path
     }
 }
 
+/// The same for a program that is built by itself, as it is quicker where nothing else of that profile is wanted.
+pub(crate) fn find_or_build_alone(name: &str, profile: Profile) -> Result<PathBuf> {
+    match env::var_os(BIN_DIR) {
+        Some(folder) => existing(Path::new(&folder), name),
+        None => Built::run(profile, &["--package", name, "--bins"])?.program(name),
+    }
+}
+
 /// What a build made: names and paths.
 struct Built(Vec<(String, PathBuf)>);
 
 impl Built {
     fn make(profile: Profile, examples: &[&str]) -> Result<Self> {
-        let mut command = cargo::command()?;
         // The whole workspace's programs, not two packages: features are then unified as for the tests, and what
         // those compiled is taken as it is.
-        command.args(["build", "--workspace", "--bins", "--exclude", "xtask"]);
-        command.args(examples.iter().flat_map(|name| ["--example", name]));
-        command.arg("--message-format=json-render-diagnostics");
+        let mut what = vec!["--workspace", "--bins", "--exclude", "xtask"];
+        what.extend(examples.iter().flat_map(|name| ["--example", name]));
+        Self::run(profile, &what)
+    }
+
+    fn run(profile: Profile, what: &[&str]) -> Result<Self> {
+        let mut command = cargo::command()?;
+        command.arg("build").args(what);
         if profile == Profile::Release {
             command.arg("--release");
         }
         // Beside what the caller prints, which may be for a program.
-        eprintln!(
-            "$ cargo build --workspace --bins{}",
-            if profile == Profile::Release { " --release" } else { "" }
-        );
+        let release = if profile == Profile::Release { " --release" } else { "" };
+        eprintln!("$ cargo build {}{release}", what.join(" "));
+        command.arg("--message-format=json-render-diagnostics");
         Ok(Self(executables(&finished(&mut command)?)))
     }
 

@@ -1,10 +1,13 @@
 //! What is counted, and what must hold: kept apart from the machines, which it judges.
 
-use swift_chunks::ChunkLayout;
+use std::{collections::BTreeSet, ops::Range};
+
+use swift_chunks::{ChunkLayout, ChunkSet};
 
 use super::{
     clock::Moment,
-    machine::{self, GRAIN_LEN, Letter, Piece, Report, Verdicts},
+    machine::{self, GRAIN_LEN, Letter, Piece, Verdicts},
+    plan::Plan,
 };
 
 /// Violations that are told; the rest is counted.
@@ -23,16 +26,31 @@ struct Copy {
 #[derive(Debug)]
 pub(crate) struct Books {
     layouts: Vec<ChunkLayout>,
+    /// Nodes that are to have everything in the end.
+    counted: Vec<bool>,
+    /// Files that can be completed.
+    completable: Vec<bool>,
     /// By node, then by file.
     copies: Vec<Vec<Copy>>,
+    /// By file, what receivers have ever had.
+    spread: Vec<Vec<u64>>,
+    /// Grains that no receiver ever had.
+    unspread: u64,
     pub(crate) nodes: Vec<Account>,
     pub(crate) letters: Letters,
     pub(crate) verdicts: Verdicts,
     pub(crate) delivered: u64,
     pub(crate) cancelled: u64,
     pub(crate) refetched: u64,
-    pub(crate) offences: u64,
+    pub(crate) offences: Offences,
+    /// Copies that were given up.
     pub(crate) abandoned: u64,
+    /// Messages that vanished.
+    pub(crate) vanished: u64,
+    /// Troubles that came.
+    pub(crate) troubles: usize,
+    /// Copies of which the publisher was told: file and node.
+    pub(crate) copies_known: BTreeSet<(usize, usize)>,
     wanting: usize,
     pub(crate) violations: Vec<String>,
     pub(crate) violation_count: u64,
@@ -45,7 +63,15 @@ pub(crate) struct Account {
     pub(crate) sent: u64,
     /// Bytes of letters that left.
     pub(crate) letters_sent: u64,
-    pub(crate) last_completed: Option<Moment>,
+}
+
+/// What machines complained of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Offences {
+    pub(crate) wrong_bytes: u64,
+    pub(crate) not_there: u64,
+    pub(crate) stalled: u64,
+    pub(crate) malformed: u64,
 }
 
 /// Letters by kind.
@@ -80,25 +106,37 @@ impl Letters {
 }
 
 impl Books {
-    pub(crate) fn new(nodes: usize, layouts: Vec<ChunkLayout>) -> Self {
-        let empty = |layout: &ChunkLayout| {
-            let words = layout.file_len().div_ceil(GRAIN_LEN).div_ceil(64);
-            let words = usize::try_from(words).unwrap_or(usize::MAX);
-            Copy { grains: vec![0; words], verified: 0, completed_at: None }
+    pub(crate) fn new(plan: &Plan, layouts: Vec<ChunkLayout>) -> Self {
+        let count = |layout: &ChunkLayout| layout.file_len().div_ceil(GRAIN_LEN);
+        let no_grain = |layout: &ChunkLayout| {
+            vec![0_u64; usize::try_from(count(layout).div_ceil(64)).unwrap_or(usize::MAX)]
         };
-        let copies = vec![layouts.iter().map(empty).collect::<Vec<_>>(); nodes];
-        let wanting = nodes.saturating_sub(1) * layouts.len();
+        let spread = layouts.iter().map(no_grain).collect();
+        let unspread = layouts.iter().map(count).sum();
+        let empty = |layout: &ChunkLayout| Copy { grains: no_grain(layout), verified: 0, completed_at: None };
+        let copies = vec![layouts.iter().map(empty).collect::<Vec<_>>(); plan.nodes];
+        let counted: Vec<bool> = (0..plan.nodes).map(|node| plan.is_counted(node)).collect();
+        let completable: Vec<bool> = (0..plan.files).map(|file| plan.is_true(file)).collect();
+        let count = |all: &[bool]| all.iter().filter(|&&is_one| is_one).count();
+        let wanting = count(&counted) * count(&completable);
         Self {
             layouts,
+            counted,
+            completable,
             copies,
-            nodes: vec![Account::default(); nodes],
+            spread,
+            unspread,
+            nodes: vec![Account::default(); plan.nodes],
             letters: Letters::default(),
             verdicts: Verdicts::default(),
             delivered: 0,
             cancelled: 0,
             refetched: 0,
-            offences: 0,
+            offences: Offences::default(),
             abandoned: 0,
+            vanished: 0,
+            troubles: 0,
+            copies_known: BTreeSet::new(),
             wanting,
             violations: Vec::new(),
             violation_count: 0,
@@ -142,9 +180,18 @@ impl Books {
         let grains = self.grains(file, piece);
         let copy = &mut self.copies[node][file];
         for grain in grains {
-            copy.grains[grain / 64] |= 1 << (grain % 64);
+            let bit = 1 << (grain % 64);
+            copy.grains[grain / 64] |= bit;
+            let spread = &mut self.spread[file][grain / 64];
+            self.unspread -= u64::from(*spread & bit == 0);
+            *spread |= bit;
         }
         copy.verified += machine::len(piece, layout);
+    }
+
+    /// Whether the receivers together had everything.
+    pub(crate) fn is_spread(&self) -> bool {
+        self.unspread == 0
     }
 
     /// A machine says that a file is all here.
@@ -158,30 +205,68 @@ impl Books {
         if !is_whole {
             self.violate(now, &format!("node {node} completed file {file} without all of its bytes"));
         }
-        self.wanting = self.wanting.saturating_sub(1);
-        self.nodes[node].last_completed = Some(now);
-    }
-
-    pub(crate) fn report(&mut self, report: Report) {
-        match report {
-            Report::HeldBy => {}
-            Report::Abandoned => self.abandoned += 1,
-            Report::Offence => self.offences += 1,
+        if !self.completable[file] {
+            return self.violate(now, &format!("node {node} completed file {file}, whose manifest is false"));
         }
+        self.wanting -= usize::from(self.counted[node]);
     }
 
-    /// Nodes that have everything.
+    /// Whether a node has all of a file.
+    pub(crate) fn is_complete(&self, node: usize, file: usize) -> bool {
+        self.copies[node][file].completed_at.is_some()
+    }
+
+    /// A node has only these chunks of a file any more.
+    pub(crate) fn keep(&mut self, node: usize, file: usize, kept: &ChunkSet) {
+        let layout = self.layouts[file];
+        let copy = &mut self.copies[node][file];
+        copy.grains.fill(0);
+        for chunk in kept.iter() {
+            for grain in grains(layout.range(chunk)) {
+                copy.grains[grain / 64] |= 1 << (grain % 64);
+            }
+        }
+        copy.verified = kept.iter().map(|chunk| layout.chunk_len(chunk)).sum();
+    }
+
+    /// Bytes of a file that some of these nodes have.
+    pub(crate) fn obtainable(&self, nodes: &[usize], file: usize) -> u64 {
+        let layout = self.layouts[file];
+        let has = |grain: usize| {
+            nodes.iter().any(|&node| self.copies[node][file].grains[grain / 64] >> (grain % 64) & 1 == 1)
+        };
+        let here = grains(0..layout.file_len()).filter(|&grain| has(grain));
+        here.map(|grain| GRAIN_LEN.min(layout.file_len() - grain as u64 * GRAIN_LEN)).sum()
+    }
+
+    /// Nodes that are to have everything.
+    pub(crate) fn counted_nodes(&self) -> usize {
+        self.counted.iter().filter(|&&is_counted| is_counted).count()
+    }
+
+    /// Those of them that have.
     pub(crate) fn complete_nodes(&self) -> usize {
-        let is_complete = |files: &&Vec<Copy>| files.iter().all(|copy| copy.completed_at.is_some());
-        self.copies.iter().skip(1).filter(is_complete).count()
+        let is_complete = |files: &[Copy]| {
+            files
+                .iter()
+                .enumerate()
+                .all(|(file, copy)| copy.completed_at.is_some() || !self.completable[file])
+        };
+        self.counted_copies().filter(|files| is_complete(files)).count()
     }
 
-    /// When each copy was complete, in order.
-    pub(crate) fn completions(&self) -> Vec<Moment> {
-        let mut all: Vec<Moment> =
-            self.copies.iter().flatten().filter_map(|copy| copy.completed_at).collect();
+    /// When each copy of these files was complete, in order.
+    pub(crate) fn completions(&self, is_meant: impl Fn(usize) -> bool) -> Vec<Moment> {
+        let copies = self.counted_copies().flat_map(|files| files.iter().enumerate());
+        let meant = copies.filter(|(file, _)| is_meant(*file));
+        let mut all: Vec<Moment> = meant.filter_map(|(_, copy)| copy.completed_at).collect();
         all.sort_unstable();
         all
+    }
+
+    fn counted_copies(&self) -> impl Iterator<Item = &[Copy]> {
+        let counted = self.copies.iter().zip(&self.counted).filter(|(_, is_counted)| **is_counted);
+        counted.map(|(files, _)| files.as_slice())
     }
 
     fn holds_some(&self, node: usize, file: usize, piece: Piece) -> bool {
@@ -189,9 +274,13 @@ impl Books {
         self.grains(file, piece).any(|grain| grains[grain / 64] >> (grain % 64) & 1 == 1)
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "a file has fewer than 2^32 grains")]
-    fn grains(&self, file: usize, piece: Piece) -> std::ops::Range<usize> {
-        let range = machine::range(piece, self.layouts[file]);
-        (range.start / GRAIN_LEN) as usize..range.end.div_ceil(GRAIN_LEN) as usize
+    fn grains(&self, file: usize, piece: Piece) -> Range<usize> {
+        grains(machine::range(piece, self.layouts[file]))
     }
+}
+
+/// The grains of these bytes, by their place in the file.
+#[allow(clippy::cast_possible_truncation, reason = "a file has fewer than 2^32 grains")]
+fn grains(bytes: Range<u64>) -> Range<usize> {
+    (bytes.start / GRAIN_LEN) as usize..bytes.end.div_ceil(GRAIN_LEN) as usize
 }

@@ -83,6 +83,12 @@ impl Uplink {
         }
     }
 
+    /// Drops what waits. What is leaving has left.
+    pub(crate) fn clear(&mut self) {
+        self.letters.clear();
+        self.turns.clear();
+    }
+
     pub(crate) fn enter_letter(&mut self, letter: Key, len: u64) {
         self.letters.push_back((letter, len));
     }
@@ -122,13 +128,6 @@ impl Uplink {
         self.busy_ns += takes;
         self.leaving = Some(parcel);
         now.plus(takes)
-    }
-
-    /// Forgets everything: the node is gone.
-    pub(crate) fn clear(&mut self) {
-        self.letters.clear();
-        self.turns.clear();
-        self.acks = 0;
     }
 }
 

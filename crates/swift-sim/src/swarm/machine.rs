@@ -5,7 +5,7 @@ use std::ops::Range;
 use swift_chain::NodeId;
 use swift_chunks::{ChunkIndex, ChunkLayout, ChunkSet, FileId, Slice};
 use swift_p2p::swarm::{
-    CheckOutcome, Config, ExchangeId, FetchOutcome, Input, Output, SendOutcome, Swarm, Want,
+    CheckOutcome, Config, ExchangeId, FetchOutcome, Input, OffenceKind, Output, SendOutcome, Swarm, Want,
     message::{Answer, Confirm, Holdings, Message, Offer, Verdict, WhoHas},
 };
 
@@ -69,9 +69,12 @@ pub(crate) enum Wish {
 /// What a machine has noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Report {
-    HeldBy,
-    Abandoned,
-    Offence,
+    /// Somebody says that it has a whole copy.
+    HeldBy { peer: NodeId, file: FileId },
+    /// A file was given up.
+    Abandoned { file: FileId },
+    /// Somebody did wrong.
+    Offence { peer: NodeId, kind: OffenceKind },
 }
 
 impl Wish {
@@ -88,9 +91,9 @@ impl Wish {
             Output::CancelFetch { from, file, slice } => Self::CancelFetch { from, file, piece: slice },
             Output::Whole { file, chunk } => Self::Check { file, chunk },
             Output::Completed { file } => Self::Completed { file },
-            Output::HeldBy { .. } => Self::Report(Report::HeldBy),
-            Output::Abandoned { .. } => Self::Report(Report::Abandoned),
-            Output::Offence { .. } => Self::Report(Report::Offence),
+            Output::HeldBy { file, peer } => Self::Report(Report::HeldBy { peer, file }),
+            Output::Abandoned { file, .. } => Self::Report(Report::Abandoned { file }),
+            Output::Offence { peer, kind, .. } => Self::Report(Report::Offence { peer, kind }),
         }
     }
 }
@@ -134,6 +137,14 @@ impl Letter {
         matches!(self, Self::Answer(..) | Self::Holdings(_))
     }
 
+    /// The offer that it is, or answers.
+    pub(crate) fn exchange(&self) -> Option<ExchangeId> {
+        match self {
+            Self::Offer(exchange, _) | Self::Answer(exchange, _) => Some(*exchange),
+            _ => None,
+        }
+    }
+
     /// What the receiver's machine is told.
     pub(crate) fn delivered(self, from: NodeId) -> Input {
         match self {
@@ -143,15 +154,6 @@ impl Letter {
             Self::WhoHas(who_has) => Input::WhoHas { from, exchange: ExchangeId(0), who_has: *who_has },
             Self::Holdings(holdings) => Input::WhoHasAnswered { by: from, holdings: *holdings },
             Self::Announce(holdings) => Input::Announced { from, holdings: *holdings },
-        }
-    }
-
-    /// What the sender's machine is told when it did not arrive; nothing if it does not hear of that.
-    pub(crate) fn failed(&self, to: NodeId) -> Option<Input> {
-        match self {
-            Self::Offer(exchange, _) => Some(Input::OfferFailed { to, exchange: *exchange }),
-            Self::WhoHas(_) => Some(Input::WhoHasFailed { to }),
-            _ => None,
         }
     }
 }
@@ -212,12 +214,14 @@ pub(crate) struct Machine {
     swarm: Swarm,
     /// Open offers and sends that it may have at once.
     credit: usize,
+    /// Fetches that it may have at once.
+    fetches: usize,
 }
 
 impl Machine {
     pub(crate) fn new(me: NodeId, config: Config, seed: u64) -> Self {
-        let credit = config.credit_max;
-        Self { swarm: Swarm::new(me, config, seed), credit }
+        let (credit, fetches) = (config.credit_max, config.fetches_limit);
+        Self { swarm: Swarm::new(me, config, seed), credit, fetches }
     }
 
     pub(crate) fn handle(&mut self, now: Moment, input: Input) {
@@ -237,9 +241,19 @@ impl Machine {
         self.swarm.serves(file, piece)
     }
 
-    /// Chunks of the file that are here whole.
+    /// Whether it will have no more to do with a file.
+    pub(crate) fn is_given_up(&self, file: &FileId) -> bool {
+        self.swarm.is_given_up(file)
+    }
+
+    /// The chunks of a file that it has.
     pub(crate) fn held(&self, file: &FileId) -> Option<&ChunkSet> {
         self.swarm.held(file)
+    }
+
+    /// Whether it has no more fetches open than it may.
+    pub(crate) fn is_within_fetches(&self, fetches: usize) -> bool {
+        fetches <= self.fetches
     }
 
     /// Whether it has no more sends open than it may, when so many requests came unasked.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use swift_chain::NodeId;
-use swift_chunks::FileId;
+use swift_chunks::{ChunkSet, FileId};
 
 use super::{
     clock::{Moment, nanos},
     links::{Downlink, Uplink},
     machine::{Machine, Piece},
-    plan::Plan,
+    plan::{Leaving, Plan},
     slab::Key,
     transfer::Window,
 };
@@ -32,6 +32,16 @@ pub(crate) struct Node {
     pub(crate) id: NodeId,
     /// None while the node is off.
     pub(crate) machine: Option<Machine>,
+    /// How often it was started.
+    pub(crate) life: u64,
+    /// How it fares who calls it while it is off.
+    pub(crate) absence: Leaving,
+    /// Whether others may have reason to complain of it: it has been away.
+    pub(crate) was_away: bool,
+    /// Members that it knows; empty if it knows everybody.
+    pub(crate) known: Vec<usize>,
+    /// The chunks that it had of each file when it went off.
+    pub(crate) kept: BTreeMap<usize, ChunkSet>,
     pub(crate) up: Uplink,
     pub(crate) down: Downlink,
     /// When the machine is woken next; what was noted for another time is out of date.
@@ -61,6 +71,11 @@ impl Node {
         Self {
             id: node_id(at, dice),
             machine: None,
+            life: 0,
+            absence: Leaving::Stopped,
+            was_away: false,
+            known: Vec::new(),
+            kept: BTreeMap::new(),
             up: Uplink::new(plan.uplink(at)),
             down: Downlink::new(plan.downlink()),
             wakes_at: Moment::NEVER,
@@ -70,6 +85,24 @@ impl Node {
             idle: BTreeMap::new(),
             letters: BTreeMap::new(),
         }
+    }
+
+    /// Goes off: everything is gone but what is on the disk. Returns the machine that was.
+    pub(crate) fn go_off(&mut self, how: Leaving) -> Option<Machine> {
+        (self.absence, self.was_away) = (how, true);
+        self.wakes_at = Moment::NEVER;
+        self.up.clear();
+        self.fetching.clear();
+        self.serving.clear();
+        self.idle.clear();
+        self.letters.clear();
+        self.machine.take()
+    }
+
+    /// The connections with a peer are no more.
+    pub(crate) fn disconnect(&mut self, peer: usize) {
+        self.idle.remove(&peer);
+        self.letters.remove(&peer);
     }
 
     pub(crate) fn find_fetch(&self, from: usize, file: usize, piece: Piece) -> Option<usize> {

@@ -1,5 +1,7 @@
 //! What a run amounted to: one line of JSON.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::{books::Books, clock::Moment, plan::Plan};
@@ -7,15 +9,20 @@ use super::{books::Books, clock::Moment, plan::Plan};
 /// A run's result.
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
+    /// The scenario's name, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scenario: Option<String>,
     /// The run's seed.
     pub seed: u64,
     /// Nodes, the publisher included.
     pub nodes: usize,
     /// Files.
     pub files: usize,
-    /// Bytes of each.
-    pub size: u64,
-    /// Receivers that have everything.
+    /// Bytes of all of them.
+    pub bytes: u64,
+    /// Receivers that can have everything: they do as they should, and are not gone for good.
+    pub counted: usize,
+    /// Those of them that have.
     pub complete: usize,
     /// Seconds below which nobody can do it.
     pub t_min: f64,
@@ -41,8 +48,21 @@ pub struct Outcome {
     pub refetched: u64,
     /// Fetches broken off.
     pub cancelled: u64,
-    /// Offences that machines reported.
-    pub offences: u64,
+    /// What machines complained of.
+    pub offences: Offences,
+    /// Copies that were given up, since their manifest is false.
+    pub abandoned: u64,
+    /// Messages that vanished.
+    pub vanished: u64,
+    /// Of the plan's troubles, how many came.
+    pub troubles: usize,
+    /// Copies that were completed.
+    pub copies: usize,
+    /// Copies of which the publisher was told.
+    pub copies_known: usize,
+    /// Where files differ in length: when the last copy of each length was complete.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub by_size: Vec<SizeDone>,
     /// Letters by kind.
     pub messages: Messages,
     /// Verdicts on offered pieces.
@@ -55,6 +75,28 @@ pub struct Outcome {
     pub wall_seconds: f64,
     /// Hash of all that the machines did, in order.
     pub trace: String,
+}
+
+/// What machines complained of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Offences {
+    /// Bytes that are not what they should be.
+    pub wrong_bytes: u64,
+    /// Pieces that were offered and not there.
+    pub not_there: u64,
+    /// Fetches that got nowhere.
+    pub stalled: u64,
+    /// Messages without sense.
+    pub malformed: u64,
+}
+
+/// Files of one length.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct SizeDone {
+    /// Bytes.
+    pub size: u64,
+    /// Seconds until the last copy of one of them was complete.
+    pub t_last: f64,
 }
 
 /// Letters by kind.
@@ -87,32 +129,46 @@ pub struct Verdicts {
 
 #[allow(clippy::cast_precision_loss, reason = "ratios for people")]
 pub(crate) fn outcome(plan: &Plan, books: &Books, events: u64, trace: u64) -> Outcome {
-    let completions = books.completions();
+    let completions = books.completions(|_| true);
     let is_all = books.wanting() == 0;
     let t_min = plan.least_seconds();
     let t_last = completions.last().filter(|_| is_all).map(|at| at.seconds());
-    let bytes = plan.size as f64 * plan.files as f64;
+    let bytes = plan.all_bytes() as f64;
+    let counted = books.counted_nodes();
     let sent: u64 = books.nodes.iter().map(|node| node.sent).sum();
     let letters: u64 = books.nodes.iter().map(|node| node.letters_sent).sum();
     Outcome {
+        scenario: None,
         seed: plan.seed,
         nodes: plan.nodes,
         files: plan.files,
-        size: plan.size,
+        bytes: plan.all_bytes(),
+        counted,
         complete: books.complete_nodes(),
         t_min: round(t_min),
         t_median: completions.get(completions.len() / 2).map(|at: &Moment| round(at.seconds())),
         t_last: t_last.map(round),
         share: t_last.map(|t_last| round(t_min / t_last)),
         source_copies: round(books.nodes.first().map_or(0.0, |source| source.sent as f64) / bytes),
-        total_copies: round(sent as f64 / (bytes * (plan.nodes - 1) as f64)),
+        total_copies: round(sent as f64 / (bytes * counted.max(1) as f64)),
         messages_per_slice: round(books.letters.all() as f64 / books.delivered.max(1) as f64),
         messages_share: round(letters as f64 / (letters + sent).max(1) as f64),
         fairness: round(fairness(plan, books)),
         slices: books.delivered,
         refetched: books.refetched,
         cancelled: books.cancelled,
-        offences: books.offences,
+        offences: Offences {
+            wrong_bytes: books.offences.wrong_bytes,
+            not_there: books.offences.not_there,
+            stalled: books.offences.stalled,
+            malformed: books.offences.malformed,
+        },
+        abandoned: books.abandoned,
+        vanished: books.vanished,
+        troubles: books.troubles,
+        copies: completions.len(),
+        copies_known: books.copies_known.len(),
+        by_size: by_size(plan, books),
         messages: Messages {
             offers: books.letters.offers,
             requests: books.letters.requests,
@@ -133,9 +189,19 @@ pub(crate) fn outcome(plan: &Plan, books: &Books, events: u64, trace: u64) -> Ou
     }
 }
 
+fn by_size(plan: &Plan, books: &Books) -> Vec<SizeDone> {
+    let sizes: BTreeSet<u64> = (0..plan.files).map(|file| plan.size_of(file)).collect();
+    if sizes.len() < 2 {
+        return Vec::new();
+    }
+    let last = |size| books.completions(|file| plan.size_of(file) == size).last().copied();
+    let done = |size| Some(SizeDone { size, t_last: round(last(size)?.seconds()) });
+    sizes.into_iter().filter_map(done).collect()
+}
+
 #[allow(clippy::cast_precision_loss, reason = "a ratio for people")]
 fn fairness(plan: &Plan, books: &Books) -> f64 {
-    let receivers = books.nodes.iter().enumerate().skip(1);
+    let receivers = books.nodes.iter().enumerate().filter(|&(at, _)| plan.is_counted(at));
     let loads = receivers.map(|(at, node)| node.sent as f64 / plan.uplink(at).rate() as f64);
     let (sum, squares, count) = loads.fold((0.0, 0.0, 0.0), |(sum, squares, count), load| {
         (sum + load, squares + load * load, count + 1.0)

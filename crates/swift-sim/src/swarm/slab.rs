@@ -60,6 +60,16 @@ impl<T> Slab<T> {
         Some(thing)
     }
 
+    /// The names of all things for which something is true, in the order of their places.
+    pub(crate) fn find(&self, is_wanted: impl Fn(&T) -> bool) -> Vec<Key> {
+        let places = self.places.iter().enumerate();
+        let found = places.filter(|(_, place)| place.thing.as_ref().is_some_and(&is_wanted));
+        let key = |(at, place): (usize, &Place<T>)| {
+            Some(Key { place: u32::try_from(at).ok()?, generation: place.generation })
+        };
+        found.filter_map(key).collect()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }
@@ -75,7 +85,10 @@ mod tests {
         let first = slab.insert("first");
         assert_eq!(slab.remove(first), Some("first"));
         let second = slab.insert("second");
-        assert_eq!((slab.get(first), slab.remove(first)), (None, None));
+        assert_eq!(slab.get(first), None);
+        assert_eq!(slab.remove(first), None);
         assert_eq!((slab.get(second), slab.len()), (Some(&"second"), 1));
+        assert_eq!(slab.find(|thing| *thing == "second"), [second]);
+        assert_eq!(slab.find(|thing| *thing == "first"), []);
     }
 }

@@ -79,6 +79,10 @@ pub(crate) enum Stage {
     Held,
     /// All bytes have left.
     Sent,
+    /// The server lets it hang.
+    Hanging,
+    /// The connection is no more, and the source has not noticed.
+    Severed,
 }
 
 /// One request.
@@ -86,6 +90,8 @@ pub(crate) enum Stage {
 pub(crate) struct Transfer {
     pub(crate) from: usize,
     pub(crate) to: usize,
+    /// Which life of the receiver asked for it.
+    pub(crate) life: u64,
     pub(crate) file: usize,
     pub(crate) piece: Piece,
     pub(crate) path: Path,
@@ -112,6 +118,7 @@ impl Transfer {
         Self {
             from,
             to,
+            life: 0,
             file,
             piece,
             path,
@@ -132,6 +139,11 @@ impl Transfer {
 
     pub(crate) fn set_window(&mut self, window: Window) {
         self.window = window;
+    }
+
+    /// Whether its bytes go on their way.
+    pub(crate) fn is_moving(&self) -> bool {
+        !matches!(self.stage, Stage::Requested | Stage::Hanging | Stage::Severed)
     }
 
     pub(crate) fn len(&self) -> u64 {

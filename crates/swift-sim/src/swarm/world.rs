@@ -1,25 +1,30 @@
 //! The run: what is due happens, one thing after the other, and every machine does what follows.
 
 mod carrying;
+mod failing;
+mod founding;
+mod judging;
 mod moving;
+mod showing;
 
 use std::time::Duration;
 
-use swift_chunks::{ChunkLayout, ChunkSet, FileId};
-use swift_p2p::swarm::{CheckOutcome, Config, Input};
+use swift_chunks::{ChunkLayout, FileId};
+use swift_p2p::swarm::Input;
 
 use super::{
     books::Books,
-    clock::{Agenda, Moment, nanos},
+    clock::{Agenda, Moment},
     machine::{self, Machine, Wish},
-    node::{Node, file_id, handshake_ns, place_of, place_of_file},
-    plan::{Plan, PlanError},
+    node::{Node, place_of, place_of_file},
+    plan::Plan,
     report::{Outcome, outcome},
     slab::{Key, Slab},
     transfer::Transfer,
 };
 use crate::dice::Dice;
 use carrying::Envelope;
+use showing::Shown;
 
 /// How often a driver tells its machine of progress.
 const TICK: Duration = Duration::from_secs(1);
@@ -53,6 +58,16 @@ enum Due {
     Learn(u32, u32),
     /// A file is durable on a node.
     Durable(u32, u32),
+    /// One of the plan's troubles.
+    Trouble(u32),
+    /// A node that was away is back.
+    Return(u32),
+    /// The parts of the network are one again.
+    Heal,
+    /// A node notices that it does not reach another any more.
+    Missed(u32, u32),
+    /// A node hears of another.
+    Met(u32, u32),
     /// The state of things is shown.
     Show,
 }
@@ -61,6 +76,7 @@ enum Due {
 struct File {
     id: FileId,
     layout: ChunkLayout,
+    is_published: bool,
 }
 
 /// Everything.
@@ -75,6 +91,10 @@ pub(crate) struct World {
     transfers: Slab<Transfer>,
     envelopes: Slab<Envelope>,
     books: Books,
+    /// While the network is in two parts: how many nodes are in the first.
+    parted: Option<usize>,
+    /// Troubles that wait for content to have come so far.
+    awaited: Vec<usize>,
     events: u64,
     trace: u64,
     delay_ns: u64,
@@ -83,97 +103,19 @@ pub(crate) struct World {
     shown: Shown,
 }
 
-/// What was true when the state of things was shown last.
-#[derive(Clone, Copy, Debug, Default)]
-struct Shown {
-    at: Moment,
-    source_busy_ns: u64,
-    others_busy_ns: u64,
-    letters: u64,
-    delivered: u64,
-}
-
 impl World {
-    /// Nodes that are up and know each other, and nothing else.
-    pub(crate) fn found(plan: &Plan) -> Result<Self, PlanError> {
-        plan.check()?;
-        let mut dice = Dice::new(plan.seed);
-        let layout = ChunkLayout::new(plan.size)
-            .map_err(|_| PlanError::Files { files: plan.files, size: plan.size })?;
-        let files: Vec<File> =
-            (0..plan.files).map(|at| File { id: file_id(at, &mut dice), layout }).collect();
-        let nodes = (0..plan.nodes).map(|at| Node::new(at, plan, &mut dice)).collect();
-        let layouts = files.iter().map(|file| file.layout).collect();
-        let mut world = Self {
-            plan: plan.clone(),
-            now: Moment::ZERO,
-            agenda: Agenda::default(),
-            dice,
-            nodes,
-            files,
-            transfers: Slab::default(),
-            envelopes: Slab::default(),
-            books: Books::new(plan.nodes, layouts),
-            events: 0,
-            trace: 0xcbf2_9ce4_8422_2325,
-            delay_ns: nanos(plan.delay),
-            queue_ns: nanos(plan.queue),
-            handshake_ns: handshake_ns(plan),
-            shown: Shown::default(),
-        };
-        (0..plan.nodes).for_each(|at| world.start(at));
-        world.introduce();
-        Ok(world)
-    }
-
-    fn start(&mut self, at: usize) {
-        let mut config = Config { incarnation: 1, ..Config::default() };
-        for setting in &self.plan.settings {
-            // They were tried when they were read.
-            let _ = setting.apply(&mut config);
-        }
-        let seed = self.dice.bits();
-        let node = &mut self.nodes[at];
-        node.machine = Some(Machine::new(node.id, config, seed));
-    }
-
-    /// Everybody, or as many as the plan says, can reach each other.
-    fn introduce(&mut self) {
-        let nodes = self.nodes.len();
-        let known = self.plan.known.unwrap_or(nodes).min(nodes - 1);
-        for at in 0..nodes {
-            if known == nodes - 1 {
-                (0..nodes).filter(|&other| other != at).for_each(|other| self.introduce_to(at, other));
-                continue;
-            }
-            for _ in 0..known.div_ceil(2) {
-                let other = self.dice.index(nodes);
-                if other != at {
-                    self.introduce_to(at, other);
-                    self.introduce_to(other, at);
-                }
-            }
-        }
-    }
-
-    fn introduce_to(&mut self, at: usize, peer: usize) {
-        let peer = self.nodes[peer].id;
-        self.input(at, Input::PeerOnline { peer });
-    }
-
     /// Publishes everything and runs until all have it and all is silent, or time is up.
     pub(crate) fn run(mut self) -> Outcome {
-        self.publish();
-        let least = Duration::from_secs_f64(self.plan.least_seconds());
-        let limit = self.plan.limit.unwrap_or(least * 20 + SILENT_WITHIN);
+        self.open();
+        let least = Duration::try_from_secs_f64(self.plan.least_seconds() * 20.0).unwrap_or(SILENT_WITHIN);
+        let limit = self.plan.limit.unwrap_or(least + self.plan.troubled_time() + SILENT_WITHIN);
         let mut end = Moment::ZERO.after(limit);
         let mut is_over = false;
-        if self.plan.timeline.is_some() {
-            self.agenda.note(Moment::ZERO, Due::Show);
-        }
         while let Some((at, due)) = self.agenda.pop() {
             if at > end {
-                self.books.violate(end, &format!("not silent after {limit:?}: {due:?}"));
+                if self.books.wanting() > 0 || self.plan.falls_silent() {
+                    self.books.violate(end, &format!("not silent: {due:?}"));
+                }
                 break;
             }
             self.now = at;
@@ -184,26 +126,8 @@ impl World {
                 end = self.now.after(SILENT_WITHIN);
             }
         }
-        if self.books.wanting() > 0 {
-            let what = format!("{} copies are not complete", self.books.wanting());
-            self.books.violate(self.now, &what);
-        } else if self.transfers.len() > 0 {
-            let what = format!("{} transfers are left", self.transfers.len());
-            self.books.violate(self.now, &what);
-        }
+        self.judge_end();
         outcome(&self.plan, &self.books, self.events, self.trace)
-    }
-
-    /// The publisher knows its files now, the others as fast as word of them travels.
-    fn publish(&mut self) {
-        let spread = u32::try_from(self.plan.spread.as_micros()).unwrap_or(u32::MAX);
-        for file in 0..place(self.files.len()) {
-            self.agenda.note(Moment::ZERO, Due::Learn(0, file));
-            for node in 1..place(self.nodes.len()) {
-                let late = Duration::from_micros(self.dice.number(0, spread).into());
-                self.agenda.note(Moment::ZERO.plus(self.delay_ns).after(late), Due::Learn(node, file));
-            }
-        }
     }
 
     fn happen(&mut self, due: Due) {
@@ -222,15 +146,13 @@ impl World {
                 let file = self.files[file as usize].id;
                 self.input(node as usize, Input::Durable { file });
             }
+            Due::Trouble(trouble) => self.trouble(trouble as usize),
+            Due::Return(node) => self.come(node as usize),
+            Due::Heal => self.heal(),
+            Due::Missed(node, peer) => self.missed(node as usize, peer as usize),
+            Due::Met(node, peer) => self.met(node as usize, peer as usize),
             Due::Show => self.show(),
         }
-    }
-
-    fn learn(&mut self, at: usize, file: usize) {
-        let File { id, layout } = self.files[file];
-        let held = if at == 0 { ChunkSet::full(layout) } else { ChunkSet::empty(layout) };
-        let publisher = self.nodes[0].id;
-        self.input(at, machine::file_added(id, publisher, held));
     }
 
     /// One step of one machine: in goes an input, and all that it wishes is done.
@@ -247,9 +169,7 @@ impl World {
             node.wakes_at = due;
             self.agenda.note(due.max(self.now), Due::Wake(place(at)));
         }
-        if !machine.is_within_credit(node.serving.len()) {
-            self.books.violate(self.now, &format!("node {at} has more sends open than its credit"));
-        }
+        self.judge_step(at);
     }
 
     fn wake(&mut self, at: usize) {
@@ -284,6 +204,7 @@ impl World {
                 self.note_trace(at, 2, from, u64::from(piece.number()));
                 self.books.request(self.now, (at, file), piece);
                 self.request(at, from, file, piece);
+                self.judge_fetch(at, from, file, piece);
             }
             Wish::CancelFetch { from, file, piece } => {
                 let (from, file) = (place_of(&from), place_of_file(&file));
@@ -291,8 +212,8 @@ impl World {
                 self.cancel(at, from, file, piece);
             }
             Wish::Check { file, chunk } => {
-                let checked = machine::chunk_checked(file, chunk, CheckOutcome::Verified);
-                self.input(at, checked);
+                let outcome = self.check(place_of_file(&file), chunk);
+                self.input(at, machine::chunk_checked(file, chunk, outcome));
             }
             Wish::Completed { file } => {
                 let file = place_of_file(&file);
@@ -302,7 +223,7 @@ impl World {
             }
             Wish::Report(report) => {
                 self.note_trace(at, 5, 0, 0);
-                self.books.report(report);
+                self.judge_report(at, report);
             }
         }
     }
@@ -311,43 +232,6 @@ impl World {
     fn note_trace(&mut self, at: usize, kind: u64, other: usize, number: u64) {
         for word in [self.now.0, at as u64, kind, other as u64, number] {
             self.trace = (self.trace ^ word).wrapping_mul(0x100_0000_01b3).rotate_left(23);
-        }
-    }
-
-    #[allow(clippy::cast_precision_loss, reason = "shown to people")]
-    fn show(&mut self) {
-        let Some(every) = self.plan.timeline else { return };
-        let elapsed = self.now.since(self.shown.at).max(1) as f64;
-        let others = &self.nodes[1..];
-        let now = Shown {
-            at: self.now,
-            source_busy_ns: self.nodes[0].up.busy_ns,
-            others_busy_ns: others.iter().map(|node| node.up.busy_ns).sum(),
-            letters: self.books.letters.all(),
-            delivered: self.books.delivered,
-        };
-        let mut held: Vec<f64> = (1..self.nodes.len())
-            .map(|at| (0..self.files.len()).map(|file| self.books.verified(at, file)).sum::<u64>() as f64)
-            .map(|bytes| bytes / (self.plan.size as f64 * self.files.len() as f64))
-            .collect();
-        held.sort_by(f64::total_cmp);
-        let before = std::mem::replace(&mut self.shown, now);
-        let is_busy = |ns: u64, before: u64| (ns - before) as f64 / elapsed;
-        eprintln!(
-            "{:>8.2} s  uplinks: source {:.2}, others {:.2}  held: least {:.3}, median {:.3}, most {:.3}  \
-             transfers {}, slices {}, letters {}",
-            self.now.seconds(),
-            is_busy(now.source_busy_ns, before.source_busy_ns),
-            is_busy(now.others_busy_ns, before.others_busy_ns) / others.len() as f64,
-            held.first().unwrap_or(&0.0),
-            held.get(held.len() / 2).unwrap_or(&0.0),
-            held.last().unwrap_or(&0.0),
-            self.transfers.len(),
-            now.delivered - before.delivered,
-            now.letters - before.letters,
-        );
-        if self.books.wanting() > 0 {
-            self.agenda.note(self.now.after(every), Due::Show);
         }
     }
 }

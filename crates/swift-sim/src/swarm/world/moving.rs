@@ -1,12 +1,14 @@
 //! Content on its way: requested, sent turn by turn, heard of, and there.
 
-use swift_p2p::swarm::{FetchOutcome, SendOutcome};
+use swift_chunks::ChunkIndex;
+use swift_p2p::swarm::{CheckOutcome, FetchFailure, FetchOutcome, SendOutcome};
 
 use super::{Due, TICK, World, place};
 use crate::swarm::{
     links::Parcel,
     machine::{self, Piece},
     node::Fetching,
+    plan::Conduct,
     slab::Key,
     transfer::{Path, Stage, Transfer},
 };
@@ -26,6 +28,7 @@ impl World {
         let len = machine::len(piece, self.files[file].layout);
         let mut transfer = Transfer::new((from, at), file, piece, len, path);
         let node = &mut self.nodes[at];
+        transfer.life = node.life;
         let window = node.take_connection(self.now, from, 2 * self.delay_ns);
         if let Some(window) = window {
             transfer.set_window(window);
@@ -52,18 +55,29 @@ impl World {
 
     /// A source's server has a request.
     pub(super) fn serve(&mut self, key: Key) {
-        let Some(&Transfer { from, to, file, piece, .. }) = self.transfers.get(key) else { return };
+        let Some(&Transfer { from, to, life, file, piece, .. }) = self.transfers.get(key) else { return };
+        if self.nodes[to].machine.is_none() || self.nodes[to].life != life {
+            // Nobody waits for it any more.
+            self.transfers.remove(key);
+            return;
+        }
         let (peer, id) = (self.nodes[to].id, self.files[file].id);
-        let serves = self.nodes[from].machine.as_ref().is_some_and(|machine| machine.serves(&id, piece));
-        if !serves {
+        let conduct = self.plan.conduct(from);
+        let Some(machine) = &self.nodes[from].machine else { return };
+        if conduct == Conduct::Boasts || !machine.serves(&id, piece) {
+            let given_up = machine.is_given_up(&id);
+            let why = if given_up { FetchFailure::Refused } else { FetchFailure::NotThere };
             self.input(from, machine::send_started(peer, id, piece));
             self.input(from, machine::send_ended(peer, id, piece, SendOutcome::Broken));
-            return self.post_refusal(from, to, key);
+            return self.post_refusal(from, to, key, why);
         }
         if let Some(transfer) = self.transfers.get_mut(key) {
-            transfer.stage = Stage::Sending;
+            transfer.stage = if conduct == Conduct::Stalls { Stage::Hanging } else { Stage::Sending };
         }
         self.nodes[from].serving.push(key);
+        if conduct == Conduct::Stalls {
+            return self.input(from, machine::send_started(peer, id, piece));
+        }
         self.nodes[from].up.enter_transfer(key);
         self.input(from, machine::send_started(peer, id, piece));
         self.keep_ticking(from);
@@ -82,7 +96,9 @@ impl World {
             return self.agenda.note(left, Due::Left(place(at)));
         }
         while let Some(key) = up.next_transfer() {
-            let Some(transfer) = self.transfers.get_mut(key) else { continue };
+            let Some(transfer) = self.transfers.get_mut(key).filter(|transfer| transfer.is_moving()) else {
+                continue;
+            };
             let Some(len) = transfer.next_len(self.now, up.quantum) else {
                 transfer.stage = Stage::Held;
                 if let Some(heard) = transfer.hears_at() {
@@ -110,10 +126,15 @@ impl World {
             None => {}
         }
         self.drive_uplink(at);
+        if at == 0 {
+            self.judge_progress();
+        }
     }
 
     fn bytes_left(&mut self, at: usize, key: Key) {
-        let Some(transfer) = self.transfers.get_mut(key) else { return };
+        let Some(transfer) = self.transfers.get_mut(key).filter(|transfer| transfer.is_moving()) else {
+            return;
+        };
         self.agenda.note(self.now.plus(self.delay_ns), Due::Arrived(key));
         if transfer.left() > 0 {
             self.nodes[at].up.enter_transfer(key);
@@ -140,7 +161,9 @@ impl World {
     pub(super) fn arrived(&mut self, key: Key) {
         let len = self.transfers.get(key).map_or(0, Transfer::arriving_len);
         let is_lost = self.is_lost(len);
-        let Some(transfer) = self.transfers.get_mut(key) else { return };
+        let Some(transfer) = self.transfers.get_mut(key).filter(|transfer| transfer.is_moving()) else {
+            return;
+        };
         let receiver = &mut self.nodes[transfer.to];
         let arrival = receiver.down.arrive(self.now, len);
         receiver.up.acknowledge(len / BYTES_PER_ACK_BYTE);
@@ -170,7 +193,8 @@ impl World {
 
     /// The last byte is there. It is verified as it comes, so there is nothing more to wait for.
     pub(super) fn ended(&mut self, key: Key) {
-        let Some(&Transfer { from, to, file, piece, .. }) = self.transfers.get(key) else { return };
+        let moving = self.transfers.get(key).filter(|transfer| transfer.is_moving());
+        let Some(&Transfer { from, to, file, piece, .. }) = moving else { return };
         let Some(place) = self.nodes[to]
             .find_fetch(from, file, piece)
             .filter(|&place| self.nodes[to].fetching[place].transfer == key)
@@ -182,15 +206,35 @@ impl World {
         let Some(transfer) = self.transfers.remove(key) else { return };
         let window = transfer.window_after();
         self.nodes[to].keep_connection(self.now, from, window);
-        self.books.verify(self.now, (to, file), piece);
+        let outcome = if self.plan.conduct(from) == Conduct::Lies {
+            FetchOutcome::WrongBytes
+        } else if piece.is_chunk() && self.check(file, piece.chunk()) == CheckOutcome::ManifestFalse {
+            FetchOutcome::ManifestFalse
+        } else {
+            self.books.verify(self.now, (to, file), piece);
+            FetchOutcome::Verified
+        };
         let (source, id) = (self.nodes[from].id, self.files[file].id);
-        self.input(to, machine::fetched(source, id, piece, FetchOutcome::Verified));
+        self.input(to, machine::fetched(source, id, piece, outcome));
+        self.judge_progress();
+    }
+
+    /// What comes of looking at a whole chunk: of a false file the one in the middle gives it away.
+    pub(super) fn check(&self, file: usize, chunk: ChunkIndex) -> CheckOutcome {
+        let middle = self.files[file].layout.chunk_count() / 2;
+        let is_false = !self.plan.is_true(file) && chunk.get() == middle;
+        if is_false { CheckOutcome::ManifestFalse } else { CheckOutcome::Verified }
     }
 
     /// A fetch ended without content.
     pub(super) fn fetch_over(&mut self, key: Key, outcome: FetchOutcome) {
         let Some(Transfer { from, to, file, piece, .. }) = self.transfers.remove(key) else { return };
-        let Some(place) = self.nodes[to].find_fetch(from, file, piece) else { return };
+        let Some(place) = self.nodes[to]
+            .find_fetch(from, file, piece)
+            .filter(|&place| self.nodes[to].fetching[place].transfer == key)
+        else {
+            return;
+        };
         self.nodes[to].fetching.swap_remove(place);
         let (source, id) = (self.nodes[from].id, self.files[file].id);
         self.input(to, machine::fetched(source, id, piece, outcome));
