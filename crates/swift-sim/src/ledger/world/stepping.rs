@@ -140,7 +140,9 @@ impl World {
         let machine = &mut self.machines[at];
         let (now, doom, is_honest) = (machine.now(self.now), machine.doom, machine.is_honest());
         let Some(process) = machine.process_mut() else { return Ok(()) };
-        let before = (doom == Some(Doom::LosingStep)).then(|| process.replica.store().clone());
+        let sends_early = self.mutation == Some(Mutation::SendBeforeSync);
+        let can_lose = doom == Some(Doom::LosingStep) || sends_early && doom == Some(Doom::WhileSending);
+        let before = can_lose.then(|| process.replica.store().clone());
         let inputs = std::mem::take(&mut process.inbox);
         let outputs = match process.replica.step(now, inputs) {
             Ok(outputs) => outputs,
@@ -164,7 +166,7 @@ impl World {
         Ok(())
     }
 
-    /// A crash in the middle of a step with consequences.
+    /// A crash in the middle of a step with consequences. `before` is what the disk still has if the step is lost.
     fn end_in_step(
         &mut self,
         at: usize,
@@ -179,9 +181,12 @@ impl World {
                 }
                 self.crash(at, before, Event::CrashLosingStep);
             }
-            (Doom::WhileSending, _) => {
+            (Doom::WhileSending, before) => {
                 self.carry_out_some(at, outputs)?;
-                self.crash_keeping(at, Event::CrashWhileSending);
+                match before {
+                    Some(before) => self.crash(at, before, Event::CrashWhileSending),
+                    None => self.crash_keeping(at, Event::CrashWhileSending),
+                }
             }
             _ => self.crash_keeping(at, Event::CrashBeforeSending),
         }
