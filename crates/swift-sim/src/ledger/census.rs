@@ -92,11 +92,13 @@ pub enum Event {
     Push,
     /// A validator was cut off with a write that others had heard of at most in part.
     LeftOut,
+    /// A validator was cut off with a write of which the others had heard nothing, but were deciding for its sake.
+    LeftOutHeard,
 }
 
 impl Event {
     /// All kinds.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 44] = [
         Self::Loss,
         Self::Duplicate,
         Self::Straggler,
@@ -140,6 +142,7 @@ impl Event {
         Self::ProposalEvidence,
         Self::Push,
         Self::LeftOut,
+        Self::LeftOutHeard,
     ];
 }
 

@@ -9,6 +9,7 @@ mod certificates;
 mod evidence;
 mod names;
 mod signing;
+mod weights;
 mod writes;
 
 use std::fmt;
@@ -28,7 +29,7 @@ pub(crate) use writes::Writes;
 pub enum Checker {
     /// One block per height, on all honest nodes.
     Agreement,
-    /// An honest validator signs one vote and one proposal per step.
+    /// An honest validator signs one vote and one proposal per step, and who is none signs nothing.
     Signing,
     /// Every block on every honest node was signed by a quorum of its validators.
     Certificates,
@@ -118,6 +119,12 @@ mod made_up {
         let (network, author) = (NETWORK, key.id());
         let body = Transaction { network, author, sequence, valid_until_ms: 9, on_behalf_of: None, action };
         SignedTransaction::sign(&key, body)
+    }
+
+    /// A change of a validator's weight.
+    pub(super) fn weigh(author: u8, sequence: u64, node: u8, weight: u32) -> SignedTransaction {
+        let change = NodeChange::ValidatorWeight(weight);
+        transaction(author, sequence, Action::UpdateNode { node: key(node).id(), change })
     }
 
     /// A block that these validators certify. Nothing in it but height and transactions means anything.

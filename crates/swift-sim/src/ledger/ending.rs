@@ -106,8 +106,8 @@ impl World {
         (self.agreement.height(), self.participants().into_iter().filter_map(round).collect())
     }
 
-    /// One validator is cut off right after it was given a write, of which the others have heard nothing, or half. They
-    /// rest all the same; and when it is back its write becomes final.
+    /// One validator is cut off soon after it was given a write. The others have heard nothing of it, or nothing but the
+    /// votes of one who wants to decide. They rest all the same; and when it is back its write becomes final.
     pub(super) fn leave_one_out(&mut self) -> Checked {
         let validators = self.machines[self.furthest()].ledger().and_then(|ledger| ledger.validators().ok());
         let is_able = |at: &usize| {
@@ -120,11 +120,20 @@ impl World {
         self.last_writes.clear();
         self.expect_last_write(at);
         self.ask_for_last_write(at);
-        let until_cut = self.dice.time(Duration::ZERO, Duration::from_millis(30));
+        let is_mute = self.dice.chance(600);
+        if is_mute {
+            self.network.mute(at);
+        }
+        let until_cut = if is_mute { 5_000 } else { 30 };
+        let until_cut = self.dice.time(Duration::ZERO, Duration::from_millis(until_cut));
         self.run_for(until_cut)?;
         self.trace.note(self.now, format_args!("{at} is cut off"));
         let others = (0..self.machines.len()).filter(|other| *other != at).collect();
         self.network.cut([at].into(), others, CutKind::Both, self.now + FOR_EVER);
+        let others_rounds = self.standing().1.into_keys().filter(|other| *other != at).count();
+        if is_mute && others_rounds > 0 {
+            self.census.count(Event::LeftOutHeard);
+        }
         self.rest_without(&[at])?;
         self.network.heal();
         self.await_last_writes()

@@ -68,7 +68,9 @@ impl World {
             ledger.evidence().try_for_each(|evidence| check_evidence(evidence, &network, liar))?;
         }
         let furthest = self.machines[self.furthest()].ledger();
-        self.writes.check(furthest.map(MemoryLedger::blocks).unwrap_or_default())
+        let chain = furthest.map(MemoryLedger::blocks).unwrap_or_default();
+        self.signing.check_voters(self.genesis.body().founder, chain)?;
+        self.writes.check(chain)
     }
 
     fn audit(&self, at: usize, ledger: &MemoryLedger) -> Checked {
