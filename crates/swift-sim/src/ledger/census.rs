@@ -40,6 +40,8 @@ pub enum Event {
     ClockFarOff,
     /// A disk took long.
     SlowDisk,
+    /// A disk refused to write and its node stopped.
+    DiskFailure,
     /// A member became validator.
     Promotion,
     /// A validator became an ordinary member.
@@ -98,7 +100,7 @@ pub enum Event {
 
 impl Event {
     /// All kinds.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 45] = [
         Self::Loss,
         Self::Duplicate,
         Self::Straggler,
@@ -116,6 +118,7 @@ impl Event {
         Self::ClockJump,
         Self::ClockFarOff,
         Self::SlowDisk,
+        Self::DiskFailure,
         Self::Promotion,
         Self::Demotion,
         Self::Reweighting,

@@ -82,16 +82,16 @@ impl Violation {
 
 /// Made-up histories for the checkers' tests.
 #[cfg(test)]
-mod made_up {
+pub(crate) mod made_up {
     use swift_chain::*;
 
-    pub(super) const NETWORK: NetworkId = NetworkId::from_bytes([3; 32]);
+    pub(crate) const NETWORK: NetworkId = NetworkId::from_bytes([3; 32]);
 
-    pub(super) fn key(number: u8) -> NodeKey {
+    pub(crate) fn key(number: u8) -> NodeKey {
         NodeKey::from_seed([number; 32])
     }
 
-    pub(super) fn genesis() -> GenesisBody {
+    pub(crate) fn genesis() -> GenesisBody {
         GenesisBody {
             protocol_version: PROTOCOL_VERSION,
             nonce: [0; 16],
@@ -103,7 +103,7 @@ mod made_up {
         }
     }
 
-    pub(super) fn add(name: &str, content: u8, replaces: Option<u8>) -> Action {
+    pub(crate) fn add(name: &str, content: u8, replaces: Option<u8>) -> Action {
         let hash = |number| Hash::from_bytes([number; 32]);
         let file = FileEntry {
             name: name.parse().unwrap(),
@@ -114,7 +114,7 @@ mod made_up {
         Action::AddFile { file, replaces: replaces.map(hash) }
     }
 
-    pub(super) fn transaction(author: u8, sequence: u64, action: Action) -> SignedTransaction {
+    pub(crate) fn transaction(author: u8, sequence: u64, action: Action) -> SignedTransaction {
         let key = key(author);
         let (network, author) = (NETWORK, key.id());
         let body = Transaction { network, author, sequence, valid_until_ms: 9, on_behalf_of: None, action };
@@ -122,13 +122,13 @@ mod made_up {
     }
 
     /// A change of a validator's weight.
-    pub(super) fn weigh(author: u8, sequence: u64, node: u8, weight: u32) -> SignedTransaction {
+    pub(crate) fn weigh(author: u8, sequence: u64, node: u8, weight: u32) -> SignedTransaction {
         let change = NodeChange::ValidatorWeight(weight);
         transaction(author, sequence, Action::UpdateNode { node: key(node).id(), change })
     }
 
     /// A block that these validators certify. Nothing in it but height and transactions means anything.
-    pub(super) fn block(height: u64, transactions: Vec<SignedTransaction>, signers: &[u8]) -> SealedBlock {
+    pub(crate) fn block(height: u64, transactions: Vec<SignedTransaction>, signers: &[u8]) -> SealedBlock {
         let header = Header {
             height,
             previous: BlockHash::default(),

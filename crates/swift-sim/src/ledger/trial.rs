@@ -13,6 +13,7 @@ use super::{
 pub(crate) fn run(seed: u64, options: &Options) -> Outcome {
     let mut outcome = Outcome {
         seed,
+        validators: 0,
         has_liar: false,
         numbers: super::Numbers::default(),
         census: Census::default(),
@@ -28,6 +29,7 @@ pub(crate) fn run(seed: u64, options: &Options) -> Outcome {
             world.numbers.blocks = world.agreement.height();
             world.numbers.messages = world.network.sent;
             world.numbers.virtual_ms = u64::try_from(world.now.as_millis()).unwrap_or(u64::MAX);
+            outcome.validators = world.plan.validators;
             outcome.has_liar = world.liar.is_some();
             outcome.trace = world.trace.hash();
             outcome.numbers = world.numbers;

@@ -246,7 +246,7 @@ impl World {
     /// Blocks from a height on, and whether there are more: true ones, if the node is honest.
     fn blocks_for(&mut self, at: usize, from_height: u64) -> (Vec<SealedBlock>, bool) {
         let Self { machines, dice, liar, census, .. } = self;
-        let ledger = machines[at].process().map(|process: &Process| process.replica.store());
+        let ledger = machines[at].process().map(|process: &Process| process.replica.store().ledger());
         let Some(ledger) = ledger else { return (Vec::new(), false) };
         if machines[at].side != Side::Honest && dice.chance(600) {
             let forged = forger::forge(dice, ledger, &machines[at].key, liar.as_ref(), from_height);

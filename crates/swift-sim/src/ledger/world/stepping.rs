@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use swift_chain::{Action, Input, LedgerStore, MemoryLedger, Output, RequestId};
+use swift_chain::{Action, Input, LedgerStore, MemoryLedger, Output, Poisoned, RequestId};
 use swift_p2p::gossip;
 
 use super::{Happening, TICK, World, founding::pulled};
@@ -142,13 +142,15 @@ impl World {
         let Some(process) = machine.process_mut() else { return Ok(()) };
         let sends_early = self.mutation == Some(Mutation::SendBeforeSync);
         let can_lose = doom == Some(Doom::LosingStep) || sends_early && doom == Some(Doom::WhileSending);
-        let before = can_lose.then(|| process.replica.store().clone());
+        let before = can_lose.then(|| process.replica.store().ledger().clone());
         let inputs = std::mem::take(&mut process.inbox);
         let outputs = match process.replica.step(now, inputs) {
-            Ok(outputs) => outputs,
-            Err(poisoned) if is_honest => {
-                return Err(Violation::new(Checker::Health, format!("node {at}: {poisoned}")));
+            Ok(outputs) if !process.replica.store().health().has_failed() => outputs,
+            Ok(_) => {
+                let what = format!("node {at} goes on although its disk has refused a write");
+                return Err(Violation::new(Checker::Health, what));
             }
+            Err(poisoned) if is_honest => return self.end_poisoned(at, &poisoned),
             Err(_) => {
                 machine.stop();
                 return Ok(());
@@ -163,6 +165,24 @@ impl World {
         let (low, high) = if is_slow { (50_000, 800_000) } else { (100, 4_000) };
         let sync = self.dice.time(Duration::from_micros(low), Duration::from_micros(high));
         self.after(sync, Happening::Synced { at, life });
+        Ok(())
+    }
+
+    /// A node stops by itself. It may if its disk has failed, and must: it takes no further step.
+    fn end_poisoned(&mut self, at: usize, poisoned: &Poisoned) -> Checked {
+        self.trace.note(self.now, format_args!("{at}: {poisoned}"));
+        let machine = &mut self.machines[at];
+        let now = machine.now(self.now);
+        let broken = |what: String| Violation::new(Checker::Health, format!("node {at}: {what}"));
+        let Some(process) = machine.process_mut() else { return Ok(()) };
+        if !process.replica.store().health().has_failed() {
+            return Err(broken(poisoned.to_string()));
+        }
+        match process.replica.step(now, vec![Input::Tick]) {
+            Err(again) if again == *poisoned => {}
+            _ => return Err(broken("it takes a step after its disk has failed".to_owned())),
+        }
+        self.crash_keeping(at, Event::DiskFailure);
         Ok(())
     }
 
