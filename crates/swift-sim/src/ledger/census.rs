@@ -40,7 +40,7 @@ pub enum Event {
     ClockFarOff,
     /// A disk took long.
     SlowDisk,
-    /// A disk refused to write and its node stopped.
+    /// A disk refused a write and its node stopped.
     DiskFailure,
     /// A member became validator.
     Promotion,

@@ -23,7 +23,7 @@ pub(crate) enum Strike {
     OneWay,
     ClockJump,
     SlowDisk,
-    /// A disk refuses to write from some moment on, until its node is started anew.
+    /// A disk refuses one of the next writes.
     DiskFailure,
     /// A disk is copied, to be used later.
     Backup,

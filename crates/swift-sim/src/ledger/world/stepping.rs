@@ -180,7 +180,7 @@ impl World {
         }
         match process.replica.step(now, vec![Input::Tick]) {
             Err(again) if again == *poisoned => {}
-            _ => return Err(broken("it takes a step after its disk has failed".to_owned())),
+            _ => return Err(broken("it takes a step after its disk refused a write".to_owned())),
         }
         self.crash_keeping(at, Event::DiskFailure);
         Ok(())
