@@ -8,6 +8,7 @@ mod agreement;
 mod certificates;
 mod evidence;
 mod names;
+mod receipts;
 mod signing;
 mod weights;
 mod writes;
@@ -20,6 +21,7 @@ pub(crate) use agreement::Agreement;
 pub(crate) use certificates::Certificates;
 pub(crate) use evidence::check_evidence;
 pub(crate) use names::check_names;
+pub(crate) use receipts::check_receipt;
 pub(crate) use signing::Signing;
 pub(crate) use writes::Writes;
 
@@ -41,6 +43,8 @@ pub enum Checker {
     Names,
     /// Every honest node's chain passes an audit from the genesis block on.
     Audit,
+    /// A receipt of what is final convinces who has nothing but the network's id.
+    Receipts,
     /// Evidence is sound and names nobody honest.
     Evidence,
     /// No honest node stops by itself, nor panics.

@@ -1,14 +1,18 @@
 //! A run from beginning to end: trouble, healing, the last writes, rest, and the verdict.
 
-use swift_chain::{Audit, LedgerStore, MemoryLedger};
+use swift_chain::{Audit, Genesis, LedgerStore, MemoryLedger};
 
 use super::{
     Options, Outcome,
     census::Census,
-    checkers::{Certificates, Checked, Checker, Violation, check_evidence, check_names},
+    checkers::{Certificates, Checked, Checker, Violation, check_evidence, check_names, check_receipt},
     liar::Liar,
     world::World,
 };
+use crate::dice::Dice;
+
+/// Receipts that are made at the end of a run.
+const RECEIPTS: usize = 3;
 
 pub(crate) fn run(seed: u64, options: &Options) -> Outcome {
     let mut outcome = Outcome {
@@ -69,10 +73,14 @@ impl World {
             check_names(chain, ledger.memory_state().files())?;
             ledger.evidence().try_for_each(|evidence| check_evidence(evidence, &network, liar))?;
         }
-        let furthest = self.machines[self.furthest()].ledger();
-        let chain = furthest.map(MemoryLedger::blocks).unwrap_or_default();
-        self.signing.check_voters(self.genesis.body().founder, chain)?;
-        self.writes.check(chain)
+        let furthest = self.furthest();
+        let Self { machines, dice, genesis, .. } = self;
+        let Some(furthest) = machines[furthest].ledger() else { return Ok(()) };
+        self.signing.check_voters(genesis.body().founder, furthest.blocks())?;
+        for _ in 0..RECEIPTS {
+            check_any_receipt(dice, genesis, furthest)?;
+        }
+        self.writes.check(furthest.blocks())
     }
 
     fn audit(&self, at: usize, ledger: &MemoryLedger) -> Checked {
@@ -87,5 +95,16 @@ impl World {
             && audited.files().eq(stored.files())
             && audited.members().eq(stored.members());
         if is_same { Ok(()) } else { Err(broken("its state is not what its chain adds up to".to_owned())) }
+    }
+}
+
+/// Proves any one of a chain's transactions.
+fn check_any_receipt(dice: &mut Dice, genesis: &Genesis, ledger: &MemoryLedger) -> Checked {
+    let lens =
+        ledger.blocks().iter().map(|sealed| (sealed.block.header.height, sealed.block.transactions.len()));
+    let all: Vec<_> = lens.flat_map(|(height, len)| (0..len).map(move |index| (height, index))).collect();
+    match dice.pick(&all) {
+        Some((height, index)) => check_receipt(genesis, ledger, height, index).map(drop),
+        None => Ok(()),
     }
 }
