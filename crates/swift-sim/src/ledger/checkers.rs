@@ -11,6 +11,7 @@ mod names;
 mod receipts;
 mod signing;
 mod weights;
+mod witnesses;
 mod writes;
 
 use std::fmt;
@@ -23,6 +24,7 @@ pub(crate) use evidence::check_evidence;
 pub(crate) use names::check_names;
 pub(crate) use receipts::check_receipt;
 pub(crate) use signing::Signing;
+pub(crate) use witnesses::{Heard, Witnesses};
 pub(crate) use writes::Writes;
 
 /// Who noticed something.
@@ -45,7 +47,7 @@ pub enum Checker {
     Audit,
     /// A receipt of what is final convinces who has nothing but the network's id.
     Receipts,
-    /// Evidence is sound and names nobody honest.
+    /// Evidence is sound, names nobody honest, and is kept by whoever hears the guilty.
     Evidence,
     /// No honest node stops by itself, nor panics.
     Health,

@@ -14,7 +14,7 @@ use swift_chain::{Action, Genesis, NodeId, RequestId};
 use super::{
     Mutation, Numbers, Options,
     census::Census,
-    checkers::{Agreement, Checked, Checker, Signing, Violation, Writes},
+    checkers::{Agreement, Checked, Checker, Signing, Violation, Witnesses, Writes},
     clients::{Asked, Client, LastWrite},
     liar::Liar,
     machine::{Machine, Power},
@@ -113,6 +113,7 @@ pub(crate) struct World {
 
     pub(crate) agreement: Agreement,
     pub(crate) signing: Signing,
+    pub(crate) witnesses: Witnesses,
     pub(crate) writes: Writes,
     pub(crate) census: Census,
     pub(crate) numbers: Numbers,
@@ -147,6 +148,7 @@ impl World {
             is_stormy: true,
             agreement: Agreement::default(),
             signing: Signing::default(),
+            witnesses: Witnesses::default(),
             writes: Writes::new(body),
             census: Census::default(),
             numbers: Numbers::default(),

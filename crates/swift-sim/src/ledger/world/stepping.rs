@@ -9,7 +9,7 @@ use super::{Happening, TICK, World, founding::pulled};
 use crate::ledger::{
     Mutation,
     census::Event,
-    checkers::{Checked, Checker, Violation},
+    checkers::{Checked, Checker, Heard, Violation},
     machine::{Doom, Power, has_log, others},
     message::short,
 };
@@ -24,6 +24,7 @@ impl World {
         let (now, seed) = (self.now, self.dice.bits());
         let shows = self.dice.time(Duration::ZERO, Duration::from_secs(1000));
         let machine = &mut self.machines[at];
+        self.witnesses.forgets(at);
         machine.clock.restart(now, shows);
         let started = machine.start(ledger, seed);
         started.map_err(|error| Violation::new(Checker::Health, format!("node {at}: {error}")))?;
@@ -144,6 +145,7 @@ impl World {
         let can_lose = doom == Some(Doom::LosingStep) || sends_early && doom == Some(Doom::WhileSending);
         let before = can_lose.then(|| process.replica.store().ledger().clone());
         let inputs = std::mem::take(&mut process.inbox);
+        let heard = Heard::of(&process.replica, &self.genesis.id(), &inputs);
         let outputs = match process.replica.step(now, inputs) {
             Ok(outputs) if !process.replica.store().health().has_failed() => outputs,
             Ok(_) => {
@@ -159,6 +161,10 @@ impl World {
         self.numbers.round_max = self.numbers.round_max.max(process.replica.round().unwrap_or(0));
         if let Some(doom) = doom.filter(|_| outputs.iter().any(has_consequences)) {
             return self.end_in_step(at, doom, before, outputs);
+        }
+        let is_deciding = process.replica.round().is_some() && process.replica.head().height < heard.height();
+        if is_honest && is_deciding {
+            self.witnesses.takes(at, &heard, process.replica.store().ledger())?;
         }
         process.unsent = Some(outputs);
         let (is_slow, life) = (machine.is_slow_until > self.now, machine.life);
