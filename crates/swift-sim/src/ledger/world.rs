@@ -9,7 +9,7 @@ pub(crate) use founding::{address, admission};
 
 use std::{collections::BTreeMap, time::Duration};
 
-use swift_chain::{Action, Genesis, NodeId, RequestId};
+use swift_chain::{Action, CheckedTransaction, Genesis, Input, NodeId, RequestId};
 
 use super::{
     Mutation, Numbers, Options,
@@ -46,6 +46,12 @@ pub(crate) enum Happening {
         to: usize,
         request: RequestId,
         action: Action,
+    },
+    /// The signatures of others' transactions were checked, beside the ledger.
+    SignaturesChecked {
+        at: usize,
+        life: u32,
+        transactions: Vec<CheckedTransaction>,
     },
     /// The disk has what the last step wrote.
     Synced {
@@ -197,6 +203,10 @@ impl World {
         match happening {
             Happening::Arrival { from, to, number, message } => self.arrive(from, to, number, message),
             Happening::Request { to, request, action } => self.take_request(to, request, action),
+            Happening::SignaturesChecked { at, life, transactions } if self.lives(at, life) => {
+                self.put(at, Input::Checked(transactions));
+                self.attend(at)
+            }
             Happening::Synced { at, life } if self.lives(at, life) => self.sync(at),
             Happening::Wake { at, life } if self.lives(at, life) => self.wake(at),
             Happening::Tick { at, life } if self.lives(at, life) => self.tick(at),

@@ -1,4 +1,4 @@
-//! Who is deciding a height and hears a validator contradict itself keeps the proof.
+//! Who is deciding a round and hears a validator contradict itself in it keeps the proof.
 
 use std::collections::BTreeMap;
 
@@ -17,30 +17,31 @@ pub(crate) struct Witnesses(BTreeMap<usize, (u64, BTreeMap<Step, Option<BlockHas
 #[derive(Debug)]
 pub(crate) struct Heard {
     height: u64,
+    round: u32,
     votes: Vec<Vote>,
 }
 
 impl Heard {
-    /// What counts of a step's inputs: sound votes for the height that is being decided, of rounds that have been
-    /// reached. What is ahead of the node it may forget, or never look at.
+    /// What counts of a step's inputs: sound votes for the round that is being decided. What is ahead of the node it may
+    /// never look at, and what was said before a round in which it has bound itself it forgets.
     pub(crate) fn of(replica: &Replica<Disk>, network: &NetworkId, inputs: &[Input]) -> Self {
         let (height, round) = (replica.head().height + 1, replica.round().unwrap_or(0));
         let weight = |node: &NodeId| replica.validators().weight(node);
         let vote = |input: &Input| match input {
             Input::Consensus { from, message: consensus::ConsensusMessage::Vote(signed) } => {
                 let vote = signed.vote;
-                let is_due = vote.height == height && vote.round <= round;
+                let is_due = (vote.height, vote.round) == (height, round);
                 let is_sound = weight(from) > 0 && weight(&vote.validator) > 0;
                 (is_due && is_sound && signed.verify(network)).then_some(vote)
             }
             _ => None,
         };
-        Self { height, votes: inputs.iter().filter_map(vote).collect() }
+        Self { height, round, votes: inputs.iter().filter_map(vote).collect() }
     }
 
-    /// The height that was being decided.
-    pub(crate) fn height(&self) -> u64 {
-        self.height
+    /// Whether the node still decides this round after the step: else it need not have looked at all of it.
+    pub(crate) fn is_open(&self, replica: &Replica<Disk>) -> bool {
+        (replica.head().height + 1, replica.round()) == (self.height, Some(self.round))
     }
 }
 
@@ -50,7 +51,7 @@ impl Witnesses {
         self.0.remove(&node);
     }
 
-    /// A node has taken votes in, and goes on deciding their height. Of each contradiction it must have a proof.
+    /// A node has taken votes in, and goes on deciding their round. Of each contradiction it must have a proof.
     pub(crate) fn takes(&mut self, node: usize, heard: &Heard, ledger: &MemoryLedger) -> Checked {
         let (height, said) = self.0.entry(node).or_default();
         if *height != heard.height {
@@ -92,7 +93,7 @@ mod tests {
     }
 
     fn heard(votes: &[SignedVote]) -> Heard {
-        Heard { height: 1, votes: votes.iter().map(|signed| signed.vote).collect() }
+        Heard { height: 1, round: 0, votes: votes.iter().map(|signed| signed.vote).collect() }
     }
 
     #[test]

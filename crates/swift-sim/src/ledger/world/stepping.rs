@@ -162,8 +162,7 @@ impl World {
         if let Some(doom) = doom.filter(|_| outputs.iter().any(has_consequences)) {
             return self.end_in_step(at, doom, before, outputs);
         }
-        let is_deciding = process.replica.round().is_some() && process.replica.head().height < heard.height();
-        if is_honest && is_deciding {
+        if is_honest && heard.is_open(&process.replica) {
             self.witnesses.takes(at, &heard, process.replica.store().ledger())?;
         }
         process.unsent = Some(outputs);
