@@ -5,6 +5,7 @@ pub(crate) mod census;
 pub(crate) mod checkers;
 mod clients;
 mod clock;
+mod disk;
 mod ending;
 mod faults;
 mod forger;
@@ -13,7 +14,7 @@ mod machine;
 mod message;
 mod network;
 mod operator;
-mod plan;
+pub(crate) mod plan;
 mod trace;
 mod trial;
 mod world;
@@ -71,6 +72,8 @@ pub struct Numbers {
 pub struct Outcome {
     /// The seed.
     pub seed: u64,
+    /// Validators at the beginning.
+    pub validators: usize,
     /// Whether a validator lied.
     pub has_liar: bool,
     /// What it amounted to.
@@ -92,6 +95,7 @@ pub fn run_seed(seed: u64, options: &Options) -> Outcome {
         let what = format!("panicked: {}", says.unwrap_or_else(|| "(no message)".to_owned()));
         Outcome {
             seed,
+            validators: 0,
             has_liar: false,
             numbers: Numbers::default(),
             census: Census::default(),

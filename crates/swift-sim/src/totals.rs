@@ -1,16 +1,21 @@
 //! What many runs amounted to.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use crate::{Census, Checker, Outcome, Violation};
+use crate::{Census, Checker, Outcome, Violation, ledger::plan::VALIDATORS};
 
-/// Seeds from which on a run counts as a whole one: every kind of event must have come up.
+/// Seeds from which on a run counts as a whole one: every kind of event and every number of validators must have come
+/// up.
 const WHOLE_RUN: u64 = 200;
 
 /// The sum of many seeds' runs.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Totals {
     seeds: u64,
+    /// By how many validators they began with.
+    validators: BTreeMap<usize, u64>,
     blocks: u64,
     transactions: u64,
     acknowledged: u64,
@@ -45,6 +50,7 @@ impl Totals {
     pub fn add(&mut self, outcome: &Outcome) {
         let numbers = &outcome.numbers;
         self.seeds += 1;
+        *self.validators.entry(outcome.validators).or_default() += 1;
         self.blocks += numbers.blocks;
         self.transactions += numbers.transactions;
         self.acknowledged += numbers.acknowledged;
@@ -72,11 +78,18 @@ impl Totals {
     pub fn finish(&mut self, wall_seconds: f64) {
         self.wall_seconds = wall_seconds;
         self.failures.sort_by_key(|failure| failure.seed);
+        if self.seeds < WHOLE_RUN {
+            return;
+        }
         let missing = self.events.missing();
-        if self.seeds >= WHOLE_RUN && !missing.is_empty() {
+        if !missing.is_empty() {
+            self.fail(None, Violation::new(Checker::Coverage, format!("never happened: {missing:?}")));
+        }
+        let absent = VALIDATORS.into_iter().find(|count| !self.validators.contains_key(count));
+        if let Some(count) = absent {
             self.fail(
                 None,
-                Violation { checker: Checker::Coverage, what: format!("never happened: {missing:?}") },
+                Violation::new(Checker::Coverage, format!("never began with {count} validators")),
             );
         }
     }
@@ -95,4 +108,33 @@ impl Totals {
 #[allow(clippy::cast_precision_loss, reason = "shown to people, in hours")]
 fn seconds(ms: u64) -> f64 {
     ms as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Event, Numbers};
+
+    fn outcome(validators: usize, census: Census) -> Outcome {
+        let (seed, has_liar, numbers) = (0, false, Numbers::default());
+        Outcome { seed, validators, has_liar, numbers, census, trace: [0; 32], violation: None }
+    }
+
+    /// What a run of so many seeds lacks in which everything but pauses and networks of seven came up.
+    fn lacks(seeds: usize) -> Vec<String> {
+        let mut census = Census::default();
+        Event::ALL.into_iter().filter(|event| *event != Event::Pause).for_each(|event| census.count(event));
+        let mut totals = Totals::default();
+        let validators = VALIDATORS.into_iter().filter(|count| *count != 7).cycle().take(seeds);
+        validators.for_each(|count| totals.add(&outcome(count, census.clone())));
+        totals.finish(1.0);
+        totals.failures().iter().map(|failure| failure.violation.to_string()).collect()
+    }
+
+    #[test]
+    fn a_whole_run_in_which_something_never_came_up_fails() {
+        let missing = ["coverage: never happened: [Pause]", "coverage: never began with 7 validators"];
+        assert_eq!(lacks(200), missing);
+        assert!(lacks(199).is_empty());
+    }
 }

@@ -40,6 +40,8 @@ pub enum Event {
     ClockFarOff,
     /// A disk took long.
     SlowDisk,
+    /// A disk refused a write and its node stopped.
+    DiskFailure,
     /// A member became validator.
     Promotion,
     /// A validator became an ordinary member.
@@ -92,11 +94,13 @@ pub enum Event {
     Push,
     /// A validator was cut off with a write that others had heard of at most in part.
     LeftOut,
+    /// A validator was cut off with a write of which the others had heard nothing, but were deciding for its sake.
+    LeftOutHeard,
 }
 
 impl Event {
     /// All kinds.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 45] = [
         Self::Loss,
         Self::Duplicate,
         Self::Straggler,
@@ -114,6 +118,7 @@ impl Event {
         Self::ClockJump,
         Self::ClockFarOff,
         Self::SlowDisk,
+        Self::DiskFailure,
         Self::Promotion,
         Self::Demotion,
         Self::Reweighting,
@@ -140,6 +145,7 @@ impl Event {
         Self::ProposalEvidence,
         Self::Push,
         Self::LeftOut,
+        Self::LeftOutHeard,
     ];
 }
 

@@ -8,7 +8,10 @@ mod agreement;
 mod certificates;
 mod evidence;
 mod names;
+mod receipts;
 mod signing;
+mod weights;
+mod witnesses;
 mod writes;
 
 use std::fmt;
@@ -19,7 +22,9 @@ pub(crate) use agreement::Agreement;
 pub(crate) use certificates::Certificates;
 pub(crate) use evidence::check_evidence;
 pub(crate) use names::check_names;
+pub(crate) use receipts::check_receipt;
 pub(crate) use signing::Signing;
+pub(crate) use witnesses::{Heard, Witnesses};
 pub(crate) use writes::Writes;
 
 /// Who noticed something.
@@ -28,7 +33,7 @@ pub(crate) use writes::Writes;
 pub enum Checker {
     /// One block per height, on all honest nodes.
     Agreement,
-    /// An honest validator signs one vote and one proposal per step.
+    /// An honest validator signs one vote and one proposal per step, and who is none signs nothing.
     Signing,
     /// Every block on every honest node was signed by a quorum of its validators.
     Certificates,
@@ -40,7 +45,9 @@ pub enum Checker {
     Names,
     /// Every honest node's chain passes an audit from the genesis block on.
     Audit,
-    /// Evidence is sound and names nobody honest.
+    /// A receipt of what is final convinces who has nothing but the network's id.
+    Receipts,
+    /// Evidence is sound, names nobody honest, and is kept by whoever hears the guilty.
     Evidence,
     /// No honest node stops by itself, nor panics.
     Health,
@@ -81,16 +88,16 @@ impl Violation {
 
 /// Made-up histories for the checkers' tests.
 #[cfg(test)]
-mod made_up {
+pub(crate) mod made_up {
     use swift_chain::*;
 
-    pub(super) const NETWORK: NetworkId = NetworkId::from_bytes([3; 32]);
+    pub(crate) const NETWORK: NetworkId = NetworkId::from_bytes([3; 32]);
 
-    pub(super) fn key(number: u8) -> NodeKey {
+    pub(crate) fn key(number: u8) -> NodeKey {
         NodeKey::from_seed([number; 32])
     }
 
-    pub(super) fn genesis() -> GenesisBody {
+    pub(crate) fn genesis() -> GenesisBody {
         GenesisBody {
             protocol_version: PROTOCOL_VERSION,
             nonce: [0; 16],
@@ -102,7 +109,7 @@ mod made_up {
         }
     }
 
-    pub(super) fn add(name: &str, content: u8, replaces: Option<u8>) -> Action {
+    pub(crate) fn add(name: &str, content: u8, replaces: Option<u8>) -> Action {
         let hash = |number| Hash::from_bytes([number; 32]);
         let file = FileEntry {
             name: name.parse().unwrap(),
@@ -113,15 +120,21 @@ mod made_up {
         Action::AddFile { file, replaces: replaces.map(hash) }
     }
 
-    pub(super) fn transaction(author: u8, sequence: u64, action: Action) -> SignedTransaction {
+    pub(crate) fn transaction(author: u8, sequence: u64, action: Action) -> SignedTransaction {
         let key = key(author);
         let (network, author) = (NETWORK, key.id());
         let body = Transaction { network, author, sequence, valid_until_ms: 9, on_behalf_of: None, action };
         SignedTransaction::sign(&key, body)
     }
 
+    /// A change of a validator's weight.
+    pub(crate) fn weigh(author: u8, sequence: u64, node: u8, weight: u32) -> SignedTransaction {
+        let change = NodeChange::ValidatorWeight(weight);
+        transaction(author, sequence, Action::UpdateNode { node: key(node).id(), change })
+    }
+
     /// A block that these validators certify. Nothing in it but height and transactions means anything.
-    pub(super) fn block(height: u64, transactions: Vec<SignedTransaction>, signers: &[u8]) -> SealedBlock {
+    pub(crate) fn block(height: u64, transactions: Vec<SignedTransaction>, signers: &[u8]) -> SealedBlock {
         let header = Header {
             height,
             previous: BlockHash::default(),

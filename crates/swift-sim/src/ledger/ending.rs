@@ -1,6 +1,6 @@
 //! After the trouble: writes become final again, then the network rests.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use swift_chain::{LedgerStore, MemoryLedger};
 
@@ -15,7 +15,7 @@ use super::{
 
 /// How long after healing all last writes must be final everywhere.
 const RECOVERY_MAX: Duration = Duration::from_secs(240);
-/// How long an idle network's height must stand still, and how long it may take to come to that.
+/// How long an idle network's height and rounds must stand still, and how long it may take to come to that.
 const REST: Duration = Duration::from_secs(60);
 const UNREST_MAX: Duration = Duration::from_secs(120);
 /// After how long somebody asks again who has no answer.
@@ -66,23 +66,32 @@ impl World {
         }
     }
 
-    /// With nothing to write no block is made, and all come level.
+    /// With nothing to write no block is made, nobody goes from round to round, and all come level.
     pub(super) fn rest(&mut self) -> Checked {
         self.rest_without(&[])
     }
 
     fn rest_without(&mut self, away: &[usize]) -> Checked {
-        let (begun, mut since, mut height) = (self.now, self.now, self.agreement.height());
+        let (begun, mut since, mut standing) = (self.now, self.now, self.standing());
         while self.now < since + REST {
             if self.now > begun + UNREST_MAX {
                 self.note_states();
-                let what = format!("an idle network goes on making blocks, height {height} by now");
+                let (height, rounds) = standing;
+                let what = format!("an idle network does not rest, by now at height {height}, {rounds:?}");
                 return Err(Violation::new(Checker::Rest, what));
             }
             self.run_for(SECOND)?;
-            if self.agreement.height() != height {
-                (since, height) = (self.now, self.agreement.height());
+            let now = self.standing();
+            if now != standing {
+                (since, standing) = (self.now, now);
             }
+        }
+        let here: Vec<_> = self.participants().into_iter().filter(|at| !away.contains(at)).collect();
+        let deciding: Vec<_> = here.into_iter().filter(|at| standing.1.contains_key(at)).collect();
+        if !deciding.is_empty() {
+            self.note_states();
+            let what = format!("after a rest {deciding:?} are still deciding, with nothing to decide");
+            return Err(Violation::new(Checker::Rest, what));
         }
         if self.is_level(away) {
             return Ok(());
@@ -91,8 +100,14 @@ impl World {
         Err(Violation::new(Checker::Progress, "after a rest the nodes are not level"))
     }
 
-    /// One validator is cut off right after it was given a write, of which the others have heard nothing, or half. They
-    /// rest all the same; and when it is back its write becomes final.
+    /// The height, and the rounds of those who are deciding the next one.
+    fn standing(&self) -> (u64, BTreeMap<usize, u32>) {
+        let round = |at: usize| Some((at, self.machines[at].process()?.replica.round()?));
+        (self.agreement.height(), self.participants().into_iter().filter_map(round).collect())
+    }
+
+    /// One validator is cut off soon after it was given a write. The others have heard nothing of it, or nothing but the
+    /// votes of one who wants to decide. They rest all the same; and when it is back its write becomes final.
     pub(super) fn leave_one_out(&mut self) -> Checked {
         let validators = self.machines[self.furthest()].ledger().and_then(|ledger| ledger.validators().ok());
         let is_able = |at: &usize| {
@@ -105,11 +120,20 @@ impl World {
         self.last_writes.clear();
         self.expect_last_write(at);
         self.ask_for_last_write(at);
-        let until_cut = self.dice.time(Duration::ZERO, Duration::from_millis(30));
+        let is_mute = self.dice.chance(600);
+        if is_mute {
+            self.network.mute(at);
+        }
+        let until_cut = if is_mute { 5_000 } else { 30 };
+        let until_cut = self.dice.time(Duration::ZERO, Duration::from_millis(until_cut));
         self.run_for(until_cut)?;
         self.trace.note(self.now, format_args!("{at} is cut off"));
         let others = (0..self.machines.len()).filter(|other| *other != at).collect();
         self.network.cut([at].into(), others, CutKind::Both, self.now + FOR_EVER);
+        let others_rounds = self.standing().1.into_keys().filter(|other| *other != at).count();
+        if is_mute && others_rounds > 0 {
+            self.census.count(Event::LeftOutHeard);
+        }
         self.rest_without(&[at])?;
         self.network.heal();
         self.await_last_writes()

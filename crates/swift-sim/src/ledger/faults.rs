@@ -23,6 +23,8 @@ pub(crate) enum Strike {
     OneWay,
     ClockJump,
     SlowDisk,
+    /// A disk refuses one of the next writes.
+    DiskFailure,
     /// A disk is copied, to be used later.
     Backup,
     /// A disk fails, and the node goes on with the copy.
@@ -34,7 +36,7 @@ pub(crate) enum Strike {
 }
 
 impl Strike {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::CrashAtRest,
         Self::CrashInStep,
         Self::CrashMany,
@@ -44,6 +46,7 @@ impl Strike {
         Self::OneWay,
         Self::ClockJump,
         Self::SlowDisk,
+        Self::DiskFailure,
         Self::Backup,
         Self::Restore,
         Self::Split,
@@ -56,7 +59,7 @@ impl Strike {
             Self::CrashInStep => 12,
             Self::Divide => 6,
             Self::CrashAtRest | Self::Pause | Self::Partition | Self::OneWay => 4,
-            Self::Isolation | Self::SlowDisk | Self::ClockJump => 3,
+            Self::Isolation | Self::SlowDisk | Self::DiskFailure | Self::ClockJump => 3,
             Self::Backup | Self::Restore => 2,
             Self::CrashMany | Self::Split => 1,
         }
@@ -121,6 +124,12 @@ impl World {
                 self.census.count(Event::SlowDisk);
                 let lasting = self.dice.time(Duration::from_secs(1), Duration::from_secs(8));
                 self.machines[at].is_slow_until = self.now + lasting;
+            }
+            Strike::DiskFailure => {
+                let (writes, keeps_commit) = (self.dice.number(0, 9), self.dice.chance(500));
+                if let Some(process) = self.machines[at].process() {
+                    process.replica.store().health().doom(writes, keeps_commit);
+                }
             }
             Strike::Backup => self.machines[at].backup = self.machines[at].ledger().cloned(),
             Strike::Restore => self.restore(),
@@ -192,6 +201,9 @@ impl World {
         for machine in &mut self.machines {
             machine.doom = None;
             machine.is_slow_until = Duration::ZERO;
+            if let Some(process) = machine.process() {
+                process.replica.store().health().spare();
+            }
         }
         self.set_clocks_if_needed();
     }

@@ -4,13 +4,15 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use swift_chain::{
-    Block, BlockHash, Header, LedgerStore, MemoryLedger, NetworkId, NodeId, NodeKey, Replica,
-    SignedTransaction, Vote,
+    Block, BlockHash, Header, LedgerStore, NetworkId, NodeId, NodeKey, Replica, SignedTransaction, Vote,
     consensus::{ConsensusMessage, Proposal, SignedProposal, SignedVote},
     draft_block,
 };
 
-use super::census::{Census, Event};
+use super::{
+    census::{Census, Event},
+    disk::Disk,
+};
 use crate::dice::Dice;
 
 /// Messages of the past that it may repeat.
@@ -86,7 +88,7 @@ impl Liar {
         &mut self,
         dice: &mut Dice,
         census: &mut Census,
-        replica: &Replica<MemoryLedger>,
+        replica: &Replica<Disk>,
         message: &Arc<ConsensusMessage>,
     ) -> Vec<Arc<ConsensusMessage>> {
         let mut sent = Vec::new();
@@ -111,7 +113,7 @@ impl Liar {
         &self,
         dice: &mut Dice,
         census: &mut Census,
-        replica: &Replica<MemoryLedger>,
+        replica: &Replica<Disk>,
         message: &Arc<ConsensusMessage>,
         sent: &mut Vec<Arc<ConsensusMessage>>,
     ) {
@@ -178,7 +180,7 @@ impl Liar {
         &self,
         dice: &mut Dice,
         census: &mut Census,
-        replica: &Replica<MemoryLedger>,
+        replica: &Replica<Disk>,
         proposal: &Proposal,
         block: &Block,
     ) -> ConsensusMessage {
@@ -196,7 +198,7 @@ impl Liar {
     }
 
     /// Another valid block in the same place.
-    pub(crate) fn rival(&self, replica: &Replica<MemoryLedger>, block: &Block) -> Option<Block> {
+    pub(crate) fn rival(&self, replica: &Replica<Disk>, block: &Block) -> Option<Block> {
         let (head, state) = (replica.head(), replica.store().state());
         if head.height + 1 != block.header.height {
             return None;

@@ -13,7 +13,7 @@ use swift_p2p::{
     swarm::Time,
 };
 
-use super::{clock::Clock, message::ExchangeId};
+use super::{clock::Clock, disk::Disk, message::ExchangeId};
 
 /// Whose side a node is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub(crate) enum Exchange {
 /// What is lost when a node crashes.
 #[derive(Debug)]
 pub(crate) struct Process {
-    pub(crate) replica: Replica<MemoryLedger>,
+    pub(crate) replica: Replica<Disk>,
     pub(crate) gossip: Gossip,
     /// For the next step.
     pub(crate) inbox: Vec<Input>,
@@ -119,7 +119,7 @@ impl Machine {
 
     /// Switches it on with what its disk holds.
     pub(crate) fn start(&mut self, ledger: MemoryLedger, seed: u64) -> Result<(), DbError> {
-        let replica = Replica::new(self.key.clone(), ledger)?;
+        let replica = Replica::new(self.key.clone(), Disk::new(ledger))?;
         let (gossip, is_held) = (Gossip::new(note(replica.head()), seed), replica.is_held());
         self.life += 1;
         self.power = Power::On(Box::new(Process {
@@ -140,7 +140,7 @@ impl Machine {
         match std::mem::replace(&mut self.power, Power::Absent) {
             Power::On(process) => {
                 self.doom = None;
-                Some(process.replica.into_store())
+                Some(process.replica.into_store().into_ledger())
             }
             off => {
                 self.power = off;
@@ -166,7 +166,7 @@ impl Machine {
     /// What its disk holds, whether it runs or not.
     pub(crate) fn ledger(&self) -> Option<&MemoryLedger> {
         match &self.power {
-            Power::On(process) => Some(process.replica.store()),
+            Power::On(process) => Some(process.replica.store().ledger()),
             Power::Off(ledger) => Some(ledger),
             Power::Absent => None,
         }
@@ -207,8 +207,8 @@ pub(crate) fn note(head: &Head) -> HeadNote {
 }
 
 /// All members but the node itself.
-pub(crate) fn others(replica: &Replica<MemoryLedger>) -> BTreeSet<NodeId> {
-    let (me, state) = (replica.node(), replica.store().memory_state());
+pub(crate) fn others(replica: &Replica<Disk>) -> BTreeSet<NodeId> {
+    let (me, state) = (replica.node(), replica.store().ledger().memory_state());
     state.members().map(|(node, _)| *node).filter(|node| *node != me).collect()
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct Network {
     /// The shortest way of a message.
     latency: BTreeMap<(usize, usize), Duration>,
     cuts: Vec<Cut>,
+    /// Whose transactions do not arrive, while its votes do: they go by ways of their own.
+    mute: Option<usize>,
     /// Messages sent in all.
     pub(crate) sent: u64,
     /// The last message that arrived on a link, to notice when one is overtaken.
@@ -59,7 +61,7 @@ impl Network {
                 latency.insert((from, to), way);
             }
         }
-        Self { weather, latency, cuts: Vec::new(), sent: 0, arrived: BTreeMap::new() }
+        Self { weather, latency, cuts: Vec::new(), mute: None, sent: 0, arrived: BTreeMap::new() }
     }
 
     /// After how long each copy of a message arrives.
@@ -110,9 +112,19 @@ impl Network {
         self.cuts.push(Cut { from, to, kind, until });
     }
 
+    /// From now on nobody gets this node's transactions.
+    pub(crate) fn mute(&mut self, node: usize) {
+        self.mute = Some(node);
+    }
+
+    pub(crate) fn is_mute(&self, node: usize) -> bool {
+        self.mute == Some(node)
+    }
+
     /// From now on everything arrives, soon.
     pub(crate) fn heal(&mut self) {
         self.cuts.clear();
+        self.mute = None;
         self.weather = Weather::default();
     }
 
@@ -151,9 +163,10 @@ mod tests {
     fn weather_ends_with_healing() {
         let weather = Weather { loss: 1000, ..Weather::default() };
         let mut network = Network::new(&mut Dice::new(1), 2, weather);
+        network.mute(0);
         assert_eq!(copies(&mut network, 0, 1), 0);
         network.heal();
-        assert_eq!(copies(&mut network, 0, 1), 1);
+        assert_eq!((copies(&mut network, 0, 1), network.is_mute(0)), (1, false));
     }
 
     #[test]

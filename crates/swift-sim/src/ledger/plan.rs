@@ -8,7 +8,7 @@ use super::{faults::Strike, network::Weather};
 use crate::dice::Dice;
 
 /// Validators a run can begin with.
-const VALIDATORS: [usize; 6] = [1, 2, 3, 4, 5, 7];
+pub(crate) const VALIDATORS: [usize; 6] = [1, 2, 3, 4, 5, 7];
 
 /// How a run's network is made up, and how badly it is treated.
 #[derive(Clone, Debug)]

@@ -1,18 +1,23 @@
 //! A run from beginning to end: trouble, healing, the last writes, rest, and the verdict.
 
-use swift_chain::{Audit, LedgerStore, MemoryLedger};
+use swift_chain::{Audit, Genesis, LedgerStore, MemoryLedger};
 
 use super::{
     Options, Outcome,
     census::Census,
-    checkers::{Certificates, Checked, Checker, Violation, check_evidence, check_names},
+    checkers::{Certificates, Checked, Checker, Violation, check_evidence, check_names, check_receipt},
     liar::Liar,
     world::World,
 };
+use crate::dice::Dice;
+
+/// Receipts that are made at the end of a run.
+const RECEIPTS: usize = 3;
 
 pub(crate) fn run(seed: u64, options: &Options) -> Outcome {
     let mut outcome = Outcome {
         seed,
+        validators: 0,
         has_liar: false,
         numbers: super::Numbers::default(),
         census: Census::default(),
@@ -28,6 +33,7 @@ pub(crate) fn run(seed: u64, options: &Options) -> Outcome {
             world.numbers.blocks = world.agreement.height();
             world.numbers.messages = world.network.sent;
             world.numbers.virtual_ms = u64::try_from(world.now.as_millis()).unwrap_or(u64::MAX);
+            outcome.validators = world.plan.validators;
             outcome.has_liar = world.liar.is_some();
             outcome.trace = world.trace.hash();
             outcome.numbers = world.numbers;
@@ -67,8 +73,14 @@ impl World {
             check_names(chain, ledger.memory_state().files())?;
             ledger.evidence().try_for_each(|evidence| check_evidence(evidence, &network, liar))?;
         }
-        let furthest = self.machines[self.furthest()].ledger();
-        self.writes.check(furthest.map(MemoryLedger::blocks).unwrap_or_default())
+        let furthest = self.furthest();
+        let Self { machines, dice, genesis, .. } = self;
+        let Some(furthest) = machines[furthest].ledger() else { return Ok(()) };
+        self.signing.check_voters(genesis.body().founder, furthest.blocks())?;
+        for _ in 0..RECEIPTS {
+            check_any_receipt(dice, genesis, furthest)?;
+        }
+        self.writes.check(furthest.blocks())
     }
 
     fn audit(&self, at: usize, ledger: &MemoryLedger) -> Checked {
@@ -83,5 +95,16 @@ impl World {
             && audited.files().eq(stored.files())
             && audited.members().eq(stored.members());
         if is_same { Ok(()) } else { Err(broken("its state is not what its chain adds up to".to_owned())) }
+    }
+}
+
+/// Proves any one of a chain's transactions.
+fn check_any_receipt(dice: &mut Dice, genesis: &Genesis, ledger: &MemoryLedger) -> Checked {
+    let lens =
+        ledger.blocks().iter().map(|sealed| (sealed.block.header.height, sealed.block.transactions.len()));
+    let all: Vec<_> = lens.flat_map(|(height, len)| (0..len).map(move |index| (height, index))).collect();
+    match dice.pick(&all) {
+        Some((height, index)) => check_receipt(genesis, ledger, height, index).map(drop),
+        None => Ok(()),
     }
 }

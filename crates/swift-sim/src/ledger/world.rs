@@ -9,12 +9,12 @@ pub(crate) use founding::{address, admission};
 
 use std::{collections::BTreeMap, time::Duration};
 
-use swift_chain::{Action, Genesis, NodeId, RequestId};
+use swift_chain::{Action, CheckedTransaction, Genesis, Input, NodeId, RequestId};
 
 use super::{
     Mutation, Numbers, Options,
     census::Census,
-    checkers::{Agreement, Checked, Checker, Signing, Violation, Writes},
+    checkers::{Agreement, Checked, Checker, Signing, Violation, Witnesses, Writes},
     clients::{Asked, Client, LastWrite},
     liar::Liar,
     machine::{Machine, Power},
@@ -46,6 +46,12 @@ pub(crate) enum Happening {
         to: usize,
         request: RequestId,
         action: Action,
+    },
+    /// The signatures of others' transactions were checked, beside the ledger.
+    SignaturesChecked {
+        at: usize,
+        life: u32,
+        transactions: Vec<CheckedTransaction>,
     },
     /// The disk has what the last step wrote.
     Synced {
@@ -113,6 +119,7 @@ pub(crate) struct World {
 
     pub(crate) agreement: Agreement,
     pub(crate) signing: Signing,
+    pub(crate) witnesses: Witnesses,
     pub(crate) writes: Writes,
     pub(crate) census: Census,
     pub(crate) numbers: Numbers,
@@ -147,6 +154,7 @@ impl World {
             is_stormy: true,
             agreement: Agreement::default(),
             signing: Signing::default(),
+            witnesses: Witnesses::default(),
             writes: Writes::new(body),
             census: Census::default(),
             numbers: Numbers::default(),
@@ -195,6 +203,10 @@ impl World {
         match happening {
             Happening::Arrival { from, to, number, message } => self.arrive(from, to, number, message),
             Happening::Request { to, request, action } => self.take_request(to, request, action),
+            Happening::SignaturesChecked { at, life, transactions } if self.lives(at, life) => {
+                self.put(at, Input::Checked(transactions));
+                self.attend(at)
+            }
             Happening::Synced { at, life } if self.lives(at, life) => self.sync(at),
             Happening::Wake { at, life } if self.lives(at, life) => self.wake(at),
             Happening::Tick { at, life } if self.lives(at, life) => self.tick(at),

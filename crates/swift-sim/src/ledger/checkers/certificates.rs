@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use swift_chain::{Action, NetworkId, NodeChange, NodeId, SealedBlock, Vote, VoteKind};
+use swift_chain::{NetworkId, NodeId, SealedBlock, Vote, VoteKind};
 
-use super::{Checked, Checker, Violation};
+use super::{Checked, Checker, Violation, weights::Weights};
 use crate::ledger::message::short;
 
 /// Checks chains; a certificate that was found good once is not checked again.
@@ -22,15 +22,13 @@ impl Certificates {
         founder: NodeId,
         chain: &[SealedBlock],
     ) -> Checked {
-        let mut weights = BTreeMap::from([(founder, 1)]);
+        let mut weights = Weights::first(founder);
         for (height, sealed) in (1..).zip(chain) {
             self.check_one(network, &weights, height, sealed).map_err(|reason| {
                 let what = format!("block {height} on node {node}: {reason}");
                 Violation::new(Checker::Certificates, what)
             })?;
-            for signed in &sealed.block.transactions {
-                apply(&mut weights, &signed.transaction.action);
-            }
+            weights.pass(sealed);
         }
         Ok(())
     }
@@ -38,7 +36,7 @@ impl Certificates {
     fn check_one(
         &mut self,
         network: &NetworkId,
-        weights: &BTreeMap<NodeId, u64>,
+        weights: &Weights,
         height: u64,
         sealed: &SealedBlock,
     ) -> Result<(), String> {
@@ -52,14 +50,14 @@ impl Certificates {
         }
         let mut signed = BTreeMap::new();
         for (validator, _) in &certificate.signatures {
-            let Some(weight) = weights.get(validator) else {
+            let Some(weight) = weights.of(validator) else {
                 return Err(format!("{} signed it and is no validator", validator.short()));
             };
-            if signed.insert(*validator, *weight).is_some() {
+            if signed.insert(*validator, weight).is_some() {
                 return Err(format!("{} signed it twice", validator.short()));
             }
         }
-        let (weight, total) = (signed.values().sum::<u64>(), weights.values().sum::<u64>());
+        let (weight, total) = (signed.values().sum::<u64>(), weights.total());
         if weight * 3 <= total * 2 {
             return Err(format!("its certificate has weight {weight} of {total}"));
         }
@@ -79,28 +77,10 @@ impl Certificates {
     }
 }
 
-/// What an action makes of the validators.
-fn apply(weights: &mut BTreeMap<NodeId, u64>, action: &Action) {
-    match action {
-        Action::UpdateNode { node, change: NodeChange::ValidatorWeight(0) } | Action::RemoveNode { node } => {
-            weights.remove(node);
-        }
-        Action::UpdateNode { node, change: NodeChange::ValidatorWeight(weight) } => {
-            weights.insert(*node, u64::from(*weight));
-        }
-        _ => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::checkers::made_up::{NETWORK, block, key, transaction};
-
-    fn weigh(author: u8, sequence: u64, node: u8, weight: u32) -> swift_chain::SignedTransaction {
-        let change = NodeChange::ValidatorWeight(weight);
-        transaction(author, sequence, Action::UpdateNode { node: key(node).id(), change })
-    }
+    use crate::ledger::checkers::made_up::{NETWORK, block, key, weigh};
 
     /// Block 1 makes validators of 2, 3 and 4; the rest is what the test says.
     fn verdict(rest: &[SealedBlock]) -> Checked {

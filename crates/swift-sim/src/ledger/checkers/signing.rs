@@ -1,10 +1,10 @@
-//! An honest validator signs one thing in one step, whatever happened to it in between.
+//! An honest validator signs one thing in one step, whatever happened to it in between; who is none signs nothing.
 
 use std::collections::BTreeMap;
 
-use swift_chain::{BlockHash, NodeId, VoteKind, consensus::ConsensusMessage};
+use swift_chain::{BlockHash, NodeId, SealedBlock, VoteKind, consensus::ConsensusMessage};
 
-use super::{Checked, Checker, Violation};
+use super::{Checked, Checker, Violation, weights::Weights};
 
 /// What a signature can be given for once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +62,27 @@ impl Signing {
         );
         Err(Violation::new(Checker::Signing, what))
     }
+
+    /// Whether all who signed something for a height were validators of it, by the blocks below it.
+    pub(crate) fn check_voters(&self, founder: NodeId, chain: &[SealedBlock]) -> Checked {
+        let mut of_height = BTreeMap::new();
+        let mut weights = Weights::first(founder);
+        for (height, sealed) in (1..).zip(chain) {
+            of_height.insert(height, weights.clone());
+            weights.pass(sealed);
+        }
+        of_height.insert(chain.len() as u64 + 1, weights);
+        for (node, height, round, slot) in self.said.keys() {
+            if of_height.get(height).and_then(|weights| weights.of(node)).is_none() {
+                let what = format!(
+                    "{} is no validator of height {height} and signed a {slot:?} in round {round}",
+                    node.short()
+                );
+                return Err(Violation::new(Checker::Signing, what));
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -69,11 +90,13 @@ mod tests {
     use swift_chain::{Vote, consensus::SignedVote};
 
     use super::*;
-    use crate::ledger::checkers::made_up::{NETWORK, key};
+    use crate::ledger::checkers::made_up::{NETWORK, block, key, weigh};
+
+    const HEIGHT: u64 = 2;
 
     fn vote(number: u8, kind: VoteKind, round: u32, block: Option<u8>) -> ConsensusMessage {
         let block = block.map(|number| BlockHash::from_bytes([number; 32]));
-        let vote = Vote { kind, height: 5, round, block, validator: key(number).id() };
+        let vote = Vote { kind, height: HEIGHT, round, block, validator: key(number).id() };
         ConsensusMessage::Vote(SignedVote::sign(&key(number), &NETWORK, vote))
     }
 
@@ -98,5 +121,19 @@ mod tests {
         let second = vote(1, VoteKind::Prevote, 3, None);
         assert_eq!(signing.sees(&second, |_| false), Ok(()));
         assert_eq!(signing.sees(&second, |_| true).unwrap_err().checker, Checker::Signing);
+    }
+
+    #[test]
+    fn a_vote_of_one_who_is_no_validator_of_the_height_is_noticed() {
+        let (founder, promotion) = (key(1).id(), block(1, vec![weigh(1, 1, 2, 1)], &[1]));
+        let demotion = block(1, vec![weigh(1, 1, 1, 0), weigh(1, 2, 2, 1)], &[1]);
+        let mut signing = Signing::default();
+        signing.sees(&vote(1, VoteKind::Prevote, 0, Some(7)), |_| true).unwrap();
+        for chain in [vec![promotion.clone()], vec![promotion, block(2, Vec::new(), &[1, 2])]] {
+            assert_eq!(signing.check_voters(founder, &chain), Ok(()));
+        }
+        assert_eq!(signing.check_voters(founder, &[demotion]).unwrap_err().checker, Checker::Signing);
+        // Nobody can know yet who decides the height after the next.
+        assert!(signing.check_voters(founder, &[]).is_err());
     }
 }

@@ -172,6 +172,9 @@ impl World {
 
     /// Sends to a place.
     pub(super) fn send(&mut self, from: usize, to: usize, message: &Message) {
+        if matches!(message, Message::Transactions(_)) && self.network.is_mute(from) {
+            return;
+        }
         let copies = self.network.send(&mut self.dice, &mut self.census, self.now, (from, to));
         let number = self.network.sent;
         self.trace.note(self.now, format_args!("{from} to {to}: {message}, {} copies", copies.len()));

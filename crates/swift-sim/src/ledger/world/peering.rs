@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use swift_chain::{FollowError, Input, MemoryLedger, NodeId, RequestId, SealedBlock};
+use swift_chain::{FollowError, Input, MemoryLedger, NodeId, RequestId, SealedBlock, SignedTransaction};
 use swift_p2p::gossip::{self, FetchOutcome, HeadNote};
 
 use super::{Happening, World};
@@ -10,7 +10,7 @@ use crate::ledger::{
     census::Event,
     checkers::{Checked, Checker, Violation},
     forger,
-    machine::{Exchange, Process, Side},
+    machine::{Exchange, Machine, Power, Process, Side},
     message::{ExchangeId, Message},
 };
 
@@ -46,10 +46,7 @@ impl World {
                 self.put(to, Input::Consensus { from: sender, message });
                 Ok(())
             }
-            Message::Transactions(all) => {
-                self.put(to, Input::Transactions((*all).clone()));
-                Ok(())
-            }
+            Message::Transactions(all) => self.sift(to, (*all).clone()),
             Message::Hello { exchange, head } => {
                 let answer = self.told_head(to);
                 self.send(to, from, &Message::Head { exchange, head: answer });
@@ -82,8 +79,28 @@ impl World {
         }
     }
 
+    /// A node looks at transactions that a member brought: first what it has a use for, then, beside its ledger, whether
+    /// they are signed. One that is not spoils all of them.
+    fn sift(&mut self, at: usize, transactions: Vec<SignedTransaction>) -> Checked {
+        let network = self.genesis.id();
+        let Machine { life, power: Power::On(process), .. } = &mut self.machines[at] else { return Ok(()) };
+        let (life, sifted) = (*life, process.replica.sift(transactions));
+        let sifted = sifted.map_err(|poisoned| {
+            let what = format!("node {at} looks at transactions: {poisoned}");
+            Violation::new(Checker::Health, what)
+        })?;
+        let checked = sifted.into_iter().map(|signed| signed.check(&network));
+        if let Ok(transactions) = checked.collect::<Result<Vec<_>, _>>()
+            && !transactions.is_empty()
+        {
+            let takes = self.dice.time(Duration::from_micros(100), Duration::from_millis(20));
+            self.after(takes, Happening::SignaturesChecked { at, life, transactions });
+        }
+        Ok(())
+    }
+
     /// For the node's next step.
-    fn put(&mut self, at: usize, input: Input) {
+    pub(super) fn put(&mut self, at: usize, input: Input) {
         if let Some(process) = self.machines[at].process_mut() {
             process.inbox.push(input);
         }
@@ -246,7 +263,7 @@ impl World {
     /// Blocks from a height on, and whether there are more: true ones, if the node is honest.
     fn blocks_for(&mut self, at: usize, from_height: u64) -> (Vec<SealedBlock>, bool) {
         let Self { machines, dice, liar, census, .. } = self;
-        let ledger = machines[at].process().map(|process: &Process| process.replica.store());
+        let ledger = machines[at].process().map(|process: &Process| process.replica.store().ledger());
         let Some(ledger) = ledger else { return (Vec::new(), false) };
         if machines[at].side != Side::Honest && dice.chance(600) {
             let forged = forger::forge(dice, ledger, &machines[at].key, liar.as_ref(), from_height);

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use swift_chain::{Action, Input, LedgerStore, MemoryLedger, Output, RequestId};
+use swift_chain::{Action, Input, LedgerStore, MemoryLedger, Output, Poisoned, RequestId};
 use swift_p2p::gossip;
 
 use super::{Happening, TICK, World, founding::pulled};
 use crate::ledger::{
     Mutation,
     census::Event,
-    checkers::{Checked, Checker, Violation},
+    checkers::{Checked, Checker, Heard, Violation},
     machine::{Doom, Power, has_log, others},
     message::short,
 };
@@ -24,6 +24,7 @@ impl World {
         let (now, seed) = (self.now, self.dice.bits());
         let shows = self.dice.time(Duration::ZERO, Duration::from_secs(1000));
         let machine = &mut self.machines[at];
+        self.witnesses.forgets(at);
         machine.clock.restart(now, shows);
         let started = machine.start(ledger, seed);
         started.map_err(|error| Violation::new(Checker::Health, format!("node {at}: {error}")))?;
@@ -140,13 +141,18 @@ impl World {
         let machine = &mut self.machines[at];
         let (now, doom, is_honest) = (machine.now(self.now), machine.doom, machine.is_honest());
         let Some(process) = machine.process_mut() else { return Ok(()) };
-        let before = (doom == Some(Doom::LosingStep)).then(|| process.replica.store().clone());
+        let sends_early = self.mutation == Some(Mutation::SendBeforeSync);
+        let can_lose = doom == Some(Doom::LosingStep) || sends_early && doom == Some(Doom::WhileSending);
+        let before = can_lose.then(|| process.replica.store().ledger().clone());
         let inputs = std::mem::take(&mut process.inbox);
+        let heard = Heard::of(&process.replica, &self.genesis.id(), &inputs);
         let outputs = match process.replica.step(now, inputs) {
-            Ok(outputs) => outputs,
-            Err(poisoned) if is_honest => {
-                return Err(Violation::new(Checker::Health, format!("node {at}: {poisoned}")));
+            Ok(outputs) if !process.replica.store().health().has_failed() => outputs,
+            Ok(_) => {
+                let what = format!("node {at} goes on although its disk has refused a write");
+                return Err(Violation::new(Checker::Health, what));
             }
+            Err(poisoned) if is_honest => return self.end_poisoned(at, &poisoned),
             Err(_) => {
                 machine.stop();
                 return Ok(());
@@ -156,6 +162,9 @@ impl World {
         if let Some(doom) = doom.filter(|_| outputs.iter().any(has_consequences)) {
             return self.end_in_step(at, doom, before, outputs);
         }
+        if is_honest && heard.is_open(&process.replica) {
+            self.witnesses.takes(at, &heard, process.replica.store().ledger())?;
+        }
         process.unsent = Some(outputs);
         let (is_slow, life) = (machine.is_slow_until > self.now, machine.life);
         let (low, high) = if is_slow { (50_000, 800_000) } else { (100, 4_000) };
@@ -164,7 +173,25 @@ impl World {
         Ok(())
     }
 
-    /// A crash in the middle of a step with consequences.
+    /// A node stops by itself. It may if its disk has failed, and must: it takes no further step.
+    fn end_poisoned(&mut self, at: usize, poisoned: &Poisoned) -> Checked {
+        self.trace.note(self.now, format_args!("{at}: {poisoned}"));
+        let machine = &mut self.machines[at];
+        let now = machine.now(self.now);
+        let broken = |what: String| Violation::new(Checker::Health, format!("node {at}: {what}"));
+        let Some(process) = machine.process_mut() else { return Ok(()) };
+        if !process.replica.store().health().has_failed() {
+            return Err(broken(poisoned.to_string()));
+        }
+        match process.replica.step(now, vec![Input::Tick]) {
+            Err(again) if again == *poisoned => {}
+            _ => return Err(broken("it takes a step after its disk refused a write".to_owned())),
+        }
+        self.crash_keeping(at, Event::DiskFailure);
+        Ok(())
+    }
+
+    /// A crash in the middle of a step with consequences. `before` is what the disk still has if the step is lost.
     fn end_in_step(
         &mut self,
         at: usize,
@@ -179,9 +206,12 @@ impl World {
                 }
                 self.crash(at, before, Event::CrashLosingStep);
             }
-            (Doom::WhileSending, _) => {
+            (Doom::WhileSending, before) => {
                 self.carry_out_some(at, outputs)?;
-                self.crash_keeping(at, Event::CrashWhileSending);
+                match before {
+                    Some(before) => self.crash(at, before, Event::CrashWhileSending),
+                    None => self.crash_keeping(at, Event::CrashWhileSending),
+                }
             }
             _ => self.crash_keeping(at, Event::CrashBeforeSending),
         }
