@@ -45,7 +45,7 @@ impl Swarm {
             let grains = state.holds(chunk).without(view.has_or_awaits(chunk));
             Lack { chunk, grains: without(state, grains, chunk, &own) }
         };
-        if let Some(lack) = urgent(state, view, &lack) {
+        if let Some(lack) = urgent(state, view, lack) {
             return first_of(state, lack, level).map(|slice| Choice { slices: vec![slice] });
         }
         let start = self.random.below(state.layout().chunk_count());
@@ -53,10 +53,10 @@ impl Swarm {
         let mut alternatives = 1;
         if state.held.is_full() {
             let offered = self.sending.offered(file);
-            unsent(state, view, start, &lack, &offered, &mut lacks);
+            unsent(state, view, start, lack, &offered, &mut lacks);
         }
         if lacks.is_empty() {
-            lacking(state, view, start, &lack, &mut lacks);
+            lacking(state, view, start, lack, &mut lacks);
             alternatives = self.config.alternatives;
         }
         let mut slices = Vec::new();
