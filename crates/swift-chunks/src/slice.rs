@@ -242,9 +242,8 @@ mod tests {
     #[test]
     fn golden_numbers() {
         let layout = layout(3 * CHUNK_LEN);
-        let number = |grain, level| {
-            Slice::around(layout, layout.chunk(2).unwrap(), grain, level).unwrap().number()
-        };
+        let number =
+            |grain, level| Slice::around(layout, layout.chunk(2).unwrap(), grain, level).unwrap().number();
         assert_eq!([number(0, 6), number(63, 5), number(63, 0)], [257, 259, 383]);
     }
 

@@ -208,7 +208,7 @@ impl Books {
             Input::ChunkChecked { file, chunk, .. } => _ = self.checking.remove(&(*file, *chunk)),
             Input::FileRemoved { file } => self.checking.retain(|(of, _)| of != file),
             Input::Lost { file, chunks } => {
-                self.checking.retain(|(of, at)| of != file || !chunks.contains(at))
+                self.checking.retain(|(of, at)| of != file || !chunks.contains(at));
             }
             _ => {}
         }

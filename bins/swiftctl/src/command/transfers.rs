@@ -15,13 +15,13 @@ pub(crate) async fn run(context: &Context, shown: &Shown) -> Result<(), Error> {
     let transfers: Vec<Transfer> = understand(what, &answer)?;
     context.output(shown).show(&answer, || {
         let head = ["file", "direction", "peer", "done", "rate", "remaining", "state"];
-        table(head, transfers.into_iter().flat_map(rows))
+        table(head, transfers.iter().flat_map(rows))
     })
 }
 
 /// A row of the file as a whole, and one for each peer if there are several.
-fn rows(transfer: Transfer) -> Vec<[String; 7]> {
-    let Transfer { file, direction, done_bytes, total_bytes, bytes_per_second, peers, .. } = &transfer;
+fn rows(transfer: &Transfer) -> Vec<[String; 7]> {
+    let Transfer { file, direction, done_bytes, total_bytes, bytes_per_second, peers, .. } = transfer;
     let (way, done) = match direction {
         Direction::In => {
             let percent = size::percent(*done_bytes, *total_bytes);

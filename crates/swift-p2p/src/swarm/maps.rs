@@ -1,7 +1,7 @@
 //! Maps: what this node tells of itself, and what it keeps of what its neighbours tell.
 
 use swift_chain::NodeId;
-use swift_chunks::FileId;
+use swift_chunks::{ChunkIndex, FileId};
 
 use super::Swarm;
 use super::by_chunk::ByChunk;
@@ -52,7 +52,7 @@ impl Swarm {
             });
         }
         let open = open.iter().take(OPEN_CHUNKS_MAX).map(|(chunk, part)| open_chunk(chunk, part));
-        let next = state.reading_at.map(|chunk| chunk.get());
+        let next = state.reading_at.map(ChunkIndex::get);
         Some(Map { stamp, interest: state.interest(), held, open: open.collect(), next })
     }
 
