@@ -240,6 +240,14 @@ mod tests {
     }
 
     #[test]
+    fn golden_numbers() {
+        let layout = layout(3 * CHUNK_LEN);
+        let number =
+            |grain, level| Slice::around(layout, layout.chunk(2).unwrap(), grain, level).unwrap().number();
+        assert_eq!([number(0, 6), number(63, 5), number(63, 0)], [257, 259, 383]);
+    }
+
+    #[test]
     fn a_number_of_no_slice_is_refused() {
         let layout = layout(CHUNK_LEN + 1);
         for number in [0, 128, 2 << 7 | 1, 1 << 7 | 127, u32::MAX] {

@@ -5,14 +5,10 @@ use crate::{
     port::Port,
     site::{Home, Site},
 };
-use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 use swift_chain::{
     Action, BlockHash, Invitation, InvitationTerms, NodeChange, NodeId, NodeKey, Role, Ticket,
 };
-use swift_p2p::{
-    driver::{GossipError, JoinError},
-    transport::{AddressBook, Dialer},
-};
+use swift_p2p::driver::{GossipError, JoinError};
 use swiftserve_node::{NodeFailure, StartError};
 
 fn nothing_was_left(home: &Home) {
@@ -217,22 +213,12 @@ async fn a_node_that_joins_late_is_level_when_it_starts() {
     assert_eq!(joiner.client.height().await, 301);
 }
 
-struct At(HashMap<NodeId, SocketAddr>);
-
-impl AddressBook for At {
-    fn address_of(&self, node: &NodeId) -> Option<swift_chain::Address> {
-        self.0.get(node).map(|at| at.to_string().parse().unwrap())
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removed_node_is_refused_and_stops() {
     let founder = Site::found().await;
     let mut joiner = Site::join(&founder.invite().await).await;
     let (me, key) = (joiner.node.id(), joiner.home.key());
-    let book = At(HashMap::from([(founder.node.id(), founder.home.address())]));
-    let dialer = Dialer::new(&key, founder.node.network(), Arc::new(book)).unwrap();
-    let as_joiner = dialer.client(founder.node.id()).unwrap();
+    let as_joiner = founder.seen_by(&key);
     let status =
         async |path: &str| soon(as_joiner.get(path).send()).await.map(|answer| answer.status().as_u16());
     assert_eq!(status("/topBlockNumber").await.unwrap(), 200);

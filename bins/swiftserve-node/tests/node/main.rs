@@ -19,6 +19,7 @@ mod recovery;
 mod restart;
 mod roles;
 mod site;
+mod slices;
 mod start;
 mod together;
 mod tokens;

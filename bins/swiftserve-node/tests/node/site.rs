@@ -1,15 +1,20 @@
 //! Nodes in this process, each with a folder and a port of its own.
 
 use std::{
+    collections::HashMap,
     fs,
     net::SocketAddr,
     os::unix::fs::{FileExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-use swift_chain::{LedgerDb, NodeKey};
-use swift_p2p::driver::Patience;
+use swift_chain::{LedgerDb, NodeId, NodeKey};
+use swift_p2p::{
+    driver::Patience,
+    transport::{AddressBook, Dialer, PeerClient},
+};
 use swiftserve_node::{Config, Node, NodeOptions, StartError};
 use tempfile::TempDir;
 
@@ -118,6 +123,14 @@ impl Home {
     }
 }
 
+struct At(HashMap<NodeId, SocketAddr>);
+
+impl AddressBook for At {
+    fn address_of(&self, node: &NodeId) -> Option<swift_chain::Address> {
+        self.0.get(node).map(|at| at.to_string().parse().unwrap())
+    }
+}
+
 /// A running node.
 pub(crate) struct Site {
     pub(crate) node: Node,
@@ -156,6 +169,13 @@ impl Site {
         let wanted = serde_json::json!({ "role": role });
         let made = self.client.post_json("/v1/invites", &wanted).await.ok().json();
         made["ticket"].as_str().unwrap().to_owned()
+    }
+
+    /// Asks this node as another one does that has this key.
+    pub(crate) fn seen_by(&self, key: &NodeKey) -> PeerClient {
+        let book = At(HashMap::from([(self.node.id(), self.home.address())]));
+        let dialer = Dialer::new(key, self.node.network(), Arc::new(book)).unwrap();
+        dialer.client(self.node.id()).unwrap()
     }
 
     /// Waits until this node reaches a quorum of the validators, or none.
