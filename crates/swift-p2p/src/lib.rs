@@ -16,7 +16,7 @@
 //! use std::{collections::BTreeMap, time::Duration};
 //! use swift_chain::NodeId;
 //! use swift_chunks::{CHUNK_LEN, ChunkLayout, ChunkSet, FileId};
-//! use swift_p2p::swarm::{Config, ExchangeId, FetchOutcome, Input, Output, Swarm, Time, Want};
+//! use swift_p2p::swarm::{CheckOutcome, Config, ExchangeId, FetchOutcome, Input, Output, Swarm, Time, Want};
 //!
 //! let file = FileId::from_bytes([9; 32]);
 //! let layout = ChunkLayout::new(20 * CHUNK_LEN)?;
@@ -53,8 +53,12 @@
 //!                 Output::Announce { to, holdings } => (to, Input::Announced { from: *me, holdings }),
 //!                 Output::Confirm { to, confirm } => (to, Input::Confirmed { by: *me, confirm }),
 //!                 // Here the bytes would be fetched and verified.
-//!                 Output::Fetch { from, file, unit } => {
-//!                     (*me, Input::Fetched { from, file, unit, outcome: FetchOutcome::Verified })
+//!                 Output::Fetch { from, file, slice } => {
+//!                     (*me, Input::Fetched { from, file, slice, outcome: FetchOutcome::Verified })
+//!                 }
+//!                 // And here a chunk that came in several slices would be hashed as a whole.
+//!                 Output::Whole { file, chunk } => {
+//!                     (*me, Input::ChunkChecked { file, chunk, outcome: CheckOutcome::Verified })
 //!                 }
 //!                 Output::Completed { file } => (*me, Input::Durable { file }),
 //!                 _ => continue,
