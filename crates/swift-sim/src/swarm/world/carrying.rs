@@ -193,7 +193,7 @@ impl World {
     }
 
     fn fail(&mut self, letter: Key, when: impl Fn(&Self) -> Moment, told: Option<FetchFailure>) {
-        let Some(Envelope { from, to, content, .. }) = self.envelopes.remove(letter) else { return };
+        let Some(Envelope { from, to, lives, content, .. }) = self.envelopes.remove(letter) else { return };
         let when = when(self);
         match content {
             Content::Letter(letter) => {
@@ -208,6 +208,12 @@ impl World {
                 None => _ = self.transfers.remove(transfer),
             },
             Content::Failed(transfer, _) => _ = self.transfers.remove(transfer),
+            // A source that is cut off loses patience; one that is gone has nothing more to close.
+            Content::Close(transfer)
+                if self.nodes[to].machine.is_none() || self.nodes[to].life != lives.1 =>
+            {
+                self.transfers.remove(transfer);
+            }
             Content::Close(_) | Content::Unanswered(_) => {}
         }
     }
