@@ -45,6 +45,8 @@ pub(crate) struct Books {
     pub(crate) offences: Offences,
     /// Copies that were given up.
     pub(crate) abandoned: u64,
+    /// Requests that were left hanging.
+    pub(crate) hung: u64,
     /// Messages that vanished.
     pub(crate) vanished: u64,
     /// Troubles that came.
@@ -134,6 +136,7 @@ impl Books {
             refetched: 0,
             offences: Offences::default(),
             abandoned: 0,
+            hung: 0,
             vanished: 0,
             troubles: 0,
             copies_known: BTreeSet::new(),

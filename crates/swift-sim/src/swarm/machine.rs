@@ -71,8 +71,8 @@ pub(crate) enum Wish {
 pub(crate) enum Report {
     /// Somebody says that it has a whole copy.
     HeldBy { peer: NodeId, file: FileId },
-    /// A file was given up.
-    Abandoned { file: FileId },
+    /// A file was given up, and this member blamed.
+    Abandoned { file: FileId, publisher: NodeId },
     /// Somebody did wrong.
     Offence { peer: NodeId, kind: OffenceKind },
 }
@@ -92,7 +92,7 @@ impl Wish {
             Output::Whole { file, chunk } => Self::Check { file, chunk },
             Output::Completed { file } => Self::Completed { file },
             Output::HeldBy { file, peer } => Self::Report(Report::HeldBy { peer, file }),
-            Output::Abandoned { file, .. } => Self::Report(Report::Abandoned { file }),
+            Output::Abandoned { file, publisher, .. } => Self::Report(Report::Abandoned { file, publisher }),
             Output::Offence { peer, kind, .. } => Self::Report(Report::Offence { peer, kind }),
         }
     }

@@ -52,6 +52,8 @@ pub struct Outcome {
     pub offences: Offences,
     /// Copies that were given up, since their manifest is false.
     pub abandoned: u64,
+    /// Requests that were left hanging.
+    pub hung: u64,
     /// Messages that vanished.
     pub vanished: u64,
     /// Of the plan's troubles, how many came.
@@ -164,6 +166,7 @@ pub(crate) fn outcome(plan: &Plan, books: &Books, events: u64, trace: u64) -> Ou
             malformed: books.offences.malformed,
         },
         abandoned: books.abandoned,
+        hung: books.hung,
         vanished: books.vanished,
         troubles: books.troubles,
         copies: completions.len(),

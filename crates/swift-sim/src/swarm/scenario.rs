@@ -116,7 +116,7 @@ fn unmet(plan: &Plan, outcome: &Outcome) -> Vec<String> {
         (outcome.troubles == plan.troubles.len(), "a trouble"),
         (cast.lying == 0 || offences.wrong_bytes > 0, "wrong bytes"),
         (cast.boasting == 0 || offences.not_there > 0, "something that was offered and not there"),
-        (cast.stalling == 0 || offences.stalled > 0, "a fetch that hangs"),
+        (cast.stalling == 0 || outcome.hung > 0, "a request that was left hanging"),
         (plan.lost_messages <= 0.0 || outcome.vanished > 0, "a lost message"),
         (!plan.is_first_false || gave_up_all, "somebody who gives up the false file"),
     ];

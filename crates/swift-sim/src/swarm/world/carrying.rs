@@ -127,12 +127,11 @@ impl World {
 
     pub(super) fn letter_arrived(&mut self, letter: Key) {
         let Some(&Envelope { from, to, len, .. }) = self.envelopes.get(letter) else { return };
-        let is_off = self.nodes[to].machine.is_none();
-        if self.is_cut(from, to) || is_off && self.nodes[to].absence != Leaving::Stopped {
+        if self.is_cut(from, to) {
             return self.vanish(letter);
         }
-        if is_off {
-            return self.refuse(letter);
+        if self.nodes[to].machine.is_none() {
+            return self.miss(letter);
         }
         let arrival = self.nodes[to].down.arrive(self.now, len);
         if arrival.waited_ns == 0 {
@@ -143,8 +142,9 @@ impl World {
 
     pub(super) fn letter_passed(&mut self, key: Key) {
         let Some(envelope) = self.envelopes.get(key) else { return };
-        if envelope.lives.1 != self.nodes[envelope.to].life {
-            return self.refuse(key);
+        let receiver = &self.nodes[envelope.to];
+        if receiver.machine.is_none() || receiver.life != envelope.lives.1 {
+            return self.miss(key);
         }
         let Some(Envelope { from, to, lives, content, .. }) = self.envelopes.remove(key) else { return };
         match content {
@@ -173,19 +173,27 @@ impl World {
         }
     }
 
+    /// A letter comes when the process that it was meant for is no more.
+    fn miss(&mut self, letter: Key) {
+        let Some(&Envelope { to, .. }) = self.envelopes.get(letter) else { return };
+        let receiver = &self.nodes[to];
+        let is_silent = receiver.machine.is_none() && receiver.absence != Leaving::Stopped;
+        if is_silent { self.vanish(letter) } else { self.refuse(letter) }
+    }
+
     /// A letter never arrives, and nobody is told: who waits for an answer waits until it has waited enough.
     fn vanish(&mut self, letter: Key) {
         self.fail(letter, |world| world.now.after(DEADLINE), None);
     }
 
-    /// A letter comes to a node whose process it was meant for is no more, and its kernel says so.
+    /// The kernel of whom a letter was for says that there is nobody to take it.
     fn refuse(&mut self, letter: Key) {
         let soon = |world: &Self| world.now.plus(world.delay_ns);
         self.fail(letter, soon, Some(FetchFailure::Unreachable));
     }
 
     fn fail(&mut self, letter: Key, when: impl Fn(&Self) -> Moment, told: Option<FetchFailure>) {
-        let Some(Envelope { from, to, content, .. }) = self.envelopes.remove(letter) else { return };
+        let Some(Envelope { from, to, lives, content, .. }) = self.envelopes.remove(letter) else { return };
         let when = when(self);
         match content {
             Content::Letter(letter) => {
@@ -200,16 +208,24 @@ impl World {
                 None => _ = self.transfers.remove(transfer),
             },
             Content::Failed(transfer, _) => _ = self.transfers.remove(transfer),
+            // A source that is cut off loses patience; one that is gone has nothing more to close.
+            Content::Close(transfer)
+                if self.nodes[to].machine.is_none() || self.nodes[to].life != lives.1 =>
+            {
+                self.transfers.remove(transfer);
+            }
             Content::Close(_) | Content::Unanswered(_) => {}
         }
     }
 
     /// What had not left a node when it went off never will.
-    pub(super) fn drop_unsent_letters(&mut self, at: usize) {
+    pub(super) fn drop_unsent_letters(&mut self, at: usize, is_told: bool) {
         for letter in self.envelopes.find(|envelope| envelope.from == at && !envelope.has_left) {
             let dropped = self.envelopes.remove(letter).map(|envelope| envelope.content);
-            if let Some(Content::Request(transfer) | Content::Failed(transfer, _)) = dropped {
-                self.transfers.remove(transfer);
+            match dropped {
+                Some(Content::Request(transfer)) => _ = self.transfers.remove(transfer),
+                Some(Content::Failed(transfer, _)) => self.sever_one(transfer, is_told),
+                _ => {}
             }
         }
     }

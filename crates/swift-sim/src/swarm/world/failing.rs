@@ -61,8 +61,9 @@ impl World {
                 self.nodes[at].kept.insert(file, held.clone());
             }
         }
-        self.drop_unsent_letters(at);
-        self.sever(|from, to| from == at || to == at, how == Leaving::Stopped);
+        let is_told = how == Leaving::Stopped;
+        self.drop_unsent_letters(at, is_told);
+        self.sever(|from, to| from == at || to == at, is_told);
         self.nodes.iter_mut().for_each(|node| node.disconnect(at));
         let noticed = match how {
             Leaving::Stopped => Some(NOTICED_STOPPED_MS),
@@ -163,7 +164,7 @@ impl World {
         }
     }
 
-    fn sever_one(&mut self, key: Key, is_told: bool) {
+    pub(super) fn sever_one(&mut self, key: Key, is_told: bool) {
         let Some(transfer) = self.transfers.get_mut(key) else { return };
         transfer.stage = Stage::Severed;
         let (from, to) = (transfer.from, transfer.to);

@@ -42,14 +42,12 @@ impl World {
     pub(super) fn judge_report(&mut self, at: usize, report: Report) {
         match report {
             Report::HeldBy { peer, file } => self.judge_copy(at, place_of(&peer), place_of_file(&file)),
-            Report::Abandoned { file } => {
+            Report::Abandoned { file, publisher } => {
                 self.books.abandoned += 1;
-                let file = place_of_file(&file);
-                if self.plan.is_true(file) {
-                    self.books.violate(
-                        self.now,
-                        &format!("node {at} gave up file {file}, which is as it should be"),
-                    );
+                let (file, publisher) = (place_of_file(&file), place_of(&publisher));
+                if self.plan.is_true(file) || publisher != 0 {
+                    let what = format!("node {at} gave up file {file} and blames node {publisher}");
+                    self.books.violate(self.now, &what);
                 }
             }
             Report::Offence { peer, kind } => self.judge_offence(at, place_of(&peer), kind),

@@ -76,6 +76,7 @@ impl World {
         }
         self.nodes[from].serving.push(key);
         if conduct == Conduct::Stalls {
+            self.books.hung += 1;
             return self.input(from, machine::send_started(peer, id, piece));
         }
         self.nodes[from].up.enter_transfer(key);

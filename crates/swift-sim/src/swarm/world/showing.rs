@@ -27,6 +27,7 @@ impl World {
             delivered: self.books.delivered,
         };
         let mut held: Vec<f64> = (1..self.nodes.len())
+            .filter(|&at| self.plan.is_counted(at))
             .map(|at| (0..self.files.len()).map(|file| self.books.verified(at, file)).sum::<u64>() as f64)
             .map(|bytes| bytes / self.plan.all_bytes() as f64)
             .collect();
