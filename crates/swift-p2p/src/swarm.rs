@@ -127,6 +127,8 @@ pub struct Swarm {
     sending: Sending,
     receiving: Receiving,
     finding: Finding,
+    /// When to look for what is late: never later than that, often sooner.
+    look_at: Time,
     outputs: VecDeque<Output>,
 }
 
@@ -153,6 +155,7 @@ impl Swarm {
             sending: Sending::default(),
             receiving: Receiving::default(),
             finding: Finding::default(),
+            look_at: Time::NEVER,
             outputs: VecDeque::new(),
         }
     }
@@ -161,8 +164,7 @@ impl Swarm {
     pub fn handle(&mut self, now: Time, input: Input) {
         self.now = self.now.max(now);
         self.take(input);
-        self.expire_sends();
-        self.expire_fetches();
+        self.expire();
         self.pump_fetches();
         self.pump_announcements();
         self.pump_asks();
@@ -176,8 +178,8 @@ impl Swarm {
 
     /// When [`Input::Timeout`] is due, if nothing happens before. Ask again after every input.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let sends = self.sending.next_deadline(self.credit());
-        [sends, self.next_fetch_deadline(), self.next_ask_deadline()].into_iter().flatten().min()
+        let late = Some(self.look_at).filter(|&at| at != Time::NEVER);
+        [late, self.next_retry(), self.next_ask_deadline()].into_iter().flatten().min()
     }
 
     /// Whether a peer's request for a slice may be served: it is verified, and the file is not given up.

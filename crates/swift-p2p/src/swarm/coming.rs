@@ -16,12 +16,21 @@ const RACERS_MAX: usize = 2;
 pub(super) struct Receiving {
     /// By file and number of the slice.
     coming: BTreeMap<(FileId, u32), Coming>,
-    fetches_len: usize,
+    /// Fetches of each source.
+    sources: BTreeMap<NodeId, Counts>,
+    fetches: Counts,
     next_place: u64,
     /// Bytes in a slice, smoothed.
     pub(super) slice_len: u64,
     /// Files of which nothing is accepted because this node could not write.
     pub(super) unwritable: BTreeSet<FileId>,
+}
+
+/// How many fetches there are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    all: usize,
+    running: usize,
 }
 
 /// A slice that was accepted and is not here.
@@ -74,7 +83,7 @@ impl Coming {
 impl Receiving {
     /// Fetches, running or queued.
     pub(super) fn len(&self) -> usize {
-        self.fetches_len
+        self.fetches.all
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (FileId, &Coming)> {
@@ -119,7 +128,8 @@ impl Receiving {
     pub(super) fn insert(&mut self, now: Time, file: FileId, slice: Slice, from: NodeId) -> bool {
         let fetch = Fetch { from, place: self.next_place, stage: FetchStage::Queued };
         self.next_place += 1;
-        self.fetches_len += 1;
+        self.fetches.all += 1;
+        self.sources.entry(from).or_default().all += 1;
         let coming = self.coming.entry((file, slice.number()));
         let coming =
             coming.or_insert_with(|| Coming { slice, since: now, racing: false, fetches: Vec::new() });
@@ -132,7 +142,16 @@ impl Receiving {
         let coming = self.coming.get_mut(&(file, slice.number()))?;
         let at = coming.fetches.iter().position(|fetch| fetch.from == from)?;
         let fetch = coming.fetches.swap_remove(at);
-        self.fetches_len -= 1;
+        let running = usize::from(fetch.is_running());
+        self.fetches.all -= 1;
+        self.fetches.running -= running;
+        if let Some(of_source) = self.sources.get_mut(&from) {
+            of_source.all -= 1;
+            of_source.running -= running;
+            if of_source.all == 0 {
+                self.sources.remove(&from);
+            }
+        }
         let was_last = coming.fetches.is_empty();
         if was_last {
             self.coming.remove(&(file, slice.number()));
@@ -148,12 +167,36 @@ impl Receiving {
         })
     }
 
+    /// What was accepted and not requested, in order of acceptance.
+    pub(super) fn queued(&self) -> Vec<(NodeId, FileId, Slice)> {
+        if self.fetches.running == self.fetches.all {
+            return Vec::new();
+        }
+        let queued = self.fetches().filter(|(_, _, fetch)| !fetch.is_running());
+        let mut queued: Vec<_> = queued.map(|(file, slice, fetch)| (fetch.place, fetch.from, file, slice)).collect();
+        queued.sort_unstable_by_key(|&(place, ..)| place);
+        queued.into_iter().map(|(_, from, file, slice)| (from, file, slice)).collect()
+    }
+
+    /// A queued fetch is requested.
+    pub(super) fn run(&mut self, file: FileId, slice: Slice, from: NodeId, now: Time) {
+        let Some(coming) = self.coming.get_mut(&(file, slice.number())) else { return };
+        let Some(fetch) = coming.fetches.iter_mut().find(|fetch| fetch.from == from && !fetch.is_running()) else {
+            return;
+        };
+        fetch.stage = FetchStage::Running { since: now, progress_at: now, bytes: 0 };
+        self.fetches.running += 1;
+        if let Some(of_source) = self.sources.get_mut(&from) {
+            of_source.running += 1;
+        }
+    }
+
     /// Fetches from a source, running or queued.
     pub(super) fn len_from(&self, source: NodeId) -> usize {
-        self.fetches().filter(|(_, _, fetch)| fetch.from == source).count()
+        self.sources.get(&source).map_or(0, |counts| counts.all)
     }
 
     pub(super) fn running_from(&self, source: NodeId) -> usize {
-        self.fetches().filter(|(_, _, fetch)| fetch.from == source && fetch.is_running()).count()
+        self.sources.get(&source).map_or(0, |counts| counts.running)
     }
 }

@@ -1,6 +1,7 @@
 //! What the receiver gives up, races, or tries again: sources that fail, stall or lie.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use swift_chain::NodeId;
 use swift_chunks::{FileId, Slice};
@@ -10,7 +11,27 @@ use super::coming::{Fetch, FetchStage};
 use super::output::{OffenceKind, Output};
 use super::time::Time;
 
+/// How often is looked for what is late while something is on its way; everything gets at least this much time.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
 impl Swarm {
+    /// Gives up what is late. Looking costs as much as is on its way, and so is not done at every input.
+    pub(super) fn expire(&mut self) {
+        if self.now < self.look_at {
+            return;
+        }
+        self.expire_sends();
+        self.expire_fetches();
+        let next = [self.sending.next_deadline(), self.next_fetch_deadline()];
+        let next = next.into_iter().flatten().min();
+        self.look_at = next.map_or(Time::NEVER, |next| next.min(self.now + LOOK_EVERY));
+    }
+
+    /// Something has set out that may come too late.
+    pub(super) fn look_soon(&mut self) {
+        self.look_at = self.look_at.min(self.now + LOOK_EVERY);
+    }
+
     /// Nothing is accepted from a failing source for a while.
     pub(super) fn cool_off(&mut self, source: NodeId) {
         if let Some(peer) = self.peers.get_mut(&source).filter(|peer| peer.cool_until <= self.now) {
@@ -70,7 +91,7 @@ impl Swarm {
         self.drop_fetches(|from, of, slice| from == source && of == file && untrusted.contains(&slice));
     }
 
-    pub(super) fn expire_fetches(&mut self) {
+    fn expire_fetches(&mut self) {
         let stalled: Vec<_> = self
             .receiving
             .fetches()
@@ -130,7 +151,7 @@ impl Swarm {
     }
 
     /// When something here stalls, is raced or may be written again.
-    pub(super) fn next_fetch_deadline(&self) -> Option<Time> {
+    fn next_fetch_deadline(&self) -> Option<Time> {
         let stalls = self.receiving.fetches().filter_map(|(_, _, fetch)| self.stalls_at(fetch));
         let files: BTreeSet<FileId> = self.receiving.iter().map(|(file, _)| file).collect();
         let ending: BTreeSet<FileId> = files.into_iter().filter(|&file| self.is_end_game(file)).collect();

@@ -142,6 +142,8 @@ pub struct PeerChoice {
     pub open_sends: usize,
     /// Whether something went to it a moment ago, so that its connection is up to speed.
     pub is_warm: bool,
+    /// Bytes that it lacks, nearly.
+    pub lacking: u64,
 }
 
 /// A slice that could be offered to a peer.
@@ -287,7 +289,9 @@ impl Policy for Standard {
             (true, open) if open < self.config.sends_per_peer => (0, open),
             (_, open) => (1, open),
         };
-        least(peers, rank, random)
+        let first = least(peers, rank, random)?;
+        let other = least(peers, rank, random)?;
+        Some(if peers[other].lacking > peers[first].lacking { other } else { first })
     }
 
     /// The rarest among neighbours, in random order where they are equal. (A source is given what it has not sent

@@ -56,6 +56,7 @@ impl Swarm {
             return Verdict::Busy;
         }
         let is_new = self.receiving.insert(self.now, file, slice, from);
+        self.look_soon();
         self.downlink.begin(self.now);
         let Some(state) = self.files.get_mut(&file) else { return Verdict::Unknown };
         state.coming_len += usize::from(is_new);
@@ -112,17 +113,9 @@ impl Swarm {
 
     /// Step 3: requests what is queued, in order of acceptance, as far as each source has a place.
     pub(super) fn pump_fetches(&mut self) {
-        let queued = self.receiving.fetches().filter(|(_, _, fetch)| !fetch.is_running());
-        let mut queued: Vec<_> =
-            queued.map(|(file, slice, fetch)| (fetch.place, fetch.from, file, slice)).collect();
-        queued.sort_unstable_by_key(|&(place, ..)| place);
-        for (place, from, file, slice) in queued {
-            if self.receiving.running_from(from) >= self.policy.requests(self.link_from(from)) {
-                continue;
-            }
-            let fetches = self.receiving.get_mut(file, slice).map(|coming| &mut coming.fetches);
-            if let Some(fetch) = fetches.and_then(|all| all.iter_mut().find(|fetch| fetch.place == place)) {
-                fetch.stage = FetchStage::Running { since: self.now, progress_at: self.now, bytes: 0 };
+        for (from, file, slice) in self.receiving.queued() {
+            if self.receiving.running_from(from) < self.policy.requests(self.link_from(from)) {
+                self.receiving.run(file, slice, from, self.now);
                 self.outputs.push_back(Output::Fetch { from, file, slice });
             }
         }
@@ -258,6 +251,7 @@ impl Swarm {
                 if let Some(state) = self.files.get_mut(&file) {
                     state.storage_until = Some(self.now + self.config.storage_wait);
                     self.receiving.unwritable.insert(file);
+                    self.look_soon();
                 }
                 return;
             }

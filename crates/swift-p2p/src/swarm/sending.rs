@@ -108,12 +108,10 @@ impl Sending {
         offered.flat_map(|exchange| exchange.slices.iter().copied()).collect()
     }
 
-    /// When something here is over, or can be tried again.
-    pub(super) fn next_deadline(&self, credit: usize) -> Option<Time> {
+    /// When something here is over.
+    pub(super) fn next_deadline(&self) -> Option<Time> {
         let sends = self.sends.values().map(|send| send.deadline);
-        let offers = self.exchanges.values().map(|exchange| exchange.deadline);
-        let retry = self.retry_at.filter(|_| self.len() < credit);
-        sends.chain(offers).chain(retry).min()
+        sends.chain(self.exchanges.values().map(|exchange| exchange.deadline)).min()
     }
 }
 
@@ -151,6 +149,11 @@ impl Swarm {
         }
     }
 
+    /// When a peer that was busy can be offered something again.
+    pub(super) fn next_retry(&self) -> Option<Time> {
+        self.sending.retry_at.filter(|_| self.sending.len() < self.credit())
+    }
+
     /// Begins an offer; it goes out when nothing more is put into it.
     fn open_exchange(&mut self, to: NodeId, file: FileId, choice: Choice) -> ExchangeId {
         let id = ExchangeId(self.sending.next_exchange);
@@ -160,6 +163,7 @@ impl Swarm {
         let (slices, begun) = (choice.slices, Vec::new());
         let exchange = Exchange { to, file, slices, take: 1, begun, sent_at, deadline };
         self.sending.exchanges.insert(id, exchange);
+        self.look_soon();
         id
     }
 
@@ -191,6 +195,7 @@ impl Swarm {
         if self.sending.sends.insert((to, file, slice.number()), send).is_some() {
             return;
         }
+        self.look_soon();
         self.uplink.begin(self.now);
         if let Some(peer) = self.peers.get_mut(&to) {
             peer.open_sends += 1;
@@ -250,7 +255,7 @@ impl Swarm {
                 peers.push(peer);
                 let rested = known.sent_at.map(|at| self.now.since(at));
                 let is_warm = rested.is_some_and(|rested| rested < self.config.warm);
-                choices.push(PeerChoice { open_sends: known.open_sends, is_warm });
+                choices.push(PeerChoice { open_sends: known.open_sends, is_warm, lacking: view.lacking() });
             } else if self.sending.retry_at.is_none_or(|at| ready_at < at) {
                 self.sending.retry_at = Some(ready_at);
             }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use swift_chunks::{ChunkIndex, ChunkLayout, ChunkSet, GRAINS_PER_CHUNK, Grains};
+use swift_chunks::{CHUNK_LEN, ChunkIndex, ChunkLayout, ChunkSet, GRAIN_LEN, GRAINS_PER_CHUNK, Grains};
 
 use super::by_chunk::ByChunk;
 use super::message::{ADDED_MAX, Held, Interest, Map, OpenChunk, Stamp};
@@ -25,6 +25,8 @@ pub(super) struct View {
     held: ChunkSet,
     /// Chunks of which it has or awaits a part: as many as a map may name, and what this node sends.
     open: ByChunk<Part>,
+    /// Grains of these that it has or awaits.
+    open_grains: u32,
     /// The chunk that it would like next.
     pub(super) next: Option<ChunkIndex>,
     pub(super) updated: Time,
@@ -85,6 +87,7 @@ impl View {
             interest: Interest::Unwanted,
             held: ChunkSet::empty(layout),
             open: ByChunk::default(),
+            open_grains: 0,
             next: None,
             updated: Time::ZERO,
             declined_until: Time::ZERO,
@@ -97,6 +100,12 @@ impl View {
     /// Bytes of memory, nearly.
     pub(super) fn cost(layout: ChunkLayout) -> usize {
         4096 + layout.chunk_count() as usize / 8
+    }
+
+    /// Bytes that it neither has nor awaits, nearly: a short last grain counts as a whole one.
+    pub(super) fn lacking(&self) -> u64 {
+        let chunks = u64::from(self.held.layout().chunk_count() - self.held.len()) * CHUNK_LEN;
+        chunks.saturating_sub(u64::from(self.open_grains) * GRAIN_LEN)
     }
 
     /// Whether it wants what it does not hold.
@@ -243,6 +252,7 @@ impl<P: Ord + Copy> Views<P> {
             let before = view.open.get(chunk).unwrap_or_default();
             self.recount(chunk, before.known(), part.known());
         }
+        view.open_grains = open.iter().map(|(_, part)| part.known().len()).sum();
         view.open = open;
         view.next = map.next;
         view.nothing_at = None;
@@ -260,6 +270,7 @@ impl<P: Ord + Copy> Views<P> {
         let is_whole = view.open.get(chunk).is_some_and(|part| part.held.contains(all));
         if is_whole && let Some(part) = view.open.remove(chunk) {
             let is_new = view.held.insert(chunk);
+            view.open_grains -= part.known().len();
             self.recount(chunk, part.known(), Grains::NONE);
             if is_new {
                 self.whole_more(chunk);
@@ -299,6 +310,7 @@ impl<P: Ord + Copy> Views<P> {
             view.open.remove(chunk);
         }
         view.nothing_at = None;
+        view.open_grains = view.open_grains + after.known().len() - before.known().len();
         self.recount(chunk, before.known(), after.known());
     }
 
