@@ -75,12 +75,13 @@ mod random;
 mod receiving;
 mod sending;
 mod sent;
+mod table;
 #[cfg(test)]
 mod tests;
 mod time;
 mod view;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use swift_chain::NodeId;
 use swift_chunks::{ChunkIndex, ChunkSet, FileId, Grains, Slice};
@@ -92,11 +93,12 @@ pub use random::Random;
 pub use time::Time;
 
 use coming::Receiving;
-use file::{FileState, Standing};
+use file::{FileKey, FileState, Standing};
 use finding::Finding;
 use meter::Meter;
-use peer::Peer;
+use peer::{Peer, PeerKey};
 use sending::Sending;
+use table::Table;
 
 /// How far a file is on this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,8 +122,8 @@ pub struct Swarm {
     random: Random,
     now: Time,
     seq: u64,
-    files: BTreeMap<FileId, FileState>,
-    peers: BTreeMap<NodeId, Peer>,
+    files: Table<FileId, FileState>,
+    peers: Table<NodeId, Peer>,
     uplink: Meter,
     downlink: Meter,
     sending: Sending,
@@ -148,8 +150,8 @@ impl Swarm {
             random: Random::new(seed),
             now: Time::ZERO,
             seq: 0,
-            files: BTreeMap::new(),
-            peers: BTreeMap::new(),
+            files: Table::new(),
+            peers: Table::new(),
             uplink: Meter::default(),
             downlink: Meter::default(),
             sending: Sending::default(),
@@ -184,18 +186,18 @@ impl Swarm {
 
     /// Whether a peer's request for a slice may be served: it is verified, and the file is not given up.
     pub fn serves(&self, file: &FileId, slice: Slice) -> bool {
-        let state = self.files.get(file).filter(|state| state.standing != Standing::Stopped);
+        let state = self.file(file).filter(|state| state.standing != Standing::Stopped);
         state.is_some_and(|state| state.holds(slice.chunk()).contains(slice.grains(state.layout())))
     }
 
     /// Whether the file was given up: its manifest is false.
     pub fn is_given_up(&self, file: &FileId) -> bool {
-        self.files.get(file).is_some_and(|state| state.standing == Standing::Stopped)
+        self.file(file).is_some_and(|state| state.standing == Standing::Stopped)
     }
 
     /// The grains of a chunk that are verified.
     pub fn grains(&self, file: &FileId, chunk: ChunkIndex) -> Grains {
-        self.files.get(file).map_or(Grains::NONE, |state| state.holds(chunk))
+        self.file(file).map_or(Grains::NONE, |state| state.holds(chunk))
     }
 
     /// The most open offers and running sends at once, sends that nobody was offered apart.
@@ -205,7 +207,7 @@ impl Swarm {
 
     /// How far a file is, if it is known.
     pub fn progress(&self, file: &FileId) -> Option<Progress> {
-        self.files.get(file).map(|state| Progress {
+        self.file(file).map(|state| Progress {
             held: state.held.len(),
             total: state.layout().chunk_count(),
             bytes: state.bytes(),
@@ -215,7 +217,7 @@ impl Swarm {
 
     /// The chunks of a file that are held, if it is known.
     pub fn held(&self, file: &FileId) -> Option<&ChunkSet> {
-        self.files.get(file).map(|state| &state.held)
+        self.file(file).map(|state| &state.held)
     }
 
     /// Open offers and running sends.
@@ -223,87 +225,131 @@ impl Swarm {
         self.sending.len()
     }
 
+    fn file(&self, id: &FileId) -> Option<&FileState> {
+        self.files.get(self.files.key(id)?)
+    }
+
+    /// Something to do with a peer and a file, as long as both are known.
+    fn put(&mut self, peer: PeerKey, file: FileKey, make: impl FnOnce(NodeId, FileId) -> Output) {
+        let ids = self.peers.id(peer).zip(self.files.id(file));
+        self.outputs.extend(ids.map(|(peer, file)| make(peer, file)));
+    }
+
+    /// Something to do with a file, as long as it is known.
+    fn put_of(&mut self, file: FileKey, make: impl FnOnce(FileId) -> Output) {
+        self.outputs.extend(self.files.id(file).map(make));
+    }
+
+    fn note_offence(&mut self, peer: PeerKey, file: FileKey, kind: OffenceKind) {
+        self.put(peer, file, |peer, file| Output::Offence { peer, file, kind });
+    }
+
+    /// What comes from whom is not known, or is about what is not known, changes nothing; a question is answered.
     fn take(&mut self, input: Input) {
         match input {
             Input::FileAdded { file, publisher, held, want } => {
                 self.on_file_added(file, publisher, held, want);
             }
-            Input::FileRemoved { file } => self.on_file_removed(file),
-            Input::Durable { file } => self.on_durable(file),
-            Input::Lost { file, chunks } => self.on_lost(file, &chunks),
-            Input::Prioritized { file, priority } => {
-                if let Some(state) = self.files.get_mut(&file) {
-                    state.priority = priority;
-                }
-            }
-            Input::ReadingAt { file, chunk } => self.on_reading_at(file, chunk),
-            Input::Survey { file } => {
-                let peers: Vec<NodeId> = self.peers.keys().copied().collect();
-                peers.into_iter().for_each(|peer| self.put_question(peer, file));
-            }
-            Input::PeerOnline { peer } => self.on_peer_online(peer),
-            Input::PeerOffline { peer } => self.on_peer_offline(peer),
             Input::Offer { from, exchange, offer } => self.on_offer(from, exchange, &offer),
-            Input::OfferAnswered { by, exchange, answer } => self.on_offer_answered(by, exchange, answer),
-            Input::OfferFailed { to, exchange } => self.on_offer_failed(to, exchange),
-            Input::SendStarted { to, file, slice } => self.on_send_started(to, file, slice),
-            Input::SendProgress { to, file, slice } => self.on_send_progress(to, file, slice),
-            Input::SendEnded { to, file, slice, outcome } => self.on_send_ended(to, file, slice, outcome),
-            Input::FetchProgress { from, file, slice, bytes } => {
-                self.on_fetch_progress(from, file, slice, bytes);
-            }
             Input::Fetched { from, file, slice, outcome } => self.on_fetched(from, file, slice, outcome),
-            Input::ChunkChecked { file, chunk, outcome } => self.on_chunk_checked(file, chunk, outcome),
-            Input::Confirmed { by, confirm } => self.on_confirmed(by, confirm),
             Input::WhoHas { from, exchange, who_has } => self.on_who_has(from, exchange, &who_has),
-            Input::WhoHasAnswered { by, holdings } => self.on_who_has_answered(by, &holdings),
-            Input::WhoHasFailed { to } => self.on_who_has_failed(to),
-            Input::Announced { from, holdings } => self.on_announced(from, &holdings),
+            Input::PeerOnline { peer } => self.on_peer_online(peer),
             Input::Timeout => {}
+            other => _ = self.take_known(other),
         }
     }
 
-    fn on_file_added(&mut self, file: FileId, publisher: NodeId, held: ChunkSet, want: Want) {
-        match self.files.get_mut(&file) {
-            None => _ = self.files.insert(file, FileState::new(publisher, held, want)),
-            Some(state) => {
-                state.want = want;
-                if state.layout() == held.layout() {
-                    let new: Vec<ChunkIndex> = held.difference(&state.held).collect();
-                    new.into_iter().for_each(|chunk| _ = state.hold(chunk));
-                }
-                if state.standing == Standing::Partial && state.held.is_full() {
-                    state.standing = Standing::Stored;
-                    self.finding.copied.insert(file);
-                }
-                let (held, fetching) = (state.held.clone(), state.is_fetching());
-                self.drop_fetches(|_, of, slice| of == file && (!fetching || held.contains(slice.chunk())));
-                if !fetching {
-                    self.deactivate(file);
-                }
+    fn take_known(&mut self, input: Input) -> Option<()> {
+        let of = |file: &FileId| self.files.key(file);
+        let who = |peer: &NodeId| self.peers.key(peer);
+        match input {
+            Input::FileRemoved { file } => self.on_file_removed(of(&file)?),
+            Input::Durable { file } => self.on_durable(of(&file)?),
+            Input::Lost { file, chunks } => self.on_lost(of(&file)?, &chunks),
+            Input::Prioritized { file, priority } => {
+                let file = of(&file)?;
+                self.files.get_mut(file)?.priority = priority;
             }
+            Input::ReadingAt { file, chunk } => self.on_reading_at(of(&file)?, chunk),
+            Input::Survey { file } => {
+                let file = of(&file)?;
+                let peers: Vec<PeerKey> = self.peers.keys().collect();
+                peers.into_iter().for_each(|peer| self.put_question(peer, file));
+            }
+            Input::PeerOffline { peer } => self.on_peer_offline(who(&peer)?),
+            Input::OfferAnswered { by, exchange, answer } => {
+                self.on_offer_answered(who(&by)?, exchange, answer);
+            }
+            Input::OfferFailed { to, exchange } => self.on_offer_failed(who(&to)?, exchange),
+            Input::SendStarted { to, file, slice } => self.on_send_started(who(&to)?, of(&file)?, slice),
+            Input::SendProgress { to, file, slice } => self.on_send_progress(who(&to)?, of(&file)?, slice),
+            Input::SendEnded { to, file, slice, outcome } => {
+                self.on_send_ended(who(&to)?, of(&file)?, slice, outcome);
+            }
+            Input::FetchProgress { from, file, slice, bytes } => {
+                self.on_fetch_progress(who(&from)?, of(&file)?, slice, bytes);
+            }
+            Input::ChunkChecked { file, chunk, outcome } => {
+                self.on_chunk_checked(of(&file)?, chunk, outcome);
+            }
+            Input::Confirmed { by, confirm } => {
+                self.on_confirmed(who(&by)?, of(&confirm.file)?, confirm.slice);
+            }
+            Input::WhoHasAnswered { by, holdings } => self.on_who_has_answered(who(&by)?, &holdings),
+            Input::WhoHasFailed { to } => self.on_who_has_failed(who(&to)?),
+            Input::Announced { from, holdings } => self.on_announced(who(&from)?, &holdings),
+            // Those that need not be about what is known.
+            Input::FileAdded { .. }
+            | Input::Offer { .. }
+            | Input::Fetched { .. }
+            | Input::WhoHas { .. }
+            | Input::PeerOnline { .. }
+            | Input::Timeout => {}
+        }
+        Some(())
+    }
+
+    fn on_file_added(&mut self, id: FileId, publisher: NodeId, held: ChunkSet, want: Want) {
+        let Some(file) = self.files.key(&id) else {
+            let file = self.files.insert(id, FileState::new(publisher, held, want));
+            return self.enlist(file);
+        };
+        let Some(state) = self.files.get_mut(file) else { return };
+        state.want = want;
+        if state.layout() == held.layout() {
+            let new: Vec<ChunkIndex> = held.difference(&state.held).collect();
+            new.into_iter().for_each(|chunk| _ = state.hold(chunk));
+        }
+        if state.standing == Standing::Partial && state.held.is_full() {
+            state.standing = Standing::Stored;
+            self.finding.copied.insert(file);
+        }
+        let (held, fetching) = (state.held.clone(), state.is_fetching());
+        self.drop_fetches(|_, of, slice| of == file && (!fetching || held.contains(slice.chunk())));
+        if !fetching {
+            self.deactivate(file);
         }
         self.enlist(file);
     }
 
-    fn on_file_removed(&mut self, file: FileId) {
+    fn on_file_removed(&mut self, file: FileKey) {
         self.drop_fetches(|_, of, _| of == file);
         self.free_all(|_, of| of == file);
         self.drop_views_of_file(file);
         self.deactivate(file);
-        self.files.remove(&file);
+        self.files.remove(file);
     }
 
-    fn on_durable(&mut self, file: FileId) {
-        let state = self.files.get_mut(&file).filter(|state| state.standing == Standing::Verified);
+    fn on_durable(&mut self, file: FileKey) {
+        let state = self.files.get_mut(file).filter(|state| state.standing == Standing::Verified);
         if let Some(state) = state {
             state.standing = Standing::Stored;
             self.finding.copied.insert(file);
         }
     }
 
-    fn on_lost(&mut self, file: FileId, chunks: &[ChunkIndex]) {
-        let Some(state) = self.files.get_mut(&file) else { return };
+    fn on_lost(&mut self, file: FileKey, chunks: &[ChunkIndex]) {
+        let Some(state) = self.files.get_mut(file) else { return };
         let lost = chunks.iter().filter(|&&chunk| state.lose(chunk)).count();
         if lost > 0 && state.standing != Standing::Stopped {
             state.standing = Standing::Partial;
@@ -313,8 +359,8 @@ impl Swarm {
     }
 
     /// Neighbours are told where a reader is, so that they send what it waits for.
-    fn on_reading_at(&mut self, file: FileId, chunk: Option<ChunkIndex>) {
-        let Some(state) = self.files.get_mut(&file) else { return };
+    fn on_reading_at(&mut self, file: FileKey, chunk: Option<ChunkIndex>) {
+        let Some(state) = self.files.get_mut(file) else { return };
         let chunk = chunk.filter(|chunk| chunk.get() < state.layout().chunk_count());
         if state.reading_at != chunk {
             state.reading_at = chunk;
@@ -322,22 +368,22 @@ impl Swarm {
         }
     }
 
-    fn on_peer_online(&mut self, peer: NodeId) {
-        if peer == self.me || self.peers.contains_key(&peer) || self.peers.len() >= self.config.peers_max {
+    fn on_peer_online(&mut self, id: NodeId) {
+        if id == self.me || self.peers.key(&id).is_some() || self.peers.len() >= self.config.peers_max {
             return;
         }
-        self.peers.insert(peer, Peer::default());
+        let peer = self.peers.insert(id, Peer::default());
         // Where there are few, everybody is a neighbour and is asked at once; among many, questions come around.
         if self.peers.len() <= self.config.neighbours_max {
-            let active: Vec<FileId> = self.finding.active.iter().copied().collect();
+            let active: Vec<FileKey> = self.finding.active.iter().copied().collect();
             active.into_iter().for_each(|file| self.put_question(peer, file));
         }
     }
 
-    fn on_peer_offline(&mut self, peer: NodeId) {
+    fn on_peer_offline(&mut self, peer: PeerKey) {
         self.drop_fetches(|from, _, _| from == peer);
         self.free_all(|to, _| to == peer);
         self.drop_views_of_peer(peer);
-        self.peers.remove(&peer);
+        self.peers.remove(peer);
     }
 }

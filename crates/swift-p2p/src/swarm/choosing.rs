@@ -1,11 +1,11 @@
 //! What to offer to a peer: a chunk of which it lacks a part that is here, and a slice of that part.
 
-use swift_chain::NodeId;
-use swift_chunks::{CHUNK_LEN, ChunkIndex, FileId, GRAINS_PER_CHUNK, Grains, SLICE_LEVEL_MAX, Slice};
+use swift_chunks::{CHUNK_LEN, ChunkIndex, GRAINS_PER_CHUNK, Grains, SLICE_LEVEL_MAX, Slice};
 
 use super::Swarm;
-use super::file::FileState;
+use super::file::{FileKey, FileState};
 use super::message::OPEN_CHUNKS_MAX;
+use super::peer::PeerKey;
 use super::policy::{SliceChoice, SliceSizing};
 use super::sending::Choice;
 use super::view::View;
@@ -26,11 +26,11 @@ struct Lack {
 
 impl Swarm {
     /// What to offer to a peer of a file next, if it lacks anything that is here.
-    pub(super) fn choose_slices(&mut self, peer: NodeId, file: FileId) -> Option<Choice> {
-        let state = self.files.get(&file)?;
+    pub(super) fn choose_slices(&mut self, peer: PeerKey, file: FileKey) -> Option<Choice> {
+        let state = self.files.get(file)?;
         let view = state.views.get(&peer)?;
         let own = self.sending.open_to(peer, file);
-        let known = self.peers.get(&peer);
+        let known = self.peers.get(peer);
         let sizing = SliceSizing {
             file_len: state.layout().file_len(),
             sent: state.sent.bytes,

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use swift_chain::NodeId;
-use swift_chunks::{ChunkIndex, FileId, Grains, Slice};
+use swift_chunks::{ChunkIndex, Grains, Slice};
 
-use super::file::FileState;
+use super::file::{FileKey, FileState};
+use super::peer::PeerKey;
 use super::time::Time;
 
 /// Sources of one slice at once, in the end game.
@@ -15,15 +15,15 @@ const RACERS_MAX: usize = 2;
 #[derive(Debug, Default)]
 pub(super) struct Receiving {
     /// By file and number of the slice.
-    coming: BTreeMap<(FileId, u32), Coming>,
+    coming: BTreeMap<(FileKey, u32), Coming>,
     /// Fetches of each source.
-    sources: BTreeMap<NodeId, Counts>,
+    sources: BTreeMap<PeerKey, Counts>,
     fetches: Counts,
     next_place: u64,
     /// Bytes in a slice, smoothed.
     pub(super) slice_len: u64,
     /// Files of which nothing is accepted because this node could not write.
-    pub(super) unwritable: BTreeSet<FileId>,
+    pub(super) unwritable: BTreeSet<FileKey>,
 }
 
 /// How many fetches there are.
@@ -46,7 +46,7 @@ pub(super) struct Coming {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fetch {
-    pub(super) from: NodeId,
+    pub(super) from: PeerKey,
     /// Order of acceptance.
     pub(super) place: u64,
     pub(super) stage: FetchStage,
@@ -75,7 +75,7 @@ impl Coming {
         !self.racing || self.fetches.len() >= RACERS_MAX
     }
 
-    fn is_from(&self, source: NodeId) -> bool {
+    fn is_from(&self, source: PeerKey) -> bool {
         self.fetches.iter().any(|fetch| fetch.from == source)
     }
 }
@@ -86,31 +86,31 @@ impl Receiving {
         self.fetches.all
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (FileId, &Coming)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (FileKey, &Coming)> {
         self.coming.iter().map(|(&(file, _), coming)| (file, coming))
     }
 
     /// What is coming of a file.
-    pub(super) fn of_file(&self, file: FileId) -> impl Iterator<Item = &Coming> {
+    pub(super) fn of_file(&self, file: FileKey) -> impl Iterator<Item = &Coming> {
         self.coming.range((file, 0)..=(file, u32::MAX)).map(|(_, coming)| coming)
     }
 
     /// What is coming of a chunk.
-    pub(super) fn of_chunk(&self, file: FileId, chunk: ChunkIndex) -> impl Iterator<Item = &Coming> {
+    pub(super) fn of_chunk(&self, file: FileKey, chunk: ChunkIndex) -> impl Iterator<Item = &Coming> {
         let numbers = Slice::numbers_of(chunk);
         self.coming.range((file, *numbers.start())..=(file, *numbers.end())).map(|(_, coming)| coming)
     }
 
-    pub(super) fn get(&self, file: FileId, slice: Slice) -> Option<&Coming> {
+    pub(super) fn get(&self, file: FileKey, slice: Slice) -> Option<&Coming> {
         self.coming.get(&(file, slice.number()))
     }
 
-    pub(super) fn get_mut(&mut self, file: FileId, slice: Slice) -> Option<&mut Coming> {
+    pub(super) fn get_mut(&mut self, file: FileKey, slice: Slice) -> Option<&mut Coming> {
         self.coming.get_mut(&(file, slice.number()))
     }
 
     /// Whether a slice that is offered would be fetched from there already, or while it is coming from elsewhere.
-    pub(super) fn is_taken(&self, state: &FileState, file: FileId, slice: Slice, from: NodeId) -> bool {
+    pub(super) fn is_taken(&self, state: &FileState, file: FileKey, slice: Slice, from: PeerKey) -> bool {
         let grains = slice.grains(state.layout());
         self.of_chunk(file, slice.chunk()).any(|coming| {
             let meets = coming.slice.grains(state.layout()).meets(grains);
@@ -119,13 +119,13 @@ impl Receiving {
     }
 
     /// The grains of a chunk that nobody else need offer.
-    pub(super) fn claimed(&self, state: &FileState, file: FileId, chunk: ChunkIndex) -> Grains {
+    pub(super) fn claimed(&self, state: &FileState, file: FileKey, chunk: ChunkIndex) -> Grains {
         let claimed = self.of_chunk(file, chunk).filter(|coming| coming.is_claimed());
         claimed.fold(Grains::NONE, |all, coming| all.and(coming.slice.grains(state.layout())))
     }
 
     /// Takes a fetch into the books; says whether the slice was not coming before.
-    pub(super) fn insert(&mut self, now: Time, file: FileId, slice: Slice, from: NodeId) -> bool {
+    pub(super) fn insert(&mut self, now: Time, file: FileKey, slice: Slice, from: PeerKey) -> bool {
         let fetch = Fetch { from, place: self.next_place, stage: FetchStage::Queued };
         self.next_place += 1;
         self.fetches.all += 1;
@@ -138,7 +138,7 @@ impl Receiving {
     }
 
     /// Takes a fetch out of the books; says whether it was the slice's last.
-    pub(super) fn remove(&mut self, file: FileId, slice: Slice, from: NodeId) -> Option<(Fetch, bool)> {
+    pub(super) fn remove(&mut self, file: FileKey, slice: Slice, from: PeerKey) -> Option<(Fetch, bool)> {
         let coming = self.coming.get_mut(&(file, slice.number()))?;
         let at = coming.fetches.iter().position(|fetch| fetch.from == from)?;
         let fetch = coming.fetches.swap_remove(at);
@@ -160,7 +160,7 @@ impl Receiving {
     }
 
     /// Every fetch with its file and slice.
-    pub(super) fn fetches(&self) -> impl Iterator<Item = (FileId, Slice, &Fetch)> {
+    pub(super) fn fetches(&self) -> impl Iterator<Item = (FileKey, Slice, &Fetch)> {
         let all = self.coming.iter();
         all.flat_map(|(&(file, _), coming)| {
             coming.fetches.iter().map(move |fetch| (file, coming.slice, fetch))
@@ -168,20 +168,22 @@ impl Receiving {
     }
 
     /// What was accepted and not requested, in order of acceptance.
-    pub(super) fn queued(&self) -> Vec<(NodeId, FileId, Slice)> {
+    pub(super) fn queued(&self) -> Vec<(PeerKey, FileKey, Slice)> {
         if self.fetches.running == self.fetches.all {
             return Vec::new();
         }
         let queued = self.fetches().filter(|(_, _, fetch)| !fetch.is_running());
-        let mut queued: Vec<_> = queued.map(|(file, slice, fetch)| (fetch.place, fetch.from, file, slice)).collect();
+        let mut queued: Vec<_> =
+            queued.map(|(file, slice, fetch)| (fetch.place, fetch.from, file, slice)).collect();
         queued.sort_unstable_by_key(|&(place, ..)| place);
         queued.into_iter().map(|(_, from, file, slice)| (from, file, slice)).collect()
     }
 
     /// A queued fetch is requested.
-    pub(super) fn run(&mut self, file: FileId, slice: Slice, from: NodeId, now: Time) {
+    pub(super) fn run(&mut self, file: FileKey, slice: Slice, from: PeerKey, now: Time) {
         let Some(coming) = self.coming.get_mut(&(file, slice.number())) else { return };
-        let Some(fetch) = coming.fetches.iter_mut().find(|fetch| fetch.from == from && !fetch.is_running()) else {
+        let Some(fetch) = coming.fetches.iter_mut().find(|fetch| fetch.from == from && !fetch.is_running())
+        else {
             return;
         };
         fetch.stage = FetchStage::Running { since: now, progress_at: now, bytes: 0 };
@@ -192,11 +194,11 @@ impl Receiving {
     }
 
     /// Fetches from a source, running or queued.
-    pub(super) fn len_from(&self, source: NodeId) -> usize {
+    pub(super) fn len_from(&self, source: PeerKey) -> usize {
         self.sources.get(&source).map_or(0, |counts| counts.all)
     }
 
-    pub(super) fn running_from(&self, source: NodeId) -> usize {
+    pub(super) fn running_from(&self, source: PeerKey) -> usize {
         self.sources.get(&source).map_or(0, |counts| counts.running)
     }
 }

@@ -9,7 +9,9 @@ use swift_chunks::{CHUNK_LEN, ChunkIndex, ChunkLayout, ChunkSet, Grains, Slice};
 use super::by_chunk::ByChunk;
 use super::input::{Priority, Want};
 use super::message::Interest;
+use super::peer::PeerKey;
 use super::sent::Sent;
+use super::table::Key;
 use super::time::Time;
 use super::view::{Recent, Views};
 
@@ -44,6 +46,9 @@ pub(super) struct Asking {
     pub(super) round: u32,
 }
 
+/// A file's short name.
+pub(super) type FileKey = Key<FileState>;
+
 /// One file of the ledger.
 #[derive(Clone, Debug)]
 pub(super) struct FileState {
@@ -62,7 +67,7 @@ pub(super) struct FileState {
     pub(super) gained: u64,
     /// The chunk that a reader waits for.
     pub(super) reading_at: Option<ChunkIndex>,
-    pub(super) views: Views<NodeId>,
+    pub(super) views: Views<PeerKey>,
     /// Slices that are accepted and not here.
     pub(super) coming_len: usize,
     /// From acceptance to verification of a slice, smoothed.
@@ -126,7 +131,7 @@ impl FileState {
     }
 
     /// Peers known to hold something that is missing here.
-    pub(super) fn suppliers(&self) -> impl Iterator<Item = NodeId> + '_ {
+    pub(super) fn suppliers(&self) -> impl Iterator<Item = PeerKey> + '_ {
         self.views.iter().filter(|(_, view)| view.supplies(&self.held, &self.open)).map(|(peer, _)| peer)
     }
 

@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use swift_chain::NodeId;
-use swift_chunks::FileId;
-
 use super::Swarm;
-use super::file::Asking;
+use super::file::{Asking, FileKey};
 use super::input::ExchangeId;
 use super::message::{Ask, FILES_PER_MESSAGE_MAX, HELD_BYTES_MAX, Holding, Holdings, Map, Stamp, WhoHas};
 use super::output::Output;
+use super::peer::PeerKey;
 use super::time::Time;
+use swift_chain::NodeId;
 
 /// Bytes of maps after which a message takes no further one.
 const MAP_BYTES_PER_MESSAGE: usize = HELD_BYTES_MAX;
@@ -23,15 +22,15 @@ const FRUITLESS_ROUNDS: u32 = 3;
 #[derive(Debug, Default)]
 pub(super) struct Finding {
     /// Wanted files that wait for their turn; entries may be out of date.
-    line: VecDeque<FileId>,
+    line: VecDeque<FileKey>,
     /// Wanted files that are asked about.
-    pub(super) active: BTreeSet<FileId>,
+    pub(super) active: BTreeSet<FileKey>,
     /// Peers with questions to be sent, or with an open one.
-    pub(super) askers: BTreeSet<NodeId>,
+    pub(super) askers: BTreeSet<PeerKey>,
     /// Files of which something that was coming is lacking again.
-    pub(super) changed: BTreeSet<FileId>,
+    pub(super) changed: BTreeSet<FileKey>,
     /// Files of which this node has just completed a copy.
-    pub(super) copied: BTreeSet<FileId>,
+    pub(super) copied: BTreeSet<FileKey>,
     pub(super) view_bytes: usize,
 }
 
@@ -42,17 +41,17 @@ impl Swarm {
     }
 
     /// Puts a wanted file into the line of those to be asked about.
-    pub(super) fn enlist(&mut self, file: FileId) {
-        let Some(state) = self.files.get_mut(&file) else { return };
+    pub(super) fn enlist(&mut self, file: FileKey) {
+        let Some(state) = self.files.get_mut(file) else { return };
         if state.is_fetching() && state.asking.is_none() && !state.in_line {
             state.in_line = true;
             self.finding.line.push_back(file);
         }
     }
 
-    pub(super) fn deactivate(&mut self, file: FileId) {
+    pub(super) fn deactivate(&mut self, file: FileKey) {
         self.finding.active.remove(&file);
-        if let Some(state) = self.files.get_mut(&file) {
+        if let Some(state) = self.files.get_mut(file) {
             state.asking = None;
         }
     }
@@ -61,7 +60,7 @@ impl Swarm {
     pub(super) fn pump_asks(&mut self) {
         while self.finding.active.len() < self.config.active_files_max {
             let Some(file) = self.finding.line.pop_front() else { break };
-            let Some(state) = self.files.get_mut(&file).filter(|state| state.in_line) else { continue };
+            let Some(state) = self.files.get_mut(file).filter(|state| state.in_line) else { continue };
             state.in_line = false;
             if state.is_fetching() {
                 state.asking = Some(Asking { next: self.now, round: 0 });
@@ -71,21 +70,21 @@ impl Swarm {
         if self.peers.is_empty() {
             return;
         }
-        let active: Vec<FileId> = self.finding.active.iter().copied().collect();
+        let active: Vec<FileKey> = self.finding.active.iter().copied().collect();
         active.into_iter().for_each(|file| self.ask_about(file));
-        let askers: Vec<NodeId> = self.finding.askers.iter().copied().collect();
+        let askers: Vec<PeerKey> = self.finding.askers.iter().copied().collect();
         askers.into_iter().for_each(|peer| self.ask(peer));
     }
 
     /// Chooses whom to ask about a file, if it is time.
-    fn ask_about(&mut self, file: FileId) {
-        let Some(state) = self.files.get_mut(&file) else { return };
+    fn ask_about(&mut self, file: FileKey) {
+        let Some(state) = self.files.get_mut(file) else { return };
         let Some(asking) = state.asking.filter(|asking| asking.next <= self.now) else { return };
         if state.coming_len > 0 {
             state.asking = Some(Asking { next: self.now + self.config.starved_after, round: 0 });
             return;
         }
-        let suppliers: BTreeSet<NodeId> = state.suppliers().collect();
+        let suppliers: BTreeSet<PeerKey> = state.suppliers().collect();
         if suppliers.is_empty() && asking.round >= FRUITLESS_ROUNDS && !self.finding.line.is_empty() {
             self.deactivate(file);
             return self.enlist(file);
@@ -93,79 +92,84 @@ impl Swarm {
         let wait = self.policy.ask_again(asking.round, &mut self.random);
         let next = Asking { next: self.now + wait, round: asking.round.saturating_add(1) };
         state.asking = Some(next);
-        let others = self.peers.keys().filter(|peer| !suppliers.contains(peer)).copied().collect();
+        let others = self.peers.keys().filter(|peer| !suppliers.contains(peer)).collect();
         let bound = self.config.neighbours_max;
         let mut asked = self.random.some_of(suppliers.into_iter().collect(), bound);
         asked.extend(self.random.some_of(others, bound - asked.len()));
         asked.into_iter().for_each(|peer| self.put_question(peer, file));
     }
 
-    pub(super) fn put_question(&mut self, to: NodeId, file: FileId) {
-        if let Some(peer) = self.peers.get_mut(&to).filter(|peer| peer.asks.len() < ASKS_MAX) {
+    pub(super) fn put_question(&mut self, to: PeerKey, file: FileKey) {
+        if let Some(peer) = self.peers.get_mut(to).filter(|peer| peer.asks.len() < ASKS_MAX) {
             peer.asks.insert(file);
             self.finding.askers.insert(to);
         }
     }
 
     /// Sends a peer the questions that wait for it, one message at a time.
-    fn ask(&mut self, to: NodeId) {
-        let Some(peer) = self.peers.get_mut(&to) else { return };
+    fn ask(&mut self, to: PeerKey) {
+        let Some(peer) = self.peers.get_mut(to) else { return };
         if peer.asking_until.is_some_and(|until| until > self.now) {
             return;
         }
         peer.asking_until = None;
         let (mut asks, mut bytes) = (Vec::new(), 0);
         while asks.len() < FILES_PER_MESSAGE_MAX && bytes < MAP_BYTES_PER_MESSAGE {
-            let Some(file) = self.peers.get_mut(&to).and_then(|peer| peer.asks.pop_first()) else { break };
-            let Some(map) = self.my_map(file) else { continue };
+            let Some(file) = self.peers.get_mut(to).and_then(|peer| peer.asks.pop_first()) else { break };
+            let Some((id, map)) = self.files.id(file).zip(self.my_map(file)) else { continue };
             bytes += map.held_len();
-            asks.push(Ask { file, map });
+            asks.push(Ask { file: id, map });
         }
         if asks.is_empty() {
             self.finding.askers.remove(&to);
             return;
         }
-        if let Some(peer) = self.peers.get_mut(&to) {
+        if let Some(peer) = self.peers.get_mut(to) {
             peer.asking_until = Some(self.now + self.config.ask_timeout);
             peer.asked_at = self.now;
         }
-        self.outputs.push_back(Output::WhoHas { to, who_has: WhoHas { asks } });
+        if let Some(to) = self.peers.id(to) {
+            self.outputs.push_back(Output::WhoHas { to, who_has: WhoHas { asks } });
+        }
     }
 
     pub(super) fn on_who_has(&mut self, from: NodeId, exchange: ExchangeId, who_has: &WhoHas) {
         let (mut holdings, mut bytes) = (Vec::new(), 0);
-        let known_peer = self.peers.contains_key(&from);
+        let peer = self.peers.key(&from);
         for ask in &who_has.asks {
             if bytes >= MAP_BYTES_PER_MESSAGE {
                 break;
             }
-            self.update_view(from, ask.file, &ask.map);
-            let map = if known_peer { self.my_map(ask.file) } else { None };
+            let known = peer.zip(self.files.key(&ask.file));
+            let map = known.and_then(|(peer, file)| {
+                self.update_view(peer, file, &ask.map);
+                self.my_map(file)
+            });
             bytes += map.as_ref().map_or(0, Map::held_len);
             holdings.push(Holding { file: ask.file, map });
         }
         self.outputs.push_back(Output::Holdings { to: from, exchange, holdings: Holdings { holdings } });
     }
 
-    pub(super) fn on_who_has_answered(&mut self, by: NodeId, holdings: &Holdings) {
-        if let Some(peer) = self.peers.get_mut(&by).filter(|peer| peer.asking_until.is_some()) {
+    pub(super) fn on_who_has_answered(&mut self, by: PeerKey, holdings: &Holdings) {
+        if let Some(peer) = self.peers.get_mut(by).filter(|peer| peer.asking_until.is_some()) {
             peer.asking_until = None;
             peer.saw_round_trip(self.now.since(peer.asked_at));
         }
         self.on_announced(by, holdings);
     }
 
-    pub(super) fn on_who_has_failed(&mut self, to: NodeId) {
+    pub(super) fn on_who_has_failed(&mut self, to: PeerKey) {
         let pause = self.policy.cool_off(0);
-        if let Some(peer) = self.peers.get_mut(&to) {
+        if let Some(peer) = self.peers.get_mut(to) {
             peer.asking_until = Some(self.now + pause);
         }
     }
 
-    pub(super) fn on_announced(&mut self, from: NodeId, holdings: &Holdings) {
+    pub(super) fn on_announced(&mut self, from: PeerKey, holdings: &Holdings) {
         for holding in &holdings.holdings {
-            if let Some(map) = &holding.map {
-                self.update_view(from, holding.file, map);
+            if let (Some(map), Some(file)) = (&holding.map, self.files.key(&holding.file)) {
+                self.update_view(from, file, map);
             }
         }
     }
@@ -174,29 +178,29 @@ impl Swarm {
     pub(super) fn pump_announcements(&mut self) {
         let bound = self.config.neighbours_max;
         for file in std::mem::take(&mut self.finding.changed) {
-            let Some(state) = self.files.get(&file).filter(|state| state.is_fetching()) else { continue };
+            let Some(state) = self.files.get(file).filter(|state| state.is_fetching()) else { continue };
             let suppliers = state.suppliers().collect();
             let told = self.random.some_of(suppliers, bound);
             self.announce(file, told);
         }
         for file in std::mem::take(&mut self.finding.copied) {
-            let Some(state) = self.files.get(&file) else { continue };
-            let mut told: BTreeSet<NodeId> = state.views.iter().map(|(peer, _)| peer).collect();
-            told.extend(self.peers.contains_key(&state.publisher).then_some(state.publisher));
-            let others = self.peers.keys().filter(|peer| !told.contains(peer)).copied().collect();
+            let Some(state) = self.files.get(file) else { continue };
+            let mut told: BTreeSet<PeerKey> = state.views.iter().map(|(peer, _)| peer).collect();
+            told.extend(self.peers.key(&state.publisher));
+            let others = self.peers.keys().filter(|peer| !told.contains(peer)).collect();
             told.extend(self.random.some_of(others, bound.saturating_sub(told.len())));
             self.announce(file, told.into_iter().collect());
         }
     }
 
-    fn announce(&mut self, file: FileId, told: Vec<NodeId>) {
+    fn announce(&mut self, file: FileKey, told: Vec<PeerKey>) {
         if told.is_empty() {
             return;
         }
-        let Some(map) = self.my_map(file) else { return };
-        let holdings = Holdings { holdings: vec![Holding { file, map: Some(map) }] };
-        let outputs = told.into_iter().map(|to| Output::Announce { to, holdings: holdings.clone() });
-        self.outputs.extend(outputs);
+        let Some((id, map)) = self.files.id(file).zip(self.my_map(file)) else { return };
+        let holdings = Holdings { holdings: vec![Holding { file: id, map: Some(map) }] };
+        let told = told.into_iter().filter_map(|to| self.peers.id(to));
+        self.outputs.extend(told.map(|to| Output::Announce { to, holdings: holdings.clone() }));
     }
 
     /// When somebody is to be asked.
@@ -205,9 +209,9 @@ impl Swarm {
             return None;
         }
         let files = self.finding.active.iter();
-        let files = files.filter_map(|file| self.files.get(file)?.asking.map(|asking| asking.next));
+        let files = files.filter_map(|&file| self.files.get(file)?.asking.map(|asking| asking.next));
         let peers = self.finding.askers.iter();
-        let peers = peers.filter_map(|peer| self.peers.get(peer)?.asking_until);
+        let peers = peers.filter_map(|&peer| self.peers.get(peer)?.asking_until);
         files.chain(peers).min()
     }
 }

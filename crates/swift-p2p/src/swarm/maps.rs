@@ -1,26 +1,26 @@
 //! Maps: what this node tells of itself, and what it keeps of what its neighbours tell.
 
-use swift_chain::NodeId;
-use swift_chunks::{ChunkIndex, FileId};
+use swift_chunks::ChunkIndex;
 
 use super::Swarm;
 use super::by_chunk::ByChunk;
-use super::file::FileState;
+use super::file::{FileKey, FileState};
 use super::message::{Held, Interest, Map, OPEN_CHUNKS_MAX};
 use super::output::{OffenceKind, Output};
+use super::peer::PeerKey;
 use super::time::Time;
 use super::view::{Part, ReadMap, Told, View, open_chunk};
 
 impl Swarm {
     /// This node's whole state of a file as of now.
-    pub(super) fn my_map(&mut self, file: FileId) -> Option<Map> {
-        let held = Held::All(self.files.get(&file)?.held.encode());
+    pub(super) fn my_map(&mut self, file: FileKey) -> Option<Map> {
+        let held = Held::All(self.files.get(file)?.held.encode());
         self.map_with(file, held)
     }
 
     /// The same, or what is new of it if the whole would be long and the peer was told before.
-    pub(super) fn map_for(&mut self, peer: NodeId, file: FileId) -> Option<Map> {
-        let state = self.files.get_mut(&file)?;
+    pub(super) fn map_for(&mut self, peer: PeerKey, file: FileKey) -> Option<Map> {
+        let state = self.files.get_mut(file)?;
         let total = state.recent.total;
         let told = state.views.get(&peer).and_then(|view| view.told);
         // A set of few chunks is short however it is encoded; so is one of all, and one of none.
@@ -40,9 +40,9 @@ impl Swarm {
         self.map_with(file, held)
     }
 
-    fn map_with(&mut self, file: FileId, held: Held) -> Option<Map> {
+    fn map_with(&mut self, file: FileKey, held: Held) -> Option<Map> {
         let stamp = self.next_stamp();
-        let state = self.files.get(&file)?;
+        let state = self.files.get(file)?;
         let parts = state.open.iter().map(|(chunk, held)| (chunk, Part { held, ..Part::default() }));
         let mut open: ByChunk<Part> = parts.collect();
         for coming in self.receiving.of_file(file).filter(|coming| coming.is_claimed()) {
@@ -57,26 +57,27 @@ impl Swarm {
     }
 
     /// Takes over what a peer says of itself, unless something later is known or there is no room.
-    pub(super) fn update_view(&mut self, peer: NodeId, file: FileId, map: &Map) {
-        let Some(state) = self.files.get(&file).filter(|_| self.peers.contains_key(&peer)) else { return };
+    pub(super) fn update_view(&mut self, peer: PeerKey, file: FileKey, map: &Map) {
+        let Some(state) = self.files.get(file).filter(|_| self.peers.contains(peer)) else { return };
         let Some(read) = ReadMap::read(state.layout(), map) else {
-            return self.outputs.push_back(Output::Offence { peer, file, kind: OffenceKind::Malformed });
+            return self.note_offence(peer, file, OffenceKind::Malformed);
         };
-        let known = state.views.get(&peer);
+        let (known, is_held) = (state.views.get(&peer), state.held.is_full());
         if known.is_some_and(|view| view.stamp >= map.stamp) {
             return;
         }
+        let is_new = known.is_none();
         if map.interest == Interest::Complete && read.is_full() {
-            self.outputs.push_back(Output::HeldBy { file, peer });
+            self.put(peer, file, |peer, file| Output::HeldBy { file, peer });
             // Between two complete copies nothing moves.
-            if state.held.is_full() {
+            if is_held {
                 return self.drop_view(peer, file);
             }
         }
-        if known.is_none() && !self.make_room(peer, file) {
+        if is_new && !self.make_room(peer, file) {
             return;
         }
-        let Some(state) = self.files.get_mut(&file) else { return };
+        let Some(state) = self.files.get_mut(file) else { return };
         state.views.insert(peer);
         state.views.replace(&peer, read);
         if let Some(view) = state.views.get_mut(&peer) {
@@ -87,10 +88,10 @@ impl Swarm {
     }
 
     /// Makes room for one more map of a peer: at the cost of the peer's own oldest, never of another's.
-    fn make_room(&mut self, id: NodeId, file: FileId) -> bool {
-        let Some(cost) = self.files.get(&file).map(|state| View::cost(state.layout())) else { return false };
+    fn make_room(&mut self, id: PeerKey, file: FileKey) -> bool {
+        let Some(cost) = self.files.get(file).map(|state| View::cost(state.layout())) else { return false };
         loop {
-            let Some(peer) = self.peers.get_mut(&id) else { return false };
+            let Some(peer) = self.peers.get_mut(id) else { return false };
             let many = peer.views.len() >= self.config.views_per_peer_max;
             let large = peer.view_bytes + cost > self.config.view_bytes_per_peer_max;
             let full = self.finding.view_bytes + cost > self.config.view_bytes_max;
@@ -100,8 +101,8 @@ impl Swarm {
                 self.finding.view_bytes += cost;
                 return true;
             }
-            let updated = |file: &FileId| {
-                let view = self.files.get(file).and_then(|state| state.views.get(&id));
+            let updated = |file: &FileKey| {
+                let view = self.files.get(*file).and_then(|state| state.views.get(&id));
                 view.map(|view| view.updated)
             };
             let Some(oldest) = peer.views.iter().copied().min_by_key(updated) else { return false };
@@ -109,38 +110,38 @@ impl Swarm {
         }
     }
 
-    pub(super) fn drop_view(&mut self, id: NodeId, file: FileId) {
-        let Some(state) = self.files.get_mut(&file) else { return };
+    pub(super) fn drop_view(&mut self, id: PeerKey, file: FileKey) {
+        let Some(state) = self.files.get_mut(file) else { return };
         if !state.views.remove(&id) {
             return;
         }
         let cost = View::cost(state.layout());
         self.finding.view_bytes -= cost.min(self.finding.view_bytes);
-        if let Some(peer) = self.peers.get_mut(&id) {
+        if let Some(peer) = self.peers.get_mut(id) {
             peer.views.remove(&file);
             peer.view_bytes -= cost.min(peer.view_bytes);
         }
         self.note_lackers(file);
     }
 
-    pub(super) fn drop_views_of_file(&mut self, file: FileId) {
-        let peers: Vec<NodeId> = self
+    pub(super) fn drop_views_of_file(&mut self, file: FileKey) {
+        let peers: Vec<PeerKey> = self
             .files
-            .get(&file)
+            .get(file)
             .map_or(Vec::new(), |state| state.views.iter().map(|(peer, _)| peer).collect());
         peers.into_iter().for_each(|peer| self.drop_view(peer, file));
     }
 
-    pub(super) fn drop_views_of_peer(&mut self, id: NodeId) {
-        let files: Vec<FileId> =
-            self.peers.get(&id).map_or(Vec::new(), |peer| peer.views.iter().copied().collect());
+    pub(super) fn drop_views_of_peer(&mut self, id: PeerKey) {
+        let files: Vec<FileKey> =
+            self.peers.get(id).map_or(Vec::new(), |peer| peer.views.iter().copied().collect());
         files.into_iter().for_each(|file| self.drop_view(id, file));
         self.finding.askers.remove(&id);
     }
 
-    fn note_lackers(&mut self, file: FileId) {
+    fn note_lackers(&mut self, file: FileKey) {
         let wanted = |state: &FileState| state.views.iter().any(|(_, view)| view.is_wanting());
-        if self.files.get(&file).is_some_and(wanted) {
+        if self.files.get(file).is_some_and(wanted) {
             self.sending.lackers.insert(file);
         } else {
             self.sending.lackers.remove(&file);

@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use swift_chunks::FileId;
-
+use super::file::FileKey;
 use super::meter::rate_of;
+use super::table::Key;
 use super::time::Time;
+
+/// A reachable member's short name.
+pub(super) type PeerKey = Key<Peer>;
 
 /// A reachable member.
 #[derive(Clone, Debug, Default)]
@@ -34,13 +37,13 @@ pub(super) struct Peer {
     /// How often in a row a fetch from it failed.
     pub(super) cool_streak: u32,
     /// Files to ask it about; bounded by the files that are active and surveyed.
-    pub(super) asks: BTreeSet<FileId>,
+    pub(super) asks: BTreeSet<FileKey>,
     /// A question to it is open, until then.
     pub(super) asking_until: Option<Time>,
     /// When that question was put.
     pub(super) asked_at: Time,
     /// The files of which its map is kept.
-    pub(super) views: BTreeSet<FileId>,
+    pub(super) views: BTreeSet<FileKey>,
     /// What these maps take.
     pub(super) view_bytes: usize,
 }

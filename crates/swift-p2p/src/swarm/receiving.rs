@@ -5,49 +5,50 @@ use swift_chunks::{ChunkIndex, FileId, Grains, Slice};
 
 use super::Swarm;
 use super::coming::FetchStage;
-use super::file::Standing;
+use super::file::{FileKey, Standing};
 use super::input::{CheckOutcome, ExchangeId, FetchFailure, FetchOutcome, Priority};
 use super::message::{Answer, Confirm, OPEN_CHUNKS_MAX, Offer, Verdict};
 use super::output::{AbandonReason, OffenceKind, Output};
+use super::peer::PeerKey;
 use super::policy::{Admission, Link, ReceiverLoad};
 use super::sending::smoothed_len;
 
 impl Swarm {
     /// Steps 1 and 2: an offer is answered at once.
     pub(super) fn on_offer(&mut self, from: NodeId, exchange: ExchangeId, offer: &Offer) {
-        let verdicts = if self.files.contains_key(&offer.file) && self.peers.contains_key(&from) {
+        let known = self.peers.key(&from).zip(self.files.key(&offer.file));
+        let (verdicts, map) = if let Some((from, file)) = known {
             if let Some(map) = &offer.map {
-                self.update_view(from, offer.file, map);
+                self.update_view(from, file, map);
             }
             let mut left = offer.take;
             let mut judge = |&number: &u32| {
-                let verdict = if left == 0 { Verdict::Enough } else { self.judge(from, offer.file, number) };
+                let verdict = if left == 0 { Verdict::Enough } else { self.judge(from, file, number) };
                 left -= u8::from(verdict == Verdict::Accept);
                 verdict
             };
-            offer.slices.iter().map(&mut judge).collect()
+            let verdicts = offer.slices.iter().map(&mut judge).collect();
+            (verdicts, self.map_for(from, file))
         } else {
-            vec![Verdict::Unknown; offer.slices.len()]
+            (vec![Verdict::Unknown; offer.slices.len()], None)
         };
-        let known = !verdicts.contains(&Verdict::Unknown);
-        let map = if known { self.map_for(from, offer.file) } else { None };
         let answer = Answer { stamp: self.next_stamp(), verdicts, map };
         self.outputs.push_back(Output::Answer { to: from, exchange, answer });
     }
 
-    fn judge(&mut self, from: NodeId, file: FileId, number: u32) -> Verdict {
-        let Some(state) = self.files.get(&file) else { return Verdict::Unknown };
+    fn judge(&mut self, from: PeerKey, file: FileKey, number: u32) -> Verdict {
+        let Some(state) = self.files.get(file) else { return Verdict::Unknown };
         let Some(slice) = Slice::from_number(state.layout(), number) else { return Verdict::Declined };
         if state.holds(slice.chunk()).meets(slice.grains(state.layout())) {
             return Verdict::Have;
         }
-        if !state.is_fetching() || !state.trusts(from, slice.chunk()) {
+        if !state.is_fetching() || !self.peers.id(from).is_some_and(|id| state.trusts(id, slice.chunk())) {
             return Verdict::Declined;
         }
         if self.receiving.is_taken(state, file, slice, from) {
             return Verdict::Have;
         }
-        let cooling = self.peers.get(&from).is_some_and(|peer| peer.cool_until > self.now);
+        let cooling = self.peers.get(from).is_some_and(|peer| peer.cool_until > self.now);
         if cooling
             || state.storage_until.is_some()
             || !self.may_open(file, slice.chunk())
@@ -58,7 +59,7 @@ impl Swarm {
         let is_new = self.receiving.insert(self.now, file, slice, from);
         self.look_soon();
         self.downlink.begin(self.now);
-        let Some(state) = self.files.get_mut(&file) else { return Verdict::Unknown };
+        let Some(state) = self.files.get_mut(file) else { return Verdict::Unknown };
         state.coming_len += usize::from(is_new);
         if let Some(asking) = &mut state.asking {
             asking.next = self.now + self.config.starved_after;
@@ -67,8 +68,8 @@ impl Swarm {
     }
 
     /// Whether one more chunk may be begun, if it is not.
-    fn may_open(&self, file: FileId, chunk: ChunkIndex) -> bool {
-        let Some(state) = self.files.get(&file) else { return false };
+    fn may_open(&self, file: FileKey, chunk: ChunkIndex) -> bool {
+        let Some(state) = self.files.get(file) else { return false };
         let is_open = |chunk| state.open.contains(chunk);
         if is_open(chunk) || self.receiving.of_chunk(file, chunk).next().is_some() {
             return true;
@@ -82,16 +83,16 @@ impl Swarm {
     }
 
     /// What is known of the way that slices take from a peer to here.
-    fn link_from(&self, peer: NodeId) -> Link {
-        let round_trip = self.peers.get(&peer).and_then(|peer| peer.round_trip_least);
+    fn link_from(&self, peer: PeerKey) -> Link {
+        let round_trip = self.peers.get(peer).and_then(|peer| peer.round_trip_least);
         Link { rate: self.downlink.rate, round_trip, slice_len: self.receiving.slice_len }
     }
 
-    fn load(&self, file: FileId, from: NodeId) -> ReceiverLoad {
-        let state = self.files.get(&file);
+    fn load(&self, file: FileKey, from: PeerKey) -> ReceiverLoad {
+        let state = self.files.get(file);
         let priority = state.map_or(Priority::Normal, |state| state.priority);
         let others = self.finding.active.iter().filter(|&&other| other != file);
-        let others = others.filter_map(|other| self.files.get(other));
+        let others = others.filter_map(|&other| self.files.get(other));
         let (mut other_files, mut starved_more_urgent, mut more_urgent) = (0, 0, 0);
         for other in others {
             other_files += 1;
@@ -116,12 +117,12 @@ impl Swarm {
         for (from, file, slice) in self.receiving.queued() {
             if self.receiving.running_from(from) < self.policy.requests(self.link_from(from)) {
                 self.receiving.run(file, slice, from, self.now);
-                self.outputs.push_back(Output::Fetch { from, file, slice });
+                self.put(from, file, |from, file| Output::Fetch { from, file, slice });
             }
         }
     }
 
-    pub(super) fn on_fetch_progress(&mut self, from: NodeId, file: FileId, slice: Slice, now_bytes: u64) {
+    pub(super) fn on_fetch_progress(&mut self, from: PeerKey, file: FileKey, slice: Slice, now_bytes: u64) {
         let Some(coming) = self.receiving.get_mut(file, slice) else { return };
         let fetch = coming.fetches.iter_mut().find(|fetch| fetch.from == from);
         if let Some(FetchStage::Running { progress_at, bytes, .. }) = fetch.map(|fetch| &mut fetch.stage)
@@ -133,16 +134,19 @@ impl Swarm {
     }
 
     /// Step 4: a fetch ended.
+    /// The source may have gone since; its bytes are as good as any.
     pub(super) fn on_fetched(&mut self, from: NodeId, file: FileId, slice: Slice, outcome: FetchOutcome) {
+        let Some(file) = self.files.key(&file) else { return };
         let since = self.receiving.get(file, slice).map(|coming| coming.since);
-        let fetch = self.take_fetch(from, file, slice);
-        if self.files.get(&file).is_none_or(|state| state.standing == Standing::Stopped) {
+        let peer = self.peers.key(&from);
+        let fetch = peer.and_then(|peer| self.take_fetch(peer, file, slice));
+        if self.files.get(file).is_none_or(|state| state.standing == Standing::Stopped) {
             return;
         }
         if outcome != FetchOutcome::Verified {
             self.note_lacking(file, slice);
         }
-        let Some(state) = self.files.get_mut(&file) else { return };
+        let Some(state) = self.files.get_mut(file) else { return };
         match outcome {
             FetchOutcome::Verified => {
                 let len = slice.len(state.layout());
@@ -152,29 +156,31 @@ impl Swarm {
                     state.saw_slice_take(self.now.since(since));
                 }
                 if let (Some(peer), Some(FetchStage::Running { since, .. })) =
-                    (self.peers.get_mut(&from), fetch.map(|fetch| fetch.stage))
+                    (peer.and_then(|peer| self.peers.get_mut(peer)), fetch.map(|fetch| fetch.stage))
                 {
                     peer.saw_slice(len, self.now.since(since));
                 }
-                self.on_verified(from, file, slice);
+                self.on_verified(peer, file, slice);
             }
             FetchOutcome::WrongBytes => {
                 state.sent_wrong_bytes(from, slice);
-                let kind = OffenceKind::WrongBytes { slice };
-                self.outputs.push_back(Output::Offence { peer: from, file, kind });
-                self.drop_untrusted(from, file);
+                if let Some(peer) = peer {
+                    self.note_offence(peer, file, OffenceKind::WrongBytes { slice });
+                    self.drop_untrusted(peer, file);
+                }
             }
             FetchOutcome::ManifestFalse => self.stop(file, slice.chunk()),
             // What was cancelled fails as a matter of course.
-            FetchOutcome::Failed(failure) if fetch.is_some() => {
-                self.on_fetch_failed(from, file, slice, failure);
+            FetchOutcome::Failed(failure) => {
+                if let (Some(peer), Some(_)) = (peer, fetch) {
+                    self.on_fetch_failed(peer, file, slice, failure);
+                }
             }
-            FetchOutcome::Failed(_) => {}
         }
     }
 
-    fn on_verified(&mut self, from: NodeId, file: FileId, slice: Slice) {
-        let Some(state) = self.files.get_mut(&file) else { return };
+    fn on_verified(&mut self, from: Option<PeerKey>, file: FileKey, slice: Slice) {
+        let Some(state) = self.files.get_mut(file) else { return };
         let (chunk, layout) = (slice.chunk(), state.layout());
         let grains = slice.grains(layout);
         let is_new = !state.holds(chunk).contains(grains);
@@ -189,16 +195,15 @@ impl Swarm {
             .filter(|(_, other)| other.meets(grains))
             .map(|(other, of_other)| (other, here.contains(of_other)))
             .collect();
-        let confirm = |slice: Slice| Confirm { file, slice: slice.number() };
-        self.outputs.push_back(Output::Confirm { to: from, confirm: confirm(slice) });
+        from.into_iter().for_each(|from| self.confirm(from, file, slice));
         for (other, is_here) in met {
             let losers = self.receiving.get(file, other).map(|coming| &coming.fetches);
-            let losers = losers.into_iter().flatten().filter(|_| is_here).map(|fetch| fetch.from);
-            self.outputs.extend(losers.map(|to| Output::Confirm { to, confirm: confirm(other) }));
+            let losers: Vec<PeerKey> = losers.into_iter().flatten().map(|fetch| fetch.from).collect();
+            losers.into_iter().filter(|_| is_here).for_each(|to| self.confirm(to, file, other));
             self.drop_fetches(|_, of, slice| of == file && slice == other);
         }
         if is_whole {
-            self.outputs.push_back(Output::Whole { file, chunk });
+            self.put_of(file, |file| Output::Whole { file, chunk });
         }
         if is_new {
             self.note_progress(file);
@@ -208,9 +213,14 @@ impl Swarm {
         }
     }
 
+    fn confirm(&mut self, to: PeerKey, file: FileKey, slice: Slice) {
+        let confirm = |file| Confirm { file, slice: slice.number() };
+        self.put(to, file, |to, file| Output::Confirm { to, confirm: confirm(file) });
+    }
+
     /// A chunk that came in several slices was looked at as a whole.
-    pub(super) fn on_chunk_checked(&mut self, file: FileId, chunk: ChunkIndex, outcome: CheckOutcome) {
-        let Some(state) = self.files.get_mut(&file) else { return };
+    pub(super) fn on_chunk_checked(&mut self, file: FileKey, chunk: ChunkIndex, outcome: CheckOutcome) {
+        let Some(state) = self.files.get_mut(file) else { return };
         if !state.checking.remove(&chunk) || state.standing == Standing::Stopped {
             return;
         }
@@ -228,27 +238,27 @@ impl Swarm {
         }
     }
 
-    fn note_progress(&mut self, file: FileId) {
-        let asking = self.files.get_mut(&file).and_then(|state| state.asking.as_mut());
+    fn note_progress(&mut self, file: FileKey) {
+        let asking = self.files.get_mut(file).and_then(|state| state.asking.as_mut());
         if let Some(asking) = asking {
             asking.round = 0;
             asking.next = self.now + self.config.starved_after;
         }
     }
 
-    fn note_held(&mut self, file: FileId) {
-        let Some(state) = self.files.get_mut(&file) else { return };
+    fn note_held(&mut self, file: FileKey) {
+        let Some(state) = self.files.get_mut(file) else { return };
         if state.held.is_full() && state.standing == Standing::Partial {
             state.standing = Standing::Verified;
             self.deactivate(file);
-            self.outputs.push_back(Output::Completed { file });
+            self.put_of(file, |file| Output::Completed { file });
         }
     }
 
-    fn on_fetch_failed(&mut self, from: NodeId, file: FileId, slice: Slice, failure: FetchFailure) {
+    fn on_fetch_failed(&mut self, from: PeerKey, file: FileKey, slice: Slice, failure: FetchFailure) {
         match failure {
             FetchFailure::Storage | FetchFailure::OtherManifest => {
-                if let Some(state) = self.files.get_mut(&file) {
+                if let Some(state) = self.files.get_mut(file) {
                     state.storage_until = Some(self.now + self.config.storage_wait);
                     self.receiving.unwritable.insert(file);
                     self.look_soon();
@@ -256,12 +266,11 @@ impl Swarm {
                 return;
             }
             FetchFailure::NotThere => {
-                if let Some(state) = self.files.get_mut(&file) {
+                if let Some(state) = self.files.get_mut(file) {
                     let grains = slice.grains(state.layout());
                     state.views.lacks(&from, slice.chunk(), grains);
                 }
-                let kind = OffenceKind::NotThere { slice };
-                self.outputs.push_back(Output::Offence { peer: from, file, kind });
+                self.note_offence(from, file, OffenceKind::NotThere { slice });
             }
             FetchFailure::Unreachable => self.drop_queued(from),
             FetchFailure::Refused => {}
@@ -270,8 +279,8 @@ impl Swarm {
     }
 
     /// The manifest is false: nobody who sent is to blame, and nothing more of the file moves.
-    fn stop(&mut self, file: FileId, chunk: ChunkIndex) {
-        let Some(state) = self.files.get_mut(&file) else { return };
+    fn stop(&mut self, file: FileKey, chunk: ChunkIndex) {
+        let Some(state) = self.files.get_mut(file) else { return };
         state.standing = Standing::Stopped;
         state.open.clear();
         state.checking.clear();
@@ -281,12 +290,12 @@ impl Swarm {
         self.drop_views_of_file(file);
         self.deactivate(file);
         let reason = AbandonReason::ManifestFalse { chunk };
-        self.outputs.push_back(Output::Abandoned { file, publisher, reason });
+        self.put_of(file, |file| Output::Abandoned { file, publisher, reason });
     }
 
     /// Whether everything that is missing is coming.
-    pub(super) fn is_end_game(&self, file: FileId) -> bool {
-        let Some(state) = self.files.get(&file) else { return false };
+    pub(super) fn is_end_game(&self, file: FileKey) -> bool {
+        let Some(state) = self.files.get(file) else { return false };
         let missing = state.layout().chunk_count() - state.held.len();
         if missing as usize > state.open.len() + state.coming_len {
             return false;

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
 
-use swift_chain::NodeId;
-use swift_chunks::{FileId, Slice};
+use swift_chunks::Slice;
 
 use super::Swarm;
-use super::file::Standing;
+use super::file::{FileKey, Standing};
 use super::input::{ExchangeId, SendOutcome};
-use super::message::{Answer, Confirm, Interest, OFFER_SLICES_MAX, Offer, Stamp, Verdict};
+use super::message::{Answer, Interest, OFFER_SLICES_MAX, Offer, Stamp, Verdict};
 use super::output::{OffenceKind, Output};
+use super::peer::PeerKey;
 use super::policy::{Link, PeerChoice, doubled};
 use super::time::Time;
 
@@ -31,9 +31,9 @@ pub(super) struct Sending {
     offered: usize,
     next_exchange: u64,
     /// Files that some peer wants more of.
-    pub(super) lackers: BTreeSet<FileId>,
+    pub(super) lackers: BTreeSet<FileKey>,
     /// The file that was offered last: the next in order is next.
-    last_file: Option<FileId>,
+    last_file: Option<FileKey>,
     /// When a peer that cannot be offered anything now can be again.
     retry_at: Option<Time>,
     /// From offer to answer when nothing is in the way, over all peers, smoothed.
@@ -43,7 +43,7 @@ pub(super) struct Sending {
 }
 
 /// To whom, of which file, which slice by its number.
-type Place = (NodeId, FileId, u32);
+type Place = (PeerKey, FileKey, u32);
 
 #[derive(Clone, Copy, Debug)]
 struct Send {
@@ -71,8 +71,8 @@ enum Stage {
 /// An offer that is not answered.
 #[derive(Debug)]
 struct Exchange {
-    to: NodeId,
-    file: FileId,
+    to: PeerKey,
+    file: FileKey,
     /// What the receiver may choose among.
     slices: Vec<Slice>,
     /// How many it may take; each has a place of the credit.
@@ -96,14 +96,14 @@ impl Sending {
     }
 
     /// The slices of a file that are on their way to a peer, or offered to it.
-    pub(super) fn open_to(&self, peer: NodeId, file: FileId) -> Vec<Slice> {
+    pub(super) fn open_to(&self, peer: PeerKey, file: FileKey) -> Vec<Slice> {
         let sends = self.sends.range((peer, file, 0)..=(peer, file, u32::MAX)).map(|(_, send)| send.slice);
         let offered = self.exchanges.values().filter(|exchange| (exchange.to, exchange.file) == (peer, file));
         sends.chain(offered.flat_map(|exchange| exchange.slices.iter().copied())).collect()
     }
 
     /// The slices of a file that are offered to anybody.
-    pub(super) fn offered(&self, file: FileId) -> Vec<Slice> {
+    pub(super) fn offered(&self, file: FileKey) -> Vec<Slice> {
         let offered = self.exchanges.values().filter(|exchange| exchange.file == file);
         offered.flat_map(|exchange| exchange.slices.iter().copied()).collect()
     }
@@ -119,7 +119,7 @@ impl Swarm {
     /// Fills the credit with offers, file after file in turn.
     pub(super) fn pump_offers(&mut self) {
         self.sending.retry_at = None;
-        let mut batches: BTreeMap<(NodeId, FileId), ExchangeId> = BTreeMap::new();
+        let mut batches: BTreeMap<(PeerKey, FileKey), ExchangeId> = BTreeMap::new();
         while !self.sending.lackers.is_empty() && self.sending.len() < self.credit() {
             let Some((to, file, choice)) = self.next_offer() else { break };
             let open = batches.get(&(to, file)).and_then(|id| self.sending.exchanges.get_mut(id));
@@ -132,7 +132,7 @@ impl Swarm {
             }
             self.sending.offered += 1;
             self.uplink.begin(self.now);
-            if let Some(peer) = self.peers.get_mut(&to) {
+            if let Some(peer) = self.peers.get_mut(to) {
                 peer.open_sends += 1;
             }
         }
@@ -143,9 +143,13 @@ impl Swarm {
             let Some(exchange) = self.sending.exchanges.get_mut(&id) else { continue };
             exchange.sent_at = self.now;
             let (to, file, take) = (exchange.to, exchange.file, exchange.take);
-            let slices = exchange.slices.iter().map(|slice| slice.number()).collect();
-            let offer = Offer { file, slices, take, map: self.map_for(to, file) };
-            self.outputs.push_back(Output::Offer { to, exchange: id, offer });
+            let slices: Vec<u32> = exchange.slices.iter().map(|slice| slice.number()).collect();
+            let map = self.map_for(to, file);
+            self.put(to, file, |to, file| Output::Offer {
+                to,
+                exchange: id,
+                offer: Offer { file, slices, take, map },
+            });
         }
     }
 
@@ -155,10 +159,10 @@ impl Swarm {
     }
 
     /// Begins an offer; it goes out when nothing more is put into it.
-    fn open_exchange(&mut self, to: NodeId, file: FileId, choice: Choice) -> ExchangeId {
+    fn open_exchange(&mut self, to: PeerKey, file: FileKey, choice: Choice) -> ExchangeId {
         let id = ExchangeId(self.sending.next_exchange);
         self.sending.next_exchange += 1;
-        let wait = self.policy.answer_timeout(self.peers.get(&to).and_then(|peer| peer.round_trip));
+        let wait = self.policy.answer_timeout(self.peers.get(to).and_then(|peer| peer.round_trip));
         let (sent_at, deadline) = (Time::NEVER, self.now + wait);
         let (slices, begun) = (choice.slices, Vec::new());
         let exchange = Exchange { to, file, slices, take: 1, begun, sent_at, deadline };
@@ -171,11 +175,11 @@ impl Swarm {
     fn close_exchange(&mut self, id: ExchangeId) -> Option<Exchange> {
         let exchange = self.sending.exchanges.remove(&id)?;
         self.sending.offered -= usize::from(exchange.take);
-        let state = self.files.get_mut(&exchange.file);
+        let state = self.files.get_mut(exchange.file);
         if let Some(view) = state.and_then(|state| state.views.get_mut(&exchange.to)) {
             view.nothing_at = None;
         }
-        if let Some(peer) = self.peers.get_mut(&exchange.to) {
+        if let Some(peer) = self.peers.get_mut(exchange.to) {
             peer.open_sends = peer.open_sends.saturating_sub(exchange.take.into());
         }
         if self.sending.len() == 0 {
@@ -190,24 +194,24 @@ impl Swarm {
         Link { rate: self.uplink.rate, round_trip, slice_len }
     }
 
-    fn take_place(&mut self, to: NodeId, file: FileId, slice: Slice, stage: Stage, deadline: Time) {
+    fn take_place(&mut self, to: PeerKey, file: FileKey, slice: Slice, stage: Stage, deadline: Time) {
         let send = Send { slice, stage, since: self.now, deadline };
         if self.sending.sends.insert((to, file, slice.number()), send).is_some() {
             return;
         }
         self.look_soon();
         self.uplink.begin(self.now);
-        if let Some(peer) = self.peers.get_mut(&to) {
+        if let Some(peer) = self.peers.get_mut(to) {
             peer.open_sends += 1;
         }
-        if let Some(state) = self.files.get_mut(&file) {
+        if let Some(state) = self.files.get_mut(file) {
             state.sent.count(slice.chunk(), slice.grains(state.layout()));
         }
     }
 
     fn leave_place(&mut self, place: Place) -> Option<Send> {
         let send = self.sending.sends.remove(&place)?;
-        if let Some(peer) = self.peers.get_mut(&place.0) {
+        if let Some(peer) = self.peers.get_mut(place.0) {
             peer.open_sends = peer.open_sends.saturating_sub(1);
         }
         if self.sending.len() == 0 {
@@ -217,11 +221,11 @@ impl Swarm {
     }
 
     /// The next file in turn of which some peer can be offered something.
-    fn next_offer(&mut self) -> Option<(NodeId, FileId, Choice)> {
+    fn next_offer(&mut self) -> Option<(PeerKey, FileKey, Choice)> {
         let lackers = &self.sending.lackers;
         let after = self.sending.last_file.map_or(Unbounded, Excluded);
         let in_turn = lackers.range((after, Unbounded)).chain(lackers);
-        let in_turn: Vec<FileId> = in_turn.take(lackers.len().min(FILES_PER_LOOK)).copied().collect();
+        let in_turn: Vec<FileKey> = in_turn.take(lackers.len().min(FILES_PER_LOOK)).copied().collect();
         for file in in_turn {
             self.sending.last_file = Some(file);
             if let Some((to, choice)) = self.next_of_file(file) {
@@ -232,22 +236,22 @@ impl Swarm {
     }
 
     /// Nothing here is lacking there: no need to look again before one of the two has changed.
-    fn note_nothing(&mut self, peer: NodeId, file: FileId) {
-        let Some(state) = self.files.get_mut(&file) else { return };
+    fn note_nothing(&mut self, peer: PeerKey, file: FileKey) {
+        let Some(state) = self.files.get_mut(file) else { return };
         let gained = state.gained;
         if let Some(view) = state.views.get_mut(&peer) {
             view.nothing_at = Some(gained);
         }
     }
 
-    fn next_of_file(&mut self, file: FileId) -> Option<(NodeId, Choice)> {
-        let state = self.files.get(&file).filter(|state| state.standing != Standing::Stopped)?;
+    fn next_of_file(&mut self, file: FileKey) -> Option<(PeerKey, Choice)> {
+        let state = self.files.get(file).filter(|state| state.standing != Standing::Stopped)?;
         let (mut peers, mut choices) = (Vec::new(), Vec::new());
         for (peer, view) in state.views.iter() {
             if view.nothing_at == Some(state.gained) {
                 continue;
             }
-            let Some(known) = self.peers.get(&peer).filter(|_| view.interest == Interest::Wanted) else {
+            let Some(known) = self.peers.get(peer).filter(|_| view.interest == Interest::Wanted) else {
                 continue;
             };
             let ready_at = known.busy_until.max(view.declined_until);
@@ -272,18 +276,18 @@ impl Swarm {
     }
 
     /// Step 2 arrived: places are kept or freed, and the receiver's map is the truth from here on.
-    pub(super) fn on_offer_answered(&mut self, by: NodeId, id: ExchangeId, answer: Answer) {
+    pub(super) fn on_offer_answered(&mut self, by: PeerKey, id: ExchangeId, answer: Answer) {
         let Some(exchange) = self.sending.exchanges.get(&id).filter(|exchange| exchange.to == by) else {
             return;
         };
         let (file, sent_at) = (exchange.file, exchange.sent_at);
         if answer.verdicts.len() != exchange.slices.len() {
-            self.outputs.push_back(Output::Offence { peer: by, file, kind: OffenceKind::Malformed });
+            self.note_offence(by, file, OffenceKind::Malformed);
             return self.on_offer_failed(by, id);
         }
         let Some(exchange) = self.close_exchange(id) else { return };
         let now = self.now;
-        if let Some(peer) = self.peers.get_mut(&by) {
+        if let Some(peer) = self.peers.get_mut(by) {
             peer.saw_round_trip(now.since(sent_at));
             let sample = peer.round_trip_least.unwrap_or_default();
             let smoothed = self.sending.round_trip.map_or(sample, |old| (old * 7 + sample) / 8);
@@ -311,12 +315,12 @@ impl Swarm {
         }
     }
 
-    fn on_verdict(&mut self, by: NodeId, file: FileId, slice: Slice, verdict: Verdict) {
+    fn on_verdict(&mut self, by: PeerKey, file: FileKey, slice: Slice, verdict: Verdict) {
         if verdict == Verdict::Unknown {
             // The peer asks when the ledger has told it.
             return self.drop_view(by, file);
         }
-        let Some(state) = self.files.get_mut(&file) else { return };
+        let Some(state) = self.files.get_mut(file) else { return };
         let grains = slice.grains(state.layout());
         match verdict {
             Verdict::Accept => {
@@ -338,7 +342,7 @@ impl Swarm {
         }
     }
 
-    pub(super) fn on_offer_failed(&mut self, to: NodeId, id: ExchangeId) {
+    pub(super) fn on_offer_failed(&mut self, to: PeerKey, id: ExchangeId) {
         if self.sending.exchanges.get(&id).is_none_or(|exchange| exchange.to != to) {
             return;
         }
@@ -347,14 +351,14 @@ impl Swarm {
     }
 
     /// No offer to a silent peer for a while.
-    fn leave_alone(&mut self, silent: NodeId) {
-        if let Some(peer) = self.peers.get_mut(&silent).filter(|peer| peer.busy_until <= self.now) {
+    fn leave_alone(&mut self, silent: PeerKey) {
+        if let Some(peer) = self.peers.get_mut(silent).filter(|peer| peer.busy_until <= self.now) {
             peer.busy_until = self.now + self.policy.cool_off(peer.silent_streak);
             peer.silent_streak = peer.silent_streak.saturating_add(1);
         }
     }
 
-    pub(super) fn on_send_started(&mut self, to: NodeId, file: FileId, slice: Slice) {
+    pub(super) fn on_send_started(&mut self, to: PeerKey, file: FileKey, slice: Slice) {
         let deadline = self.now + self.config.send_stall;
         self.note_sent_to(to);
         if let Some(send) = self.sending.sends.get_mut(&(to, file, slice.number())) {
@@ -371,32 +375,30 @@ impl Swarm {
             exchange.take -= 1;
             exchange.begun.push(slice);
             self.sending.offered -= 1;
-            if let Some(peer) = self.peers.get_mut(&to) {
+            if let Some(peer) = self.peers.get_mut(to) {
                 peer.open_sends = peer.open_sends.saturating_sub(1);
             }
             self.take_place(to, file, slice, Stage::Running, deadline);
-        } else if self.sending.sends.len() < SENDS_MAX
-            && self.peers.contains_key(&to)
-            && self.files.contains_key(&file)
+        } else if self.sending.sends.len() < SENDS_MAX && self.peers.contains(to) && self.files.contains(file)
         {
             self.take_place(to, file, slice, Stage::RunningUnasked, deadline);
         }
     }
 
-    fn note_sent_to(&mut self, to: NodeId) {
-        if let Some(peer) = self.peers.get_mut(&to) {
+    fn note_sent_to(&mut self, to: PeerKey) {
+        if let Some(peer) = self.peers.get_mut(to) {
             peer.sent_at = Some(self.now);
         }
     }
 
-    pub(super) fn on_send_progress(&mut self, to: NodeId, file: FileId, slice: Slice) {
+    pub(super) fn on_send_progress(&mut self, to: PeerKey, file: FileKey, slice: Slice) {
         let deadline = self.now + self.config.send_stall;
         if let Some(send) = self.sending.sends.get_mut(&(to, file, slice.number())) {
             send.deadline = deadline;
         }
     }
 
-    pub(super) fn on_send_ended(&mut self, to: NodeId, file: FileId, slice: Slice, outcome: SendOutcome) {
+    pub(super) fn on_send_ended(&mut self, to: PeerKey, file: FileKey, slice: Slice, outcome: SendOutcome) {
         let place = (to, file, slice.number());
         let Some(send) = self.sending.sends.get_mut(&place) else { return };
         match (outcome, send.stage) {
@@ -409,25 +411,25 @@ impl Swarm {
     }
 
     /// Step 5: the place is free; the next offer follows from it.
-    pub(super) fn on_confirmed(&mut self, by: NodeId, confirm: Confirm) {
-        self.arrived((by, confirm.file, confirm.slice));
+    pub(super) fn on_confirmed(&mut self, by: PeerKey, file: FileKey, slice: u32) {
+        self.arrived((by, file, slice));
     }
 
     /// A send has come to its good end.
     fn arrived(&mut self, place: Place) {
         let Some(send) = self.leave_place(place) else { return };
         let (by, file, _) = place;
-        let Some(state) = self.files.get_mut(&file) else { return };
+        let Some(state) = self.files.get_mut(file) else { return };
         let bytes = send.slice.len(state.layout());
         state.views.now_holds(&by, send.slice.chunk(), send.slice.grains(state.layout()));
         self.uplink.arrived(self.now, bytes);
         self.sending.slice_len = smoothed_len(self.sending.slice_len, bytes);
-        if let Some(peer) = self.peers.get_mut(&by) {
+        if let Some(peer) = self.peers.get_mut(by) {
             // It has a place free now.
             (peer.busy_until, peer.busy_streak) = (self.now, 0);
             peer.sent_at = Some(self.now);
         }
-        if let Some(peer) = self.peers.get_mut(&by).filter(|_| !matches!(send.stage, Stage::Accepted(_))) {
+        if let Some(peer) = self.peers.get_mut(by).filter(|_| !matches!(send.stage, Stage::Accepted(_))) {
             peer.saw_slice_to(bytes, self.now.since(send.since));
         }
     }
@@ -436,7 +438,7 @@ impl Swarm {
     fn free(&mut self, place: Place) {
         let Some(send) = self.leave_place(place) else { return };
         let (to, file, _) = place;
-        let Some(state) = self.files.get_mut(&file) else { return };
+        let Some(state) = self.files.get_mut(file) else { return };
         let grains = send.slice.grains(state.layout());
         if send.stage != Stage::Sent {
             state.sent.uncount(send.slice.chunk(), grains);
@@ -445,8 +447,8 @@ impl Swarm {
     }
 
     /// Frees what a receiver's newer map no longer counts on, or has.
-    pub(super) fn free_forgotten(&mut self, to: NodeId, file: FileId) {
-        let Some(state) = self.files.get(&file) else { return };
+    pub(super) fn free_forgotten(&mut self, to: PeerKey, file: FileKey) {
+        let Some(state) = self.files.get(file) else { return };
         let Some(view) = state.views.get(&to) else { return };
         let of_peer = self.sending.sends.range((to, file, 0)..=(to, file, u32::MAX));
         let (mut here, mut forgotten) = (Vec::new(), Vec::new());
@@ -469,7 +471,7 @@ impl Swarm {
     }
 
     /// Frees every place that a peer or a file has.
-    pub(super) fn free_all(&mut self, of: impl Fn(NodeId, FileId) -> bool) {
+    pub(super) fn free_all(&mut self, of: impl Fn(PeerKey, FileKey) -> bool) {
         let gone: Vec<Place> =
             self.sending.sends.keys().filter(|(to, file, _)| of(*to, *file)).copied().collect();
         gone.into_iter().for_each(|place| self.free(place));

@@ -36,6 +36,10 @@ fn ask(swarm: &mut Swarm, from: u8, number: u16, seq: u64) {
     swarm.handle(Time::ZERO, Input::WhoHas { from: node(from), exchange: ExchangeId(0), who_has });
 }
 
+fn peer(swarm: &Swarm, number: u8) -> peer::PeerKey {
+    swarm.peers.key(&node(number)).unwrap()
+}
+
 fn drain(swarm: &mut Swarm) -> Vec<Output> {
     std::iter::from_fn(|| swarm.poll_output()).collect()
 }
@@ -54,9 +58,10 @@ fn a_peer_that_asks_for_everything_costs_itself_its_own_oldest_maps() {
     for number in 0..1000 {
         ask(&mut swarm, 2, number, 1);
     }
-    let maps = |peer| swarm.files.values().filter(|state| state.views.get(&node(peer)).is_some()).count();
+    let key = |number| peer(&swarm, number);
+    let maps = |peer| swarm.files.values().filter(|state| state.views.get(&key(peer)).is_some()).count();
     assert_eq!((maps(2), maps(3)), (swarm.config.views_per_peer_max, 1));
-    assert_eq!(swarm.peers[&node(2)].views.len(), swarm.config.views_per_peer_max);
+    assert_eq!(swarm.peers.get(peer(&swarm, 2)).unwrap().views.len(), swarm.config.views_per_peer_max);
     let all: usize = swarm.peers.values().map(|peer| peer.view_bytes).sum();
     assert_eq!(all, swarm.finding.view_bytes);
 }
@@ -66,7 +71,7 @@ fn maps_of_large_files_are_bounded_by_their_bytes() {
     // A map of 4 TiB takes 128 KiB.
     let mut swarm = holder_of(20, 1 << 20);
     (0..20).for_each(|number| ask(&mut swarm, 2, number, 1));
-    let peer = &swarm.peers[&node(2)];
+    let peer = swarm.peers.get(peer(&swarm, 2)).unwrap();
     assert_eq!(peer.views.len(), 7);
     assert!(peer.view_bytes <= swarm.config.view_bytes_per_peer_max);
     swarm.handle(Time::ZERO, Input::PeerOffline { peer: node(2) });
@@ -82,8 +87,9 @@ fn a_map_that_was_overtaken_by_a_later_one_changes_nothing() {
     let full = ChunkSet::full(swarm.held(&file(0)).unwrap().layout()).encode();
     let stamp = message::Stamp { incarnation: 1, seq: 4 };
     let map = Map { stamp, interest: Interest::Unwanted, held: Held::All(full), open: vec![], next: None };
-    swarm.update_view(node(2), file(0), &map);
-    assert_eq!(swarm.files[&file(0)].views.get(&node(2)).unwrap().interest, Interest::Wanted);
+    let (peer, of) = (peer(&swarm, 2), swarm.files.key(&file(0)).unwrap());
+    swarm.update_view(peer, of, &map);
+    assert_eq!(swarm.files.get(of).unwrap().views.get(&peer).unwrap().interest, Interest::Wanted);
 }
 
 #[test]
