@@ -24,6 +24,8 @@ pub(super) struct Peer {
     pub(super) rate_to: Option<u64>,
     /// Open offers and running sends to it.
     pub(super) open_sends: usize,
+    /// Slices that it confirmed.
+    pub(super) confirmed: usize,
     /// When something last went to it.
     pub(super) sent_at: Option<Time>,
     /// No offer goes to it before.

@@ -20,6 +20,8 @@ pub struct Config {
     pub credit_ahead: usize,
     /// Offers and sends to one peer before another is chosen.
     pub sends_per_peer: usize,
+    /// The most to a peer that has confirmed nothing; each confirmation allows one more.
+    pub sends_first: usize,
     /// How long a connection stays up to speed when nothing goes through it.
     pub warm: Duration,
     /// Slices that an offer lets the receiver choose among.
@@ -98,6 +100,7 @@ impl Default for Config {
             credit_ahead: 6,
             credit_max: 96,
             sends_per_peer: 1,
+            sends_first: 1,
             warm: Duration::from_millis(200),
             alternatives: 6,
             slice_time: Duration::from_millis(30),
@@ -140,6 +143,8 @@ impl Default for Config {
 pub struct PeerChoice {
     /// Offers and sends to it that are open.
     pub open_sends: usize,
+    /// Slices that it ever confirmed.
+    pub confirmed: usize,
     /// Whether something went to it a moment ago, so that its connection is up to speed.
     pub is_warm: bool,
     /// Bytes that it lacks, nearly.
@@ -289,6 +294,11 @@ impl Policy for Standard {
             (true, open) if open < self.config.sends_per_peer => (0, open),
             (_, open) => (1, open),
         };
+        let may = |peer: &PeerChoice| peer.open_sends < self.config.sends_first + peer.confirmed;
+        if !peers.iter().any(may) {
+            return None;
+        }
+        let rank = |peer: &PeerChoice| (!may(peer), rank(peer));
         let first = least(peers, rank, random)?;
         let other = least(peers, rank, random)?;
         Some(if peers[other].lacking > peers[first].lacking { other } else { first })

@@ -259,7 +259,12 @@ impl Swarm {
                 peers.push(peer);
                 let rested = known.sent_at.map(|at| self.now.since(at));
                 let is_warm = rested.is_some_and(|rested| rested < self.config.warm);
-                choices.push(PeerChoice { open_sends: known.open_sends, is_warm, lacking: view.lacking() });
+                choices.push(PeerChoice {
+                    open_sends: known.open_sends,
+                    confirmed: known.confirmed,
+                    is_warm,
+                    lacking: view.lacking(),
+                });
             } else if self.sending.retry_at.is_none_or(|at| ready_at < at) {
                 self.sending.retry_at = Some(ready_at);
             }
@@ -428,6 +433,7 @@ impl Swarm {
             // It has a place free now.
             (peer.busy_until, peer.busy_streak) = (self.now, 0);
             peer.sent_at = Some(self.now);
+            peer.confirmed = peer.confirmed.saturating_add(1);
         }
         if let Some(peer) = self.peers.get_mut(by).filter(|_| !matches!(send.stage, Stage::Accepted(_))) {
             peer.saw_slice_to(bytes, self.now.since(send.since));
