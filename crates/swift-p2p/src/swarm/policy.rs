@@ -103,7 +103,7 @@ impl Default for Config {
             sends_first: 1,
             warm: Duration::from_millis(200),
             alternatives: 6,
-            slice_time: Duration::from_millis(30),
+            slice_time: Duration::from_millis(50),
             slice_time_max: Duration::from_secs(2),
             slice_levels: (0, SLICE_LEVEL_MAX),
             slice_level_first: 2,
@@ -143,8 +143,8 @@ impl Default for Config {
 pub struct PeerChoice {
     /// Offers and sends to it that are open.
     pub open_sends: usize,
-    /// Slices that it ever confirmed.
-    pub confirmed: usize,
+    /// Slices that it ever confirmed; nothing where there is nobody else to offer to.
+    pub confirmed: Option<usize>,
     /// Whether something went to it a moment ago, so that its connection is up to speed.
     pub is_warm: bool,
     /// Bytes that it lacks, nearly.
@@ -270,6 +270,12 @@ impl Standard {
     }
 }
 
+/// Peers that are equally good, of which the one that lacks most is taken.
+const PEERS_DRAWN: usize = 4;
+
+/// A peer that lacks so much more than others do is behind.
+const BEHIND: (u64, u64) = (17, 16);
+
 /// A source that shows fewer bytes than this in four times the time it should need for them has stalled.
 const STALL_BYTES: u64 = 64 * 1024;
 
@@ -290,18 +296,20 @@ impl Policy for Standard {
     /// One of a few at a time: a connection that has just been used sends at once what a rested one needs several
     /// round trips for. When these lack nothing, another's turn comes. A random one where they are equal.
     fn choose_peer(&self, peers: &[PeerChoice], random: &mut Random) -> Option<usize> {
-        let rank = |peer: &PeerChoice| match (peer.is_warm, peer.open_sends) {
-            (true, open) if open < self.config.sends_per_peer => (0, open),
-            (_, open) => (1, open),
+        let may = |peer: &PeerChoice| {
+            peer.confirmed.is_none_or(|confirmed| peer.open_sends < self.config.sends_first + confirmed)
         };
-        let may = |peer: &PeerChoice| peer.open_sends < self.config.sends_first + peer.confirmed;
+        let (count, lacking) = peers.iter().fold((0, 0), |(count, sum), peer| (count + 1, sum + peer.lacking));
+        let is_behind = |peer: &PeerChoice| peer.lacking.saturating_mul(count * BEHIND.1) > lacking * BEHIND.0;
+        let rank = |peer: &PeerChoice| match peer.open_sends {
+            open if open < self.config.sends_per_peer && (peer.is_warm || is_behind(peer)) => (!may(peer), 0, open),
+            open => (!may(peer), 1, open),
+        };
         if !peers.iter().any(may) {
             return None;
         }
-        let rank = |peer: &PeerChoice| (!may(peer), rank(peer));
-        let first = least(peers, rank, random)?;
-        let other = least(peers, rank, random)?;
-        Some(if peers[other].lacking > peers[first].lacking { other } else { first })
+        let drawn = (0..PEERS_DRAWN).filter_map(|_| least(peers, rank, random));
+        drawn.max_by_key(|&at| peers.get(at).map(|peer| peer.lacking))
     }
 
     /// The rarest among neighbours, in random order where they are equal. (A source is given what it has not sent

@@ -246,6 +246,7 @@ impl Swarm {
 
     fn next_of_file(&mut self, file: FileKey) -> Option<(PeerKey, Choice)> {
         let state = self.files.get(file).filter(|state| state.standing != Standing::Stopped)?;
+        let is_shared = self.peers.len() > 1;
         let (mut peers, mut choices) = (Vec::new(), Vec::new());
         for (peer, view) in state.views.iter() {
             if view.nothing_at == Some(state.gained) {
@@ -261,7 +262,7 @@ impl Swarm {
                 let is_warm = rested.is_some_and(|rested| rested < self.config.warm);
                 choices.push(PeerChoice {
                     open_sends: known.open_sends,
-                    confirmed: known.confirmed,
+                    confirmed: is_shared.then_some(known.confirmed),
                     is_warm,
                     lacking: view.lacking(),
                 });
