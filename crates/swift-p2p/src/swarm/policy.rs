@@ -285,7 +285,7 @@ impl Policy for Standard {
     /// at once, makes all of them pull from the source and none from each other.
     fn credit(&self, link: Link) -> usize {
         let near = self.config.credit_running + self.config.credit_ahead;
-        near.saturating_add(link.slices_on_the_way().saturating_mul(5) / 2).min(self.config.credit_max)
+        near.saturating_add(link.slices_on_the_way().saturating_mul(3)).min(self.config.credit_max)
     }
 
     fn requests(&self, link: Link) -> usize {
@@ -355,7 +355,7 @@ impl Policy for Standard {
         }
         let reserved = load.other_files > 0 && load.coming_of_file > 0 || load.starved_more_urgent > 0;
         let kept = if reserved { self.config.fetches_reserved } else { 0 };
-        let far = load.link.slices_on_the_way().saturating_mul(2);
+        let far = load.link.slices_on_the_way().saturating_mul(3);
         let all = self.config.fetches_max.saturating_add(far).min(self.config.fetches_limit);
         let of_peer = if load.has_other_sources { all / 2 } else { all };
         let has_room = load.coming < all.saturating_sub(kept) && load.coming_from_peer < of_peer;
