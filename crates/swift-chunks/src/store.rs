@@ -10,6 +10,7 @@ mod download;
 mod error;
 mod folder;
 mod index;
+mod keep;
 mod level;
 mod names;
 mod open;
@@ -26,6 +27,7 @@ pub use content::ContentRef;
 pub use download::{ChunkWriter, Download, SliceWriter, WrittenChunk, WrittenSlice};
 pub use error::{ChunkWriteError, InstallError, OpenError, ReadError, SliceWriteError, StoreError};
 pub use folder::FolderError;
+pub use keep::Pinned;
 pub use level::LiveName;
 pub use names::{KeptEdit, NameChange, NameInfo, VisibleChanges, VisibleProblem};
 pub use open::{FREE_FLOOR_BYTES, StoreOptions, TRASH_KEEP};
@@ -46,6 +48,7 @@ use self::index::{Index, ObjectRow, STATE_COMPLETE, STATE_FALSE, STATE_SUSPECT};
 use self::paths::Paths;
 use self::space::UploadSpace;
 use crate::id::{FileId, ManifestHash};
+use crate::keep::KeepRule;
 
 /// The content of one data folder. Cheap to clone; every clone is the same store.
 #[derive(Clone)]
@@ -61,6 +64,8 @@ struct Core {
     index: Mutex<Index>,
     contents: Mutex<HashMap<i64, Weak<Content>>>,
     uploads: UploadSpace,
+    /// Written under the index's lock.
+    keep: Mutex<Arc<KeepRule>>,
     upload_count: AtomicU64,
     /// The latest wall time a caller mentioned, for what goes to the trash without a caller.
     latest_ms: AtomicU64,

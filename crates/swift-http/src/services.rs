@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use swift_chain::NodeKey;
-use swift_chunks::Store;
+use swift_chunks::{KeepRule, Store};
 use swift_p2p::driver::{
     CatalogHandle, Finality, GossipHandle, JoinDesk, LedgerHandle, Presence, Publisher, SwarmHandle,
 };
@@ -44,6 +44,8 @@ pub struct Services {
 pub struct AccessPolicy {
     /// Take tokens over plain HTTP also from other machines.
     pub allow_plain_http: bool,
+    /// What to keep, as this start says: the next start says it again, whatever clients set until then.
+    pub keep_at_start: Option<KeepRule>,
     /// Names, besides IP addresses and `localhost`, under which clients call this node.
     pub host_names: Vec<String>,
 }

@@ -265,6 +265,7 @@ impl Swarm {
         match self.files.get_mut(&file) {
             None => _ = self.files.insert(file, FileState::new(publisher, held, want)),
             Some(state) => {
+                let was_fetching = state.is_fetching();
                 state.want = want;
                 if state.layout() == held.layout() {
                     let new: Vec<ChunkIndex> = held.difference(&state.held).collect();
@@ -278,6 +279,10 @@ impl Swarm {
                 self.drop_fetches(|_, of, slice| of == file && (!fetching || held.contains(slice.chunk())));
                 if !fetching {
                     self.deactivate(file);
+                }
+                if was_fetching && !held.is_full() && !fetching {
+                    // Neighbours are told, so that they offer nothing more.
+                    self.finding.copied.insert(file);
                 }
             }
         }

@@ -108,6 +108,7 @@ impl Parts {
             tokens: Arc::new(tokens),
             policy: Arc::new(AccessPolicy {
                 allow_plain_http: self.config.allow_plain_http,
+                keep_at_start: self.config.keep,
                 host_names: host_name.into_iter().collect(),
             }),
         };

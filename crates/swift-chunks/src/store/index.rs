@@ -4,6 +4,7 @@
 //! by the callers.
 
 mod holds;
+mod keep;
 mod names;
 mod objects;
 mod trash;
@@ -18,9 +19,9 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, config::DbConfig};
 use super::error::{OpenError, StoreError};
 
 /// The format of the index file, kept in `user_version`.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
-/// Format 1.
+/// Format 1; [`SCHEMA_2`] goes on from it.
 ///
 /// `objects` has a row per content that a name, a hold or a download ever asked for. `pages` holds the bitmap
 /// of durable chunks of partial objects, 32,768 chunks a row. `visible` says what this store put into the
@@ -79,6 +80,14 @@ CREATE TRIGGER objects_gone AFTER DELETE ON objects BEGIN
 END;
 ";
 
+/// What format 2 has besides. `names.kept` says whether the rule or a pin covers a name: only content of such names is
+/// wanted. `keep` has one row once a rule was set.
+const SCHEMA_2: &str = "
+ALTER TABLE names ADD COLUMN kept INTEGER NOT NULL DEFAULT 1;
+CREATE TABLE keep(rule TEXT NOT NULL);
+CREATE TABLE pins(name TEXT PRIMARY KEY) WITHOUT ROWID;
+";
+
 pub(super) struct Index {
     connection: Connection,
 }
@@ -114,9 +123,12 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     // better one. There are no statistics that could tell.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(sql)?;
     connection.set_prepared_statement_cache_capacity(128);
-    if found == 0 {
+    if found < FORMAT {
         let transaction = connection.transaction().map_err(sql)?;
-        transaction.execute_batch(SCHEMA).map_err(sql)?;
+        if found == 0 {
+            transaction.execute_batch(SCHEMA).map_err(sql)?;
+        }
+        transaction.execute_batch(SCHEMA_2).map_err(sql)?;
         transaction.pragma_update(None, "user_version", FORMAT).map_err(sql)?;
         transaction.commit().map_err(sql)?;
     }

@@ -186,6 +186,11 @@ impl Driver {
                 },
                 () = sleep_until(due.unwrap_or(self.start)), if due.is_some() => Input::Timeout,
             };
+            if let Input::Greeted { from: peer, head } | Input::Answered { by: peer, head } = &input
+                && self.ledger.members().member(peer).is_some()
+            {
+                self.presence.note_head(*peer, head.height);
+            }
             self.machine.handle(self.now(), input);
         }
     }

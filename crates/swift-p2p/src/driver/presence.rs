@@ -1,6 +1,9 @@
 //! Who can be reached now, for those who ask at any time.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use swift_chain::NodeId;
 use tokio::sync::watch;
@@ -17,12 +20,22 @@ pub enum PeerEvent {
 /// The members that this node reaches, itself left out. The gossip fills it before it tells anybody else. Cheap to
 /// clone.
 #[derive(Clone, Debug, Default)]
-pub struct Presence(Arc<watch::Sender<BTreeSet<NodeId>>>);
+pub struct Presence(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    online: watch::Sender<BTreeSet<NodeId>>,
+    /// The height of the head that each last told of. They say it; nothing proves it.
+    heads: Mutex<BTreeMap<NodeId, u64>>,
+}
 
 impl Presence {
     /// Takes over that a member came or went.
     pub fn note(&self, event: PeerEvent) {
-        self.0.send_if_modified(|online| match event {
+        if let PeerEvent::Offline(peer) = event {
+            self.heads().remove(&peer);
+        }
+        self.0.online.send_if_modified(|online| match event {
             PeerEvent::Online(peer) => online.insert(peer),
             PeerEvent::Offline(peer) => online.remove(&peer),
         });
@@ -30,17 +43,34 @@ impl Presence {
 
     /// Whether a member can be reached.
     pub fn is_online(&self, node: &NodeId) -> bool {
-        self.0.borrow().contains(node)
+        self.0.online.borrow().contains(node)
     }
 
     /// All that can be reached, in order.
     pub fn online(&self) -> BTreeSet<NodeId> {
-        self.0.borrow().clone()
+        self.0.online.borrow().clone()
+    }
+
+    /// Takes over the height of the head that a member tells of.
+    pub fn note_head(&self, peer: NodeId, height: u64) {
+        self.heads().insert(peer, height);
+    }
+
+    /// The highest block that a member that can be reached says it has.
+    pub fn highest_head(&self) -> u64 {
+        let online = self.online();
+        let heads = self.heads();
+        heads.iter().filter(|(peer, _)| online.contains(peer)).map(|(_, height)| *height).max().unwrap_or(0)
+    }
+
+    fn heads(&self) -> MutexGuard<'_, BTreeMap<NodeId, u64>> {
+        // A panic elsewhere leaves it whole: every change is one insertion or removal.
+        self.0.heads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells of every change; one who is slow sees the newest only.
     pub fn watch(&self) -> watch::Receiver<BTreeSet<NodeId>> {
-        self.0.subscribe()
+        self.0.online.subscribe()
     }
 }
 

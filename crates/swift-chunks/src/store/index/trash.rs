@@ -15,7 +15,7 @@ impl Index {
     ) -> Result<(), StoreError> {
         connection
             .prepare_cached(
-                "UPDATE objects SET wanted_height = (SELECT min(height) FROM names WHERE object = ?1),
+                "UPDATE objects SET wanted_height = (SELECT min(height) FROM names WHERE object = ?1 AND kept = 1),
                  trashed_ms = CASE WHEN EXISTS(SELECT 1 FROM names WHERE object = ?1)
                      OR EXISTS(SELECT 1 FROM holds WHERE object = ?1) THEN NULL
                      ELSE coalesce(trashed_ms, ?2) END

@@ -52,6 +52,10 @@ pub(super) enum Command {
         file: FileId,
         chunk: Option<ChunkIndex>,
     },
+    /// What this node keeps has changed: of this file, or of any.
+    KeepChanged {
+        file: Option<FileId>,
+    },
     Copies {
         file: FileId,
         reply: oneshot::Sender<Vec<NodeId>>,
@@ -161,6 +165,10 @@ pub(super) enum Event {
     /// Blocks up to this height were looked at.
     Followed {
         height: u64,
+        found: Vec<Found>,
+    },
+    /// Files were looked up because what is kept has changed.
+    LookedAgain {
         found: Vec<Found>,
     },
     /// A file is published under another manifest too, which may be the true one.

@@ -98,6 +98,12 @@ impl SwarmHandle {
         self.tell(Command::ReadingAt { file, chunk }).await
     }
 
+    /// The rule of what this node keeps has changed, or a pin: of this file, or any file's. What is kept now is fetched,
+    /// and what is not kept any more is not.
+    pub async fn keep_changed(&self, file: Option<FileId>) -> Result<(), Stopped> {
+        self.tell(Command::KeepChanged { file }).await
+    }
+
     /// The members with a whole durable copy: this node, and those that answer within a moment.
     pub async fn copies(&self, file: FileId) -> Result<Vec<NodeId>, Stopped> {
         self.ask(|reply| Command::Copies { file, reply }).await

@@ -221,6 +221,7 @@ impl Owner {
             }
             Command::Prioritize { file, priority } => self.tell(Input::Prioritized { file, priority }),
             Command::ReadingAt { file, chunk } => self.tell(Input::ReadingAt { file, chunk }),
+            Command::KeepChanged { file } => self.look_again(file),
             Command::Copies { file, reply } => self.survey(file, reply),
             Command::Transfers { reply } => drop(reply.send(self.transfers())),
         }
@@ -272,7 +273,7 @@ impl Owner {
             Event::Followed { height, found } => {
                 self.is_looking = false;
                 self.followed = self.followed.max(height);
-                self.take_all(found);
+                self.take_new(found);
                 self.look_further();
             }
             Event::Other { found } => {
@@ -280,6 +281,7 @@ impl Owner {
                     self.take(found.file, live);
                 }
             }
+            Event::LookedAgain { found } => self.take_all(found),
             Event::NoOther => {}
             Event::Refilled { found, more } => {
                 self.is_looking = false;
