@@ -114,10 +114,11 @@ pub use manifest::{Manifest, ManifestBuilder, ManifestCheck, ManifestFault, mani
 pub use slice::{GRAIN_LEN, GRAINS_PER_CHUNK, Grains, SLICE_LEVEL_MAX, Slice};
 #[cfg(feature = "store")]
 pub use store::{
-    ChunkWriteError, ChunkWriter, ContentReader, ContentRef, Download, Expired, FREE_FLOOR_BYTES,
-    FolderError, Hold, InstallError, KeptEdit, LiveName, ManifestReader, NameChange, NameInfo, ObjectInfo,
-    ObjectState, OpenError, Pinned, ReadError, SliceWriteError, SliceWriter, Staged, Store, StoreError,
-    StoreOptions, TRASH_KEEP, Upload, Usage, VerifyReport, VisibleChanges, VisibleProblem, Wanted,
-    WrittenChunk, WrittenSlice, copy_index, forget_content,
+    ChunkWriteError, ChunkWriter, ContentReader, ContentRef, Download, EvictOutcome, Expired,
+    FREE_FLOOR_BYTES, FolderError, GivenPromise, HeldPromise, Hold, InstallError, KeptEdit, LiveName,
+    ManifestReader, NameChange, NameInfo, ObjectInfo, ObjectState, OpenError, Pinned, PromiseOutcome,
+    ReadError, SliceWriteError, SliceWriter, Staged, Store, StoreError, StoreOptions, Surplus, TRASH_KEEP,
+    Upload, Usage, VerifyReport, VisibleChanges, VisibleProblem, Wanted, WrittenChunk, WrittenSlice,
+    copy_index, forget_content,
 };
 pub use verify::{ChunkFault, ChunkVerifier, SliceFault, SliceVerifier, VerifiedChunk};

@@ -7,6 +7,7 @@ mod holds;
 mod keep;
 mod names;
 mod objects;
+mod promises;
 mod trash;
 
 pub(super) use names::{Due, NamePlan, OldVisible};
@@ -81,11 +82,22 @@ END;
 ";
 
 /// What format 2 has besides. `names.kept` says whether the rule or a pin covers a name: only content of such names is
-/// wanted. `keep` has one row once a rule was set.
+/// wanted. `keep` has one row once a rule was set. `promised` says which contents this node keeps for others, and until
+/// when, `promises` which others keep what this node let go of.
 const SCHEMA_2: &str = "
 ALTER TABLE names ADD COLUMN kept INTEGER NOT NULL DEFAULT 1;
 CREATE TABLE keep(rule TEXT NOT NULL);
 CREATE TABLE pins(name TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE promised(
+    object INTEGER NOT NULL,
+    asker BLOB NOT NULL,
+    until_ms INTEGER NOT NULL,
+    PRIMARY KEY(object, asker)
+) WITHOUT ROWID;
+CREATE INDEX promised_until ON promised(until_ms);
+CREATE TABLE promises(file_id BLOB PRIMARY KEY, until_ms INTEGER NOT NULL, statement BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX promises_until ON promises(until_ms);
+CREATE INDEX objects_surplus ON objects(id) WHERE wanted_height IS NULL AND trashed_ms IS NULL AND stored > 0;
 ";
 
 pub(super) struct Index {
