@@ -5,7 +5,8 @@ use std::sync::Arc;
 use swift_chain::NodeKey;
 use swift_chunks::{KeepRule, Store};
 use swift_p2p::driver::{
-    CatalogHandle, Finality, GossipHandle, JoinDesk, LedgerHandle, Presence, Publisher, SwarmHandle,
+    CatalogHandle, Finality, GossipHandle, JoinDesk, KeepingHandle, LedgerHandle, Presence, Publisher,
+    SwarmHandle,
 };
 
 use crate::tokens::Tokens;
@@ -33,6 +34,8 @@ pub struct Services {
     pub store: Store,
     /// Spreads content, and knows who has it.
     pub swarm: SwarmHandle,
+    /// Lets go of files, and promises others to keep theirs.
+    pub keeping: KeepingHandle,
     /// Credentials of clients.
     pub tokens: Arc<Tokens>,
     /// Who may call how.

@@ -6,6 +6,7 @@ mod catalog;
 mod finality;
 mod gossip;
 mod join;
+mod keeping;
 mod ledger;
 mod members;
 mod presence;
@@ -20,6 +21,7 @@ pub use gossip::{GossipError, GossipHandle, GossipSetup, GossipTask};
 pub use join::{
     JOIN_OFFER_LEN_MAX, JoinDesk, JoinError, JoinOffer, JoinOfferError, JoinRefusal, ask_to_join, fetch_chain,
 };
+pub use keeping::{KeepingHandle, KeepingSetup, KeepingTask};
 pub use ledger::{
     HandOverError, LedgerError, LedgerHandle, LedgerStartError, LedgerTask, Queued, REFUSALS_KEPT, Refusal,
     Refusals,

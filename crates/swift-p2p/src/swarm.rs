@@ -229,6 +229,7 @@ impl Swarm {
             Input::FileRemoved { file } => self.on_file_removed(file),
             Input::Durable { file } => self.on_durable(file),
             Input::Lost { file, chunks } => self.on_lost(file, &chunks),
+            Input::Evicted { file } => self.on_evicted(file),
             Input::Prioritized { file, priority } => {
                 if let Some(state) = self.files.get_mut(&file) {
                     state.priority = priority;
@@ -313,6 +314,22 @@ impl Swarm {
             state.forget_told();
         }
         self.enlist(file);
+    }
+
+    /// Neighbours are told, so that they count on this copy no more.
+    fn on_evicted(&mut self, file: FileId) {
+        let Some(state) = self.files.get_mut(&file) else { return };
+        state.want = Want::Unwanted;
+        let layout = state.layout();
+        layout.chunks().for_each(|chunk| _ = state.lose(chunk));
+        if state.standing != Standing::Stopped {
+            state.standing = Standing::Partial;
+        }
+        state.forget_told();
+        self.drop_fetches(|_, of, _| of == file);
+        self.free_all(|_, of| of == file);
+        self.deactivate(file);
+        self.finding.copied.insert(file);
     }
 
     /// Neighbours are told where a reader is, so that they send what it waits for.

@@ -6,8 +6,9 @@ use swift_chain::{Action, Address, NodeChange, NodeId, NodeKey, Poisoned};
 use swift_http::{AccessPolicy, Services};
 use swift_p2p::{
     driver::{
-        CatalogError, CatalogTask, Finality, GossipSetup, GossipTask, JoinDesk, LedgerHandle, LedgerTask,
-        Members, Patience, PeerEvent, Presence, Publisher, SwarmSetup, SwarmTask, UpkeepTask,
+        CatalogError, CatalogTask, Finality, GossipSetup, GossipTask, JoinDesk, KeepingSetup, KeepingTask,
+        LedgerHandle, LedgerTask, Members, Patience, PeerEvent, Presence, Publisher, SwarmSetup, SwarmTask,
+        UpkeepTask,
     },
     swarm,
     transport::{Dialer, PeerClients, Sessions},
@@ -42,6 +43,7 @@ pub(super) struct Running {
     pub(super) ledger_ended: oneshot::Receiver<Result<(), Poisoned>>,
     pub(super) catalog_ended: oneshot::Receiver<Result<(), CatalogError>>,
     pub(super) swarm_ended: oneshot::Receiver<()>,
+    pub(super) keeping_ended: oneshot::Receiver<()>,
     pub(super) uploads: TaskTracker,
 }
 
@@ -76,6 +78,15 @@ impl Parts {
                 task::spawn(async move { swarm.hint(file).await });
             }),
         );
+        let key = Arc::new(self.key);
+        let keeping = KeepingTask::spawn(KeepingSetup {
+            key: key.clone(),
+            network: ledger.handle.network(),
+            store: store.clone(),
+            swarm: swarm.handle.clone(),
+            clients: clients.clone(),
+            seed: u64::from_le_bytes(random()?),
+        });
         let told = swarm.handle.clone();
         let gossip = GossipTask::spawn(GossipSetup {
             me: id,
@@ -96,7 +107,7 @@ impl Parts {
         let uploads = publisher.tasks().clone();
         let services = Services {
             desk: JoinDesk::new(id, ledger.handle.clone(), finality.clone(), self.dialer),
-            key: Arc::new(self.key),
+            key,
             ledger: ledger.handle.clone(),
             catalog: catalog.handle,
             publisher,
@@ -105,6 +116,7 @@ impl Parts {
             gossip: gossip.handle.clone(),
             store,
             swarm: swarm.handle,
+            keeping: keeping.handle,
             tokens: Arc::new(tokens),
             policy: Arc::new(AccessPolicy {
                 allow_plain_http: self.config.allow_plain_http,
@@ -121,6 +133,7 @@ impl Parts {
             ledger_ended,
             catalog_ended: catalog.ended,
             swarm_ended: swarm.ended,
+            keeping_ended: keeping.ended,
             uploads,
         })
     }

@@ -6,7 +6,7 @@ use swift_chunks::KeepRule;
 use crate::{
     client::{Client, until},
     program::Program,
-    site::{Home, Site, content},
+    site::{Home, Site, b3sum, content},
 };
 
 /// A member that starts with a rule.
@@ -127,4 +127,70 @@ async fn a_rule_that_makes_no_sense_changes_nothing() {
     let reader = founder.client.scoped("reader", &["read"]).await;
     reader.get("/v1/keep").await.ok();
     reader.set("/v1/keep", &json!({"keep": "none"})).await.refused(403, "forbidden");
+}
+
+/// Whether a node has the file in its folder and in its store.
+fn has(site: &Site, name: &str, bytes: &[u8]) -> (bool, bool) {
+    let object = site.home.path("content/objects").join(b3sum(bytes));
+    (site.home.path("files").join(name).exists(), object.exists())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_unpinned_goes_when_another_promises_to_keep_it() {
+    let founder = Site::found().await;
+    let member = join_keeping(&founder, KeepRule::None).await;
+    let bytes = content(9 << 20, 1);
+    publish(&founder, &member.client, "a", &bytes).await;
+    member.client.mark("/v1/pins/a").await.ok();
+    member.completes("a").await;
+    assert_eq!(member.client.delete("/v1/pins/a").await.ok().json()["already"], false);
+    until(|| async { has(&member, "a", &bytes) == (false, false) }).await;
+    assert_eq!(has(&founder, "a", &bytes), (true, true));
+    let reason = member.client.get("/v1/files/a").await.refused(503, "unavailable");
+    assert!(reason.contains("does not keep"), "{reason}");
+
+    // It comes back when it is wanted again.
+    member.client.mark("/v1/pins/a").await.ok();
+    member.completes("a").await;
+    assert!(member.client.get("/v1/files/a").await.is(200).body == bytes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_copy_stays_and_of_two_one_goes() {
+    let founder = Site::found_with(|config| config.keep = Some(KeepRule::None)).await;
+    let bytes = content(5 << 20, 1);
+    founder.client.put("a", &bytes).await.ok();
+    let member = join_keeping(&founder, KeepRule::All).await;
+    // The only copy is the publisher's, which does not keep it: it stays until another has it, and goes then.
+    member.completes("a").await;
+    until(|| async { has(&founder, "a", &bytes) == (false, false) }).await;
+    assert_eq!(has(&member, "a", &bytes), (true, true));
+
+    // Now the other is bound by its promise, also when its rule changes and after a restart.
+    member.client.set("/v1/keep", &json!({"keep": "none"})).await.ok();
+    let member = member.stop().await.start().await;
+    member.client.set("/v1/keep", &json!({"keep": ["b"]})).await.ok();
+    founder.client.mark("/v1/pins/a").await.ok();
+    founder.completes("a").await;
+    member.client.set("/v1/keep", &json!({"keep": "none"})).await.ok();
+    assert_eq!(has(&member, "a", &bytes), (true, true));
+    assert!(member.client.get("/v1/files/a").await.is(200).body == bytes);
+}
+
+/// Both want to let go at the same moment, so both refuse the other at first.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_that_keep_nothing_any_more_end_with_one_copy() {
+    let founder = Site::found().await;
+    let member = Site::join(&founder.invite().await).await;
+    let bytes = content(5 << 20, 1);
+    founder.client.put("a", &bytes).await.ok();
+    member.completes("a").await;
+    let none = json!({"keep": "none"});
+    let (one, two) =
+        tokio::join!(founder.client.set("/v1/keep", &none), member.client.set("/v1/keep", &none));
+    (one.ok(), two.ok());
+    let copies = || [&founder, &member].into_iter().filter(|site| has(site, "a", &bytes).1).count();
+    until(|| async { copies() == 1 }).await;
+    let keeper = if has(&founder, "a", &bytes).1 { &founder } else { &member };
+    assert!(keeper.client.get("/v1/files/a").await.is(200).body == bytes);
 }

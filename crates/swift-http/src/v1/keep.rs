@@ -85,6 +85,7 @@ pub(super) async fn set(
     let changed = in_store(&services, move |store| store.set_keep_rule(new, wall_clock_ms())).await?;
     if changed {
         services.swarm.keep_changed(None).await?;
+        services.keeping.look();
     }
     let mut told = told(&services, &rule);
     told["status"] = json!(true);
@@ -148,6 +149,7 @@ pub(super) async fn unpin(
     let file = in_store(&services, move |store| store.unpin(&unpinned, wall_clock_ms())).await?;
     if let Some(file) = file {
         services.swarm.keep_changed(Some(file)).await?;
+        services.keeping.look();
         return Ok(Json(json!({ "status": true, "name": name, "already": false })));
     }
     // Asking again for what is already so is success; a name that nobody has is a slip of the pen.

@@ -7,6 +7,7 @@
 mod checking;
 mod commits;
 mod events;
+mod evicting;
 mod fetch;
 mod files;
 mod handle;

@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use swift_chain::NodeId;
-use swift_chunks::{ChunkIndex, ChunkSet, FileId, Slice, StoreError, VisibleChanges};
+use swift_chunks::{
+    ChunkIndex, ChunkSet, EvictOutcome, FileId, HeldPromise, Slice, StoreError, VisibleChanges,
+};
 use tokio::sync::oneshot;
 
 use super::{library::Found, serving::Serving, transfers::Transfers};
@@ -56,6 +58,16 @@ pub(super) enum Command {
     KeepChanged {
         file: Option<FileId>,
     },
+    /// Lets go of a file that nothing keeps, by another's promise; says whether it is gone.
+    LetGo {
+        promise: HeldPromise,
+        reply: oneshot::Sender<bool>,
+    },
+    /// Who holds all of a file, as far as known.
+    Holders {
+        file: FileId,
+        reply: oneshot::Sender<Vec<NodeId>>,
+    },
     Copies {
         file: FileId,
         reply: oneshot::Sender<Vec<NodeId>>,
@@ -73,6 +85,7 @@ impl Command {
             Self::WhoHas { who_has, .. } => who_has.asks.iter().map(|ask| ask.file).collect(),
             Self::Hint { file }
             | Self::Copies { file, .. }
+            | Self::Holders { file, .. }
             | Self::Prioritize { file, .. }
             | Self::ReadingAt { file, .. } => vec![*file],
             _ => Vec::new(),
@@ -166,6 +179,12 @@ pub(super) enum Event {
     Followed {
         height: u64,
         found: Vec<Found>,
+    },
+    /// The store has let go of a file, or has not.
+    LetGo {
+        file: FileId,
+        outcome: Result<EvictOutcome, StoreError>,
+        reply: oneshot::Sender<bool>,
     },
     /// Files were looked up because what is kept has changed.
     LookedAgain {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use swift_chain::NodeId;
-use swift_chunks::{ChunkIndex, FileId};
+use swift_chunks::{ChunkIndex, FileId, HeldPromise};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
@@ -102,6 +102,21 @@ impl SwarmHandle {
     /// and what is not kept any more is not.
     pub async fn keep_changed(&self, file: Option<FileId>) -> Result<(), Stopped> {
         self.tell(Command::KeepChanged { file }).await
+    }
+
+    /// Other members with a whole durable copy that can be reached: those that have said so, or answer within a moment
+    /// when none has.
+    pub async fn holders(&self, file: FileId) -> Result<Vec<NodeId>, Stopped> {
+        let known = self.ask(|reply| Command::Holders { file, reply }).await?;
+        let mut holders = if known.is_empty() { self.copies(file).await? } else { known };
+        holders.retain(|holder| *holder != self.me);
+        Ok(holders)
+    }
+
+    /// Lets go of a file that nothing keeps here, by another's promise, unless it is being transferred. Says whether it
+    /// is gone.
+    pub async fn evict(&self, promise: HeldPromise) -> Result<bool, Stopped> {
+        self.ask(|reply| Command::LetGo { promise, reply }).await
     }
 
     /// The members with a whole durable copy: this node, and those that answer within a moment.

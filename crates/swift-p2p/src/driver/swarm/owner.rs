@@ -222,6 +222,8 @@ impl Owner {
             Command::Prioritize { file, priority } => self.tell(Input::Prioritized { file, priority }),
             Command::ReadingAt { file, chunk } => self.tell(Input::ReadingAt { file, chunk }),
             Command::KeepChanged { file } => self.look_again(file),
+            Command::LetGo { promise, reply } => self.let_go(promise, reply),
+            Command::Holders { file, reply } => drop(reply.send(self.known_holders(&file))),
             Command::Copies { file, reply } => self.survey(file, reply),
             Command::Transfers { reply } => drop(reply.send(self.transfers())),
         }
@@ -281,6 +283,7 @@ impl Owner {
                     self.take(found.file, live);
                 }
             }
+            Event::LetGo { file, outcome, reply } => self.on_let_go(file, outcome, reply),
             Event::LookedAgain { found } => self.take_all(found),
             Event::NoOther => {}
             Event::Refilled { found, more } => {

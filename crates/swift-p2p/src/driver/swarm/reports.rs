@@ -61,6 +61,12 @@ impl Owner {
         });
     }
 
+    /// Others that have said that they hold all of a file, and can be reached.
+    pub(super) fn known_holders(&self, file: &FileId) -> Vec<NodeId> {
+        let entry = self.files.get(file);
+        entry.into_iter().flat_map(|entry| entry.holders.intersection(&self.online)).copied().collect()
+    }
+
     /// Answers those who asked for copies.
     pub(super) fn report(&self, over: impl IntoIterator<Item = Surveyed>) {
         for Surveyed { file, replies } in over {
