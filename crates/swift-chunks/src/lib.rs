@@ -118,7 +118,7 @@ pub use store::{
     FREE_FLOOR_BYTES, FolderError, GivenPromise, HeldPromise, Hold, InstallError, KeptEdit, LiveName,
     ManifestReader, NameChange, NameInfo, ObjectInfo, ObjectState, OpenError, Pinned, PromiseOutcome,
     ReadError, SliceWriteError, SliceWriter, Staged, Store, StoreError, StoreOptions, Surplus, TRASH_KEEP,
-    Upload, Usage, VerifyReport, VisibleChanges, VisibleProblem, Wanted, WrittenChunk, WrittenSlice,
+    Upload, Usage, VerifyReport, VisibleChanges, VisibleProblem, Wanted, Whole, WrittenChunk, WrittenSlice,
     copy_index, forget_content,
 };
 pub use verify::{ChunkFault, ChunkVerifier, SliceFault, SliceVerifier, VerifiedChunk};

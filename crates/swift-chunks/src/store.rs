@@ -122,6 +122,15 @@ pub struct Wanted {
     row: i64,
 }
 
+/// Contents that are complete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Whole {
+    /// How many.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
 impl Store {
     /// What the store knows of a file; of several contents with this id, the one that is furthest.
     pub fn object(&self, file_id: FileId) -> Result<Option<ObjectInfo>, StoreError> {
@@ -153,6 +162,11 @@ impl Store {
     /// Up to `limit` contents whose files were changed from outside and that [`Store::verify`] must look at.
     pub fn suspects(&self, limit: usize) -> Result<Vec<FileId>, StoreError> {
         Ok(self.core.index().suspects(limit)?.iter().map(|row| row.key.file_id).collect())
+    }
+
+    /// How much is whole here of what live names mean. Costs nothing when nothing has changed since it was last asked.
+    pub fn whole(&self) -> Result<Whole, StoreError> {
+        self.core.index().whole()
     }
 
     /// Space in use and left.

@@ -9,6 +9,9 @@ use swift_p2p::driver::{
     SwarmHandle,
 };
 
+use swift_p2p::gossip::Shelf;
+use tokio::sync::watch;
+
 use crate::tokens::Tokens;
 
 /// Handles to a node's parts. The HTTP service holds no state of its own but these. Cheap to clone.
@@ -36,6 +39,8 @@ pub struct Services {
     pub swarm: SwarmHandle,
     /// Lets go of files, and promises others to keep theirs.
     pub keeping: KeepingHandle,
+    /// What this node has, as it tells others.
+    pub shelf: watch::Receiver<Shelf>,
     /// Credentials of clients.
     pub tokens: Arc<Tokens>,
     /// Who may call how.

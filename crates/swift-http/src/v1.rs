@@ -8,6 +8,7 @@ mod keep;
 mod nodes;
 mod proof;
 mod refusals;
+mod risk;
 mod status;
 mod tokens;
 mod transfers;

@@ -30,8 +30,8 @@ pub use members::Members;
 pub use presence::{PeerEvent, Presence};
 pub use publish::{PublishError, Published, Publisher, Publishing, Withdrawing};
 pub use swarm::{
-    GRAINS_HEADER, Outgoing, PeerRate, SendGuard, Serving, Stopped, SwarmHandle, SwarmSetup, SwarmStartError,
-    SwarmTask, TransferStage, TransferState, Transfers,
+    FileCopies, GRAINS_HEADER, Outgoing, PeerRate, SendGuard, Serving, Stopped, SwarmHandle, SwarmSetup,
+    SwarmStartError, SwarmTask, TransferStage, TransferState, Transfers,
 };
 pub use upkeep::UpkeepTask;
 pub use validators::ForValidatorsSource;

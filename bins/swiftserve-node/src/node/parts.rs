@@ -10,10 +10,14 @@ use swift_p2p::{
         LedgerHandle, LedgerTask, Members, Patience, PeerEvent, Presence, Publisher, SwarmSetup, SwarmTask,
         UpkeepTask,
     },
+    gossip::Shelf,
     swarm,
     transport::{Dialer, PeerClients, Sessions},
 };
-use tokio::{sync::oneshot, task};
+use tokio::{
+    sync::{oneshot, watch},
+    task,
+};
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
@@ -79,12 +83,14 @@ impl Parts {
             }),
         );
         let key = Arc::new(self.key);
+        let (shelf_in, shelf) = watch::channel(Shelf::default());
         let keeping = KeepingTask::spawn(KeepingSetup {
             key: key.clone(),
             network: ledger.handle.network(),
             store: store.clone(),
             swarm: swarm.handle.clone(),
             clients: clients.clone(),
+            shelf: shelf_in,
             seed: u64::from_le_bytes(random()?),
         });
         let told = swarm.handle.clone();
@@ -95,6 +101,7 @@ impl Parts {
             sessions: self.sessions,
             for_validators: ledger.for_validators,
             presence: presence.clone(),
+            shelf: shelf.clone(),
             on_peer: Box::new(move |event| match event {
                 PeerEvent::Online(peer) => told.peer_online(peer),
                 PeerEvent::Offline(peer) => told.peer_offline(peer),
@@ -117,6 +124,7 @@ impl Parts {
             store,
             swarm: swarm.handle,
             keeping: keeping.handle,
+            shelf,
             tokens: Arc::new(tokens),
             policy: Arc::new(AccessPolicy {
                 allow_plain_http: self.config.allow_plain_http,

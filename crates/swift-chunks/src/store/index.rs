@@ -17,6 +17,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, config::DbConfig};
 
+use super::Whole;
 use super::error::{OpenError, StoreError};
 
 /// The format of the index file, kept in `user_version`.
@@ -97,23 +98,42 @@ CREATE TABLE promised(
 CREATE INDEX promised_until ON promised(until_ms);
 CREATE TABLE promises(file_id BLOB PRIMARY KEY, until_ms INTEGER NOT NULL, statement BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX promises_until ON promises(until_ms);
+CREATE INDEX objects_whole ON objects(len) WHERE state = 1 AND trashed_ms IS NULL;
 CREATE INDEX objects_surplus ON objects(id) WHERE wanted_height IS NULL AND trashed_ms IS NULL AND stored > 0;
 ";
 
 pub(super) struct Index {
     connection: Connection,
+    /// What was counted last, and how many changes there had been.
+    whole: Option<(u64, Whole)>,
 }
 
 impl Index {
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         let mut connection = Connection::open(path).map_err(StoreError::from)?;
         prepare(&mut connection, path)?;
-        Ok(Self { connection })
+        Ok(Self { connection, whole: None })
     }
 
     /// A transaction that takes the write lock at once and rolls back unless committed.
     pub(super) fn begin(&mut self) -> Result<Transaction<'_>, StoreError> {
         Ok(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
+    }
+
+    /// Complete contents that nothing has trashed. Only this connection writes, so its changes say whether to count.
+    pub(super) fn whole(&mut self) -> Result<Whole, StoreError> {
+        let changes = self.connection.total_changes();
+        if let Some((_, whole)) = self.whole.filter(|(counted, _)| *counted == changes) {
+            return Ok(whole);
+        }
+        let sql =
+            "SELECT count(*), coalesce(sum(len), 0) FROM objects WHERE state = 1 AND trashed_ms IS NULL";
+        let counted = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([], |row| Ok(Whole { files: from_sql(row.get(0)?), bytes: from_sql(row.get(1)?) }))?;
+        self.whole = Some((changes, counted));
+        Ok(counted)
     }
 
     /// The connection, for single reads.

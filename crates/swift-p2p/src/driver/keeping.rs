@@ -5,9 +5,11 @@ mod asking;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use swift_chain::{NetworkId, NodeId, NodeKey};
-use swift_chunks::{FileId, GivenPromise, HeldPromise, PromiseOutcome, Store, StoreError, Surplus};
+use swift_chunks::{
+    FileId, GivenPromise, HeldPromise, KeepRule, PromiseOutcome, Store, StoreError, Surplus, Whole,
+};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::{self, JoinSet},
     time::{Instant, MissedTickBehavior, interval},
 };
@@ -15,6 +17,7 @@ use tracing::{info, warn};
 
 use super::{swarm::SwarmHandle, wall_clock_ms};
 use crate::{
+    gossip::{Keeps, Shelf},
     keeping::{Input, KeepAnswer, KeepRefusal, KeepRequest, Keeping, Output, Promise, SignedPromise},
     swarm::{ExchangeId, Time},
     transport::PeerClients,
@@ -41,6 +44,8 @@ pub struct KeepingSetup {
     pub swarm: SwarmHandle,
     /// Reaches members.
     pub clients: Arc<PeerClients>,
+    /// Kept level with what is here whole, for others to be told.
+    pub shelf: watch::Sender<Shelf>,
     /// All choices follow from it.
     pub seed: u64,
 }
@@ -249,10 +254,9 @@ impl Owner {
         if std::mem::replace(&mut self.is_looking, true) {
             return;
         }
-        let (store, after) = (self.setup.store.clone(), self.after.take());
+        let (store, after, shelf) = (self.setup.store.clone(), self.after.take(), self.setup.shelf.clone());
         self.work.spawn_blocking(move || {
-            let looked =
-                store.forget_promises(wall_clock_ms()).and_then(|_| store.surplus(after.as_ref(), PAGE_LEN));
+            let looked = look_at(&store, after.as_ref(), &shelf);
             match looked {
                 Ok(page) => {
                     let next = page.last().filter(|_| page.len() == PAGE_LEN).copied();
@@ -266,6 +270,23 @@ impl Owner {
     fn now(&self) -> Time {
         Time::after_start(self.start.elapsed())
     }
+}
+
+/// Contents that nothing keeps, after one of them; and what there is to tell of this node.
+fn look_at(
+    store: &Store,
+    after: Option<&Surplus>,
+    shelf: &watch::Sender<Shelf>,
+) -> Result<Vec<Surplus>, StoreError> {
+    store.forget_promises(wall_clock_ms())?;
+    let Whole { files, bytes } = store.whole()?;
+    let keeps = match *store.keep_rule() {
+        KeepRule::All => Keeps::All,
+        KeepRule::None => Keeps::None,
+        KeepRule::Patterns(_) => Keeps::Some,
+    };
+    shelf.send_replace(Shelf { files, bytes, keeps });
+    store.surplus(after, PAGE_LEN)
 }
 
 /// Binds this node, durably, and then says so.

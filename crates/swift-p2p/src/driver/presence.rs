@@ -8,6 +8,8 @@ use std::{
 use swift_chain::NodeId;
 use tokio::sync::watch;
 
+use crate::gossip::Hello;
+
 /// A member can be reached, or not any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerEvent {
@@ -25,15 +27,15 @@ pub struct Presence(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     online: watch::Sender<BTreeSet<NodeId>>,
-    /// The height of the head that each last told of. They say it; nothing proves it.
-    heads: Mutex<BTreeMap<NodeId, u64>>,
+    /// What each last said of itself; nothing proves it.
+    said: Mutex<BTreeMap<NodeId, Hello>>,
 }
 
 impl Presence {
     /// Takes over that a member came or went.
     pub fn note(&self, event: PeerEvent) {
         if let PeerEvent::Offline(peer) = event {
-            self.heads().remove(&peer);
+            self.said().remove(&peer);
         }
         self.0.online.send_if_modified(|online| match event {
             PeerEvent::Online(peer) => online.insert(peer),
@@ -51,21 +53,30 @@ impl Presence {
         self.0.online.borrow().clone()
     }
 
-    /// Takes over the height of the head that a member tells of.
-    pub fn note_head(&self, peer: NodeId, height: u64) {
-        self.heads().insert(peer, height);
+    /// Takes over what a member says of itself.
+    pub fn note_hello(&self, peer: NodeId, hello: Hello) {
+        self.said().insert(peer, hello);
+    }
+
+    /// What a member that can be reached last said of itself.
+    pub fn hello_of(&self, peer: &NodeId) -> Option<Hello> {
+        let is_online = self.is_online(peer);
+        self.said().get(peer).copied().filter(|_| is_online)
     }
 
     /// The highest block that a member that can be reached says it has.
     pub fn highest_head(&self) -> u64 {
-        let online = self.online();
-        let heads = self.heads();
-        heads.iter().filter(|(peer, _)| online.contains(peer)).map(|(_, height)| *height).max().unwrap_or(0)
+        let (online, said) = (self.online(), self.said());
+        said.iter()
+            .filter(|(peer, _)| online.contains(peer))
+            .map(|(_, hello)| hello.height)
+            .max()
+            .unwrap_or(0)
     }
 
-    fn heads(&self) -> MutexGuard<'_, BTreeMap<NodeId, u64>> {
+    fn said(&self) -> MutexGuard<'_, BTreeMap<NodeId, Hello>> {
         // A panic elsewhere leaves it whole: every change is one insertion or removal.
-        self.0.heads.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells of every change; one who is slow sees the newest only.

@@ -6,6 +6,7 @@
 
 mod checking;
 mod commits;
+mod copies;
 mod events;
 mod evicting;
 mod fetch;
@@ -42,6 +43,7 @@ use crate::{
     transport::{Dialer, PeerClients},
 };
 
+pub use copies::FileCopies;
 pub use handle::{Stopped, SwarmHandle};
 pub use rates::PeerRate;
 pub use sends::SendGuard;

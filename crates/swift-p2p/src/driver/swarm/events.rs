@@ -8,7 +8,7 @@ use swift_chunks::{
 };
 use tokio::sync::oneshot;
 
-use super::{library::Found, serving::Serving, transfers::Transfers};
+use super::{copies::FileCopies, library::Found, serving::Serving, transfers::Transfers};
 use crate::swarm::{
     CheckOutcome, ExchangeId, FetchFailure, FetchOutcome, Priority, SendOutcome,
     message::{Answer, Confirm, Holdings, Offer, WhoHas},
@@ -63,14 +63,16 @@ pub(super) enum Command {
         promise: HeldPromise,
         reply: oneshot::Sender<bool>,
     },
-    /// Who holds all of a file, as far as known.
-    Holders {
-        file: FileId,
-        reply: oneshot::Sender<Vec<NodeId>>,
+    /// Everybody is asked who holds these files, but about those that it was asked about of late, if `is_new_only`.
+    Survey {
+        files: Vec<FileId>,
+        is_new_only: bool,
+        reply: oneshot::Sender<()>,
     },
+    /// Who holds all of each file, as far as known.
     Copies {
-        file: FileId,
-        reply: oneshot::Sender<Vec<NodeId>>,
+        files: Vec<FileId>,
+        reply: oneshot::Sender<Vec<FileCopies>>,
     },
     Transfers {
         reply: oneshot::Sender<Transfers>,
@@ -83,11 +85,8 @@ impl Command {
         match self {
             Self::Offer { offer, .. } => vec![offer.file],
             Self::WhoHas { who_has, .. } => who_has.asks.iter().map(|ask| ask.file).collect(),
-            Self::Hint { file }
-            | Self::Copies { file, .. }
-            | Self::Holders { file, .. }
-            | Self::Prioritize { file, .. }
-            | Self::ReadingAt { file, .. } => vec![*file],
+            Self::Survey { files, .. } => files.clone(),
+            Self::Hint { file } | Self::Prioritize { file, .. } | Self::ReadingAt { file, .. } => vec![*file],
             _ => Vec::new(),
         }
     }

@@ -31,8 +31,6 @@ pub(super) struct Entry {
     pub(super) content: ContentRef,
     pub(super) layout: ChunkLayout,
     pub(super) stage: Stage,
-    /// Members that have said that they hold all of it.
-    pub(super) holders: BTreeSet<NodeId>,
 }
 
 /// How far the file is here.

@@ -94,22 +94,20 @@ impl Owner {
             None => {}
         }
         let layout = held.layout();
-        let holders = self.files.remove(&file).map(|entry| entry.holders).unwrap_or_default();
         if is_complete {
-            self.files.insert(file, Entry { publisher, content, layout, stage: Stage::Stored, holders });
+            self.files.insert(file, Entry { publisher, content, layout, stage: Stage::Stored });
             self.tell(Input::FileAdded { file, publisher, held, want: Want::Wanted });
             return self.limit_resting(file);
         }
         if !is_kept {
-            self.files.insert(file, Entry { publisher, content, layout, stage: Stage::Unwanted, holders });
+            self.files.insert(file, Entry { publisher, content, layout, stage: Stage::Unwanted });
             self.tell(Input::FileAdded { file, publisher, held, want: Want::Unwanted });
             return self.limit_resting(file);
         }
         let incoming = Incoming::new(self.library.store.clone(), content, self.trees.clone());
         let mut receiving = Box::new(Receiving::new(incoming));
         receiving.is_finish_due = held.is_full();
-        self.files
-            .insert(file, Entry { publisher, content, layout, stage: Stage::Receiving(receiving), holders });
+        self.files.insert(file, Entry { publisher, content, layout, stage: Stage::Receiving(receiving) });
         if held.is_full() {
             // Nothing to fetch: it is empty, or a stop came between its last chunk and its name.
             self.drive_disk(file);
