@@ -143,6 +143,34 @@ pub(crate) struct Copies {
     pub(crate) absent: Vec<String>,
 }
 
+/// `GET /v1/keep`, and the answer to a change of it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Kept {
+    pub(crate) keep: KeepRule,
+    #[serde(default)]
+    pub(crate) set_at_start: Option<KeepRule>,
+    #[serde(default)]
+    pub(crate) already: bool,
+}
+
+/// What a node keeps: a word, or patterns.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum KeepRule {
+    /// `all` or `none`.
+    Word(String),
+    /// Of names.
+    Patterns(Vec<String>),
+}
+
+/// The answer to a pin or its end.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PinChanged {
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) already: bool,
+}
+
 /// A member.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Node {

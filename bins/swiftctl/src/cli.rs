@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     client::Client,
     command::{
-        chain, download, files, invite, node, nodes, proof, refusals, status, token, transfers, upload,
+        chain, download, files, invite, keep, node, nodes, proof, refusals, status, token, transfers, upload,
     },
     error::Error,
     output::{Format, Output, Shown},
@@ -46,6 +46,12 @@ enum Command {
     Ls(files::LsArgs),
     /// Withdraws files
     Rm(files::RmArgs),
+    /// Shows or sets which files the node keeps
+    Keep(keep::KeepArgs),
+    /// Keeps files whatever the node's rule says; they come by themselves
+    Pin(keep::PinArgs),
+    /// Leaves pinned files to the node's rule again
+    Unpin(keep::PinArgs),
     /// Lists the network's members
     Nodes(Shown),
     /// Manages one member
@@ -111,6 +117,9 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Download(args) => download::run(context, args).await,
         Command::Ls(args) => files::ls(context, args).await,
         Command::Rm(args) => files::rm(context, args).await,
+        Command::Keep(args) => keep::keep(context, args).await,
+        Command::Pin(args) => keep::pin(context, args).await,
+        Command::Unpin(args) => keep::unpin(context, args).await,
         Command::Nodes(shown) => nodes::list(context, shown).await,
         Command::Node(command) => node::run(context, command).await,
         Command::Status(shown) => status::run(context, shown).await,

@@ -79,6 +79,16 @@ impl Client {
         self.json(what, self.request(Method::PATCH, path).json(body)).await
     }
 
+    /// Puts JSON, gets JSON.
+    pub(crate) async fn set(&self, what: &str, path: &str, body: &impl Serialize) -> Result<Value, Error> {
+        self.json(what, self.request(Method::PUT, path).json(body)).await
+    }
+
+    /// Asks by a method alone, gets JSON.
+    pub(crate) async fn change(&self, what: &str, method: Method, path: &str) -> Result<Value, Error> {
+        self.json(what, self.request(method, path)).await
+    }
+
     /// Deletes, gets JSON.
     pub(crate) async fn delete(&self, what: &str, path: &str) -> Result<Value, Error> {
         self.json(what, self.request(Method::DELETE, path)).await

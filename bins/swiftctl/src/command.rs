@@ -4,6 +4,7 @@ pub(crate) mod chain;
 pub(crate) mod download;
 pub(crate) mod files;
 pub(crate) mod invite;
+pub(crate) mod keep;
 mod new_file;
 pub(crate) mod node;
 pub(crate) mod nodes;

@@ -12,6 +12,7 @@ use std::{
 
 use serde::Deserialize;
 use swift_chain::{Address, Ticket};
+use swift_chunks::KeepRule;
 
 pub use args::Args;
 use layers::{Layers, bad};
@@ -98,6 +99,8 @@ pub struct Config {
     pub quota_bytes: Option<u64>,
     /// Free bytes to leave on the disk.
     pub free_floor_bytes: Option<u64>,
+    /// What to keep of the network's files; none leaves it as it was set last.
+    pub keep: Option<KeepRule>,
     /// What to log.
     pub log: tracing::level_filters::LevelFilter,
     /// For this start only: what to do if the folder came from a backup.
@@ -117,6 +120,7 @@ struct FileSettings {
     allow_plain_http: Option<bool>,
     quota: Option<String>,
     free_floor: Option<String>,
+    keep: Option<String>,
     log: Option<String>,
 }
 
@@ -131,6 +135,7 @@ impl Config {
             allow_plain_http: false,
             quota_bytes: None,
             free_floor_bytes: None,
+            keep: None,
             log: tracing::level_filters::LevelFilter::INFO,
             after_restore: AfterRestore::default(),
         }
@@ -184,6 +189,12 @@ impl Config {
             &["SWIFTSERVE_FREE_FLOOR"],
             in_file(|file| file.free_floor.as_deref()),
         )?;
+        let keep = layers.parsed::<KeepRule>(
+            "keep",
+            args.keep.as_deref(),
+            &["SWIFTSERVE_KEEP"],
+            in_file(|file| file.keep.as_deref()),
+        )?;
         let log = layers.parsed(
             "log",
             args.log.as_deref(),
@@ -204,6 +215,7 @@ impl Config {
             allow_plain_http,
             quota_bytes: quota.map(|Size(bytes)| bytes),
             free_floor_bytes: free_floor.map(|Size(bytes)| bytes),
+            keep,
             log: log.unwrap_or(tracing::level_filters::LevelFilter::INFO),
             after_restore: args.after_restore.unwrap_or_default(),
         })
@@ -337,6 +349,19 @@ mod tests {
     }
 
     #[test]
+    fn what_to_keep_is_said_everywhere_or_left_as_it_is() {
+        assert_eq!(load(&[], &[]).unwrap().keep, None);
+        assert_eq!(
+            load(&["--keep", "none"], &[("SWIFTSERVE_KEEP", "all")]).unwrap().keep,
+            Some(KeepRule::None)
+        );
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(CONFIG_FILE), "keep = \"*.iso, images/**\"\n").unwrap();
+        let kept = load(&["--data-dir", folder.path().to_str().unwrap()], &[]).unwrap().keep.unwrap();
+        assert_eq!(kept.patterns().unwrap(), ["*.iso", "images/**"]);
+    }
+
+    #[test]
     fn a_switch_in_the_environment_wins_over_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("settings.toml");
@@ -351,7 +376,7 @@ mod tests {
     #[test]
     fn bad_values_say_what_and_where() {
         type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
-        let cases: [Case<'_>; 8] = [
+        let cases: [Case<'_>; 9] = [
             (&["--port", "0"], &[], "--port: \"0\" is no port"),
             (&["--port", "70000"], &[], "--port: \"70000\" is no port"),
             (&[], &[("PORT", "x")], "the environment variable PORT: \"x\" is no port"),
@@ -359,6 +384,7 @@ mod tests {
             (&["--bind", "everywhere"], &[], "--bind: invalid IP address"),
             (&["--join", "swift1abc"], &[], "--join: the ticket is damaged"),
             (&["--quota", "lots"], &[], "--quota: \"lots\" is no size"),
+            (&["--keep", "a["], &[], "--keep: the pattern \"a[\" cannot be used"),
             (&[], &[("AUTO_DETECT_IP", "maybe")], "AUTO_DETECT_IP: \"maybe\" is neither 1 nor 0"),
         ];
         for (args, variables, expected) in cases {

@@ -66,6 +66,7 @@ pub struct Node {
     ledger_ended: oneshot::Receiver<Result<(), Poisoned>>,
     catalog_ended: oneshot::Receiver<Result<(), CatalogError>>,
     swarm_ended: oneshot::Receiver<()>,
+    keeping_ended: oneshot::Receiver<()>,
     uploads: TaskTracker,
     routes: Routes,
     drain: oneshot::Sender<Instant>,
@@ -121,6 +122,7 @@ impl Node {
             ledger_ended: running.ledger_ended,
             catalog_ended: running.catalog_ended,
             swarm_ended: running.swarm_ended,
+            keeping_ended: running.keeping_ended,
             uploads: running.uploads,
             routes,
             drain,
@@ -183,6 +185,7 @@ impl Node {
             ledger_ended,
             catalog_ended,
             swarm_ended,
+            keeping_ended,
             uploads,
             routes,
             drain,
@@ -201,8 +204,15 @@ impl Node {
         routes.clear();
         drop((gossip, upkeep, ledger));
         uploads.close();
-        let ended =
-            async { (swarm_ended.await, ledger_ended.await, catalog_ended.await, uploads.wait().await) };
+        let ended = async {
+            (
+                keeping_ended.await,
+                swarm_ended.await,
+                ledger_ended.await,
+                catalog_ended.await,
+                uploads.wait().await,
+            )
+        };
         if tokio::time::timeout(LAST_STEP, ended).await.is_err() {
             warn!(
                 "the ledger or the store was still at work; what it had not finished goes on at the next start"

@@ -92,6 +92,8 @@ mod content_hasher;
 mod digest;
 mod grain_tree;
 mod id;
+#[cfg(feature = "store")]
+mod keep;
 mod layout;
 mod manifest;
 mod slice;
@@ -105,15 +107,18 @@ pub use content_hasher::{ContentHasher, ContentSummary};
 pub use digest::ChunkDigest;
 pub use grain_tree::{GRAIN_TREE_LEN_MAX, GrainTree, GrainTreeFault};
 pub use id::{FileId, HexError, ManifestHash};
+#[cfg(feature = "store")]
+pub use keep::{KEEP_PATTERN_LEN_MAX, KEEP_PATTERNS_MAX, KeepPatterns, KeepRule, KeepRuleError};
 pub use layout::{CHUNK_LEN, ChunkIndex, ChunkLayout, FILE_LEN_MAX, FileTooLong};
 pub use manifest::{Manifest, ManifestBuilder, ManifestCheck, ManifestFault, manifest_len};
 pub use slice::{GRAIN_LEN, GRAINS_PER_CHUNK, Grains, SLICE_LEVEL_MAX, Slice};
 #[cfg(feature = "store")]
 pub use store::{
-    ChunkWriteError, ChunkWriter, ContentReader, ContentRef, Download, Expired, FREE_FLOOR_BYTES,
-    FolderError, Hold, InstallError, KeptEdit, LiveName, ManifestReader, NameChange, NameInfo, ObjectInfo,
-    ObjectState, OpenError, ReadError, SliceWriteError, SliceWriter, Staged, Store, StoreError, StoreOptions,
-    TRASH_KEEP, Upload, Usage, VerifyReport, VisibleChanges, VisibleProblem, Wanted, WrittenChunk,
-    WrittenSlice, copy_index, forget_content,
+    ChunkWriteError, ChunkWriter, ContentReader, ContentRef, Download, EvictOutcome, Expired,
+    FREE_FLOOR_BYTES, FolderError, GivenPromise, HeldPromise, Hold, InstallError, KeptEdit, LiveName,
+    ManifestReader, NameChange, NameInfo, ObjectInfo, ObjectState, OpenError, Pinned, PromiseOutcome,
+    ReadError, SliceWriteError, SliceWriter, Staged, Store, StoreError, StoreOptions, Surplus, TRASH_KEEP,
+    Upload, Usage, VerifyReport, VisibleChanges, VisibleProblem, Wanted, Whole, WrittenChunk, WrittenSlice,
+    copy_index, forget_content,
 };
 pub use verify::{ChunkFault, ChunkVerifier, SliceFault, SliceVerifier, VerifiedChunk};

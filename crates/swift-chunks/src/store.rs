@@ -8,8 +8,10 @@ mod backup;
 mod content;
 mod download;
 mod error;
+mod evict;
 mod folder;
 mod index;
+mod keep;
 mod level;
 mod names;
 mod open;
@@ -25,7 +27,9 @@ pub use backup::{copy_index, forget_content};
 pub use content::ContentRef;
 pub use download::{ChunkWriter, Download, SliceWriter, WrittenChunk, WrittenSlice};
 pub use error::{ChunkWriteError, InstallError, OpenError, ReadError, SliceWriteError, StoreError};
+pub use evict::{EvictOutcome, GivenPromise, HeldPromise, PromiseOutcome, Surplus};
 pub use folder::FolderError;
+pub use keep::Pinned;
 pub use level::LiveName;
 pub use names::{KeptEdit, NameChange, NameInfo, VisibleChanges, VisibleProblem};
 pub use open::{FREE_FLOOR_BYTES, StoreOptions, TRASH_KEEP};
@@ -46,6 +50,7 @@ use self::index::{Index, ObjectRow, STATE_COMPLETE, STATE_FALSE, STATE_SUSPECT};
 use self::paths::Paths;
 use self::space::UploadSpace;
 use crate::id::{FileId, ManifestHash};
+use crate::keep::KeepRule;
 
 /// The content of one data folder. Cheap to clone; every clone is the same store.
 #[derive(Clone)]
@@ -61,6 +66,8 @@ struct Core {
     index: Mutex<Index>,
     contents: Mutex<HashMap<i64, Weak<Content>>>,
     uploads: UploadSpace,
+    /// Written under the index's lock.
+    keep: Mutex<Arc<KeepRule>>,
     upload_count: AtomicU64,
     /// The latest wall time a caller mentioned, for what goes to the trash without a caller.
     latest_ms: AtomicU64,
@@ -115,6 +122,15 @@ pub struct Wanted {
     row: i64,
 }
 
+/// Contents that are complete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Whole {
+    /// How many.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
 impl Store {
     /// What the store knows of a file; of several contents with this id, the one that is furthest.
     pub fn object(&self, file_id: FileId) -> Result<Option<ObjectInfo>, StoreError> {
@@ -146,6 +162,11 @@ impl Store {
     /// Up to `limit` contents whose files were changed from outside and that [`Store::verify`] must look at.
     pub fn suspects(&self, limit: usize) -> Result<Vec<FileId>, StoreError> {
         Ok(self.core.index().suspects(limit)?.iter().map(|row| row.key.file_id).collect())
+    }
+
+    /// How much is whole here of what live names mean. Costs nothing when nothing has changed since it was last asked.
+    pub fn whole(&self) -> Result<Whole, StoreError> {
+        self.core.index().whole()
     }
 
     /// Space in use and left.

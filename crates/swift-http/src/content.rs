@@ -63,7 +63,10 @@ pub(crate) async fn send(
     }
     let is_it = reader.is_complete() && len == record.entry.size;
     if !is_it {
-        check_held(&reader, &wanted, record, member.is_some())?;
+        if member.is_none() {
+            return Err(not_here(services, record).await?);
+        }
+        check_held(&reader, &wanted, record)?;
     }
     let source = Source::new(reader, member.is_some(), guard);
     let mut response = match wanted {
@@ -129,17 +132,20 @@ async fn open_for_member(
     })
 }
 
-/// Lets members have what is here of a file that is not complete.
-fn check_held(
-    reader: &ContentReader,
-    wanted: &Wanted,
-    record: &FileRecord,
-    is_member: bool,
-) -> Result<(), Problem> {
+/// Why a client does not get a file that is not complete here.
+async fn not_here(services: &Services, record: &FileRecord) -> Result<Problem, Problem> {
+    let (store, file_id) = (services.store.clone(), FileId::from_bytes(*record.entry.file_id.as_bytes()));
+    let is_kept = task::spawn_blocking(move || store.is_kept(file_id)).await;
     let name = record.entry.name.as_str();
-    if !is_member {
-        return Err(Problem::unavailable(format!("{name:?} is still on its way to this node; ask again")));
-    }
+    Ok(Problem::unavailable(match is_kept.map_err(|error| Problem::internal(&error))?? {
+        true => format!("{name:?} is still on its way to this node; ask again"),
+        false => format!("this node does not keep {name:?}: pin it here, or ask a node that has it"),
+    }))
+}
+
+/// Lets members have what is here of a file that is not complete.
+fn check_held(reader: &ContentReader, wanted: &Wanted, record: &FileRecord) -> Result<(), Problem> {
+    let name = record.entry.name.as_str();
     let parts = wanted.parts(reader.layout().file_len());
     if parts.into_iter().all(|part| reader.can_read(part)) {
         return Ok(());

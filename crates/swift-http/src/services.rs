@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use swift_chain::NodeKey;
-use swift_chunks::Store;
+use swift_chunks::{KeepRule, Store};
 use swift_p2p::driver::{
-    CatalogHandle, Finality, GossipHandle, JoinDesk, LedgerHandle, Presence, Publisher, SwarmHandle,
+    CatalogHandle, Finality, GossipHandle, JoinDesk, KeepingHandle, LedgerHandle, Presence, Publisher,
+    SwarmHandle,
 };
+
+use swift_p2p::gossip::Shelf;
+use tokio::sync::watch;
 
 use crate::tokens::Tokens;
 
@@ -33,6 +37,10 @@ pub struct Services {
     pub store: Store,
     /// Spreads content, and knows who has it.
     pub swarm: SwarmHandle,
+    /// Lets go of files, and promises others to keep theirs.
+    pub keeping: KeepingHandle,
+    /// What this node has, as it tells others.
+    pub shelf: watch::Receiver<Shelf>,
     /// Credentials of clients.
     pub tokens: Arc<Tokens>,
     /// Who may call how.
@@ -44,6 +52,8 @@ pub struct Services {
 pub struct AccessPolicy {
     /// Take tokens over plain HTTP also from other machines.
     pub allow_plain_http: bool,
+    /// What to keep, as this start says: the next start says it again, whatever clients set until then.
+    pub keep_at_start: Option<KeepRule>,
     /// Names, besides IP addresses and `localhost`, under which clients call this node.
     pub host_names: Vec<String>,
 }

@@ -4,9 +4,11 @@ mod blocks;
 mod evidence;
 mod files;
 mod invites;
+mod keep;
 mod nodes;
 mod proof;
 mod refusals;
+mod risk;
 mod status;
 mod tokens;
 mod transfers;
@@ -15,7 +17,7 @@ use axum::{
     Json, Router,
     extract::DefaultBodyLimit,
     http::StatusCode,
-    routing::{delete, get, patch, post},
+    routing::{delete, get, patch, post, put},
 };
 use serde_json::{Value, json};
 use swift_chain::Settled;
@@ -38,6 +40,9 @@ pub(crate) fn router() -> Router<Services> {
         .route("/blocks/{height}", get(blocks::one))
         .route("/evidence", get(evidence::list))
         .route("/refusals", get(refusals::list))
+        .route("/keep", get(keep::show).put(keep::set))
+        .route("/pins", get(keep::pins))
+        .route("/pins/{*name}", put(keep::pin).delete(keep::unpin))
         .route("/transfers", get(transfers::list))
         .route("/tokens", get(tokens::list).post(tokens::create))
         .route("/tokens/{label}", delete(tokens::revoke))

@@ -6,6 +6,7 @@ mod catalog;
 mod finality;
 mod gossip;
 mod join;
+mod keeping;
 mod ledger;
 mod members;
 mod presence;
@@ -20,6 +21,7 @@ pub use gossip::{GossipError, GossipHandle, GossipSetup, GossipTask};
 pub use join::{
     JOIN_OFFER_LEN_MAX, JoinDesk, JoinError, JoinOffer, JoinOfferError, JoinRefusal, ask_to_join, fetch_chain,
 };
+pub use keeping::{KeepingHandle, KeepingSetup, KeepingTask};
 pub use ledger::{
     HandOverError, LedgerError, LedgerHandle, LedgerStartError, LedgerTask, Queued, REFUSALS_KEPT, Refusal,
     Refusals,
@@ -28,8 +30,8 @@ pub use members::Members;
 pub use presence::{PeerEvent, Presence};
 pub use publish::{PublishError, Published, Publisher, Publishing, Withdrawing};
 pub use swarm::{
-    GRAINS_HEADER, Outgoing, PeerRate, SendGuard, Serving, Stopped, SwarmHandle, SwarmSetup, SwarmStartError,
-    SwarmTask, TransferStage, TransferState, Transfers,
+    FileCopies, GRAINS_HEADER, Outgoing, PeerRate, SendGuard, Serving, Stopped, SwarmHandle, SwarmSetup,
+    SwarmStartError, SwarmTask, TransferStage, TransferState, Transfers,
 };
 pub use upkeep::UpkeepTask;
 pub use validators::ForValidatorsSource;

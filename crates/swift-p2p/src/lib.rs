@@ -1,6 +1,7 @@
 //! What SwiftServe nodes say to each other, and how.
 //!
-//! The protocols are state machines: [`swarm`] distributes files, [`gossip`] keeps ledgers level. They take what
+//! The protocols are state machines: [`swarm`] distributes files, [`gossip`] keeps ledgers level, [`keeping`] lets go of files that
+//! others keep. They take what
 //! happened, say what to do, and never do it themselves: no socket, no clock, no random source, no thread. With feature
 //! `net` (the default) there is also what runs them: [`transport`], a port on which callers are known by their keys,
 //! and [`driver`], the threads and tasks that own the machines of a node. Without it the crate needs no tokio.
@@ -74,6 +75,7 @@
 pub mod driver;
 
 pub mod gossip;
+pub mod keeping;
 pub mod swarm;
 
 #[cfg(feature = "net")]

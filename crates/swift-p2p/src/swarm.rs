@@ -266,6 +266,7 @@ impl Swarm {
             Input::FileRemoved { file } => self.on_file_removed(of(&file)?),
             Input::Durable { file } => self.on_durable(of(&file)?),
             Input::Lost { file, chunks } => self.on_lost(of(&file)?, &chunks),
+            Input::Evicted { file } => self.on_evicted(of(&file)?),
             Input::Prioritized { file, priority } => {
                 let file = of(&file)?;
                 self.files.get_mut(file)?.priority = priority;
@@ -315,6 +316,7 @@ impl Swarm {
             return self.enlist(file);
         };
         let Some(state) = self.files.get_mut(file) else { return };
+        let was_fetching = state.is_fetching();
         state.want = want;
         if state.layout() == held.layout() {
             let new: Vec<ChunkIndex> = held.difference(&state.held).collect();
@@ -328,6 +330,10 @@ impl Swarm {
         self.drop_fetches(|_, of, slice| of == file && (!fetching || held.contains(slice.chunk())));
         if !fetching {
             self.deactivate(file);
+        }
+        if was_fetching && !held.is_full() && !fetching {
+            // Neighbours are told, so that they offer nothing more.
+            self.finding.copied.insert(file);
         }
         self.enlist(file);
     }
@@ -356,6 +362,22 @@ impl Swarm {
             state.forget_told();
         }
         self.enlist(file);
+    }
+
+    /// Neighbours are told, so that they count on this copy no more.
+    fn on_evicted(&mut self, file: FileKey) {
+        let Some(state) = self.files.get_mut(file) else { return };
+        state.want = Want::Unwanted;
+        let layout = state.layout();
+        layout.chunks().for_each(|chunk| _ = state.lose(chunk));
+        if state.standing != Standing::Stopped {
+            state.standing = Standing::Partial;
+        }
+        state.forget_told();
+        self.drop_fetches(|_, of, _| of == file);
+        self.free_all(|_, of| of == file);
+        self.deactivate(file);
+        self.finding.copied.insert(file);
     }
 
     /// Neighbours are told where a reader is, so that they send what it waits for.

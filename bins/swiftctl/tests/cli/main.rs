@@ -5,6 +5,7 @@ mod chain;
 mod download;
 mod failures;
 mod fake_node;
+mod keep;
 mod made_up;
 mod members;
 mod program;

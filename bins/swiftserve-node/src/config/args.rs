@@ -41,6 +41,11 @@ pub struct Args {
     /// Free bytes to leave on the disk, for example 1GiB
     #[arg(long, value_name = "SIZE")]
     pub free_floor: Option<String>,
+    /// What to keep of the network's files: all, none, or patterns of names with commas between them, for example
+    /// '*.iso,images/**'; `swiftctl keep` changes it, and this sets it again at every start [default: as it was set
+    /// last, at first all]
+    #[arg(long, value_name = "WHAT")]
+    pub keep: Option<String>,
     /// What to log: error, warn, info, debug or trace [default: info]
     #[arg(long, value_name = "LEVEL")]
     pub log: Option<String>,

@@ -129,6 +129,9 @@ impl Stored {
             options.free_floor_bytes = bytes;
         }
         let store = Store::open(options)?;
+        if let Some(rule) = &config.keep {
+            store.set_keep_rule(rule.clone(), wall_clock_ms())?;
+        }
         follow_network(data_dir, &store, db.reader())?;
         let replica = Replica::new(key.clone(), db)?;
         // Files that somebody changed or took away while no node ran.

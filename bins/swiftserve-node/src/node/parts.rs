@@ -6,13 +6,18 @@ use swift_chain::{Action, Address, NodeChange, NodeId, NodeKey, Poisoned};
 use swift_http::{AccessPolicy, Services};
 use swift_p2p::{
     driver::{
-        CatalogError, CatalogTask, Finality, GossipSetup, GossipTask, JoinDesk, LedgerHandle, LedgerTask,
-        Members, Patience, PeerEvent, Presence, Publisher, SwarmSetup, SwarmTask, UpkeepTask,
+        CatalogError, CatalogTask, Finality, GossipSetup, GossipTask, JoinDesk, KeepingSetup, KeepingTask,
+        LedgerHandle, LedgerTask, Members, Patience, PeerEvent, Presence, Publisher, SwarmSetup, SwarmTask,
+        UpkeepTask,
     },
+    gossip::Shelf,
     swarm,
     transport::{Dialer, PeerClients, Sessions},
 };
-use tokio::{sync::oneshot, task};
+use tokio::{
+    sync::{oneshot, watch},
+    task,
+};
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
@@ -42,6 +47,7 @@ pub(super) struct Running {
     pub(super) ledger_ended: oneshot::Receiver<Result<(), Poisoned>>,
     pub(super) catalog_ended: oneshot::Receiver<Result<(), CatalogError>>,
     pub(super) swarm_ended: oneshot::Receiver<()>,
+    pub(super) keeping_ended: oneshot::Receiver<()>,
     pub(super) uploads: TaskTracker,
 }
 
@@ -76,6 +82,17 @@ impl Parts {
                 task::spawn(async move { swarm.hint(file).await });
             }),
         );
+        let key = Arc::new(self.key);
+        let (shelf_in, shelf) = watch::channel(Shelf::default());
+        let keeping = KeepingTask::spawn(KeepingSetup {
+            key: key.clone(),
+            network: ledger.handle.network(),
+            store: store.clone(),
+            swarm: swarm.handle.clone(),
+            clients: clients.clone(),
+            shelf: shelf_in,
+            seed: u64::from_le_bytes(random()?),
+        });
         let told = swarm.handle.clone();
         let gossip = GossipTask::spawn(GossipSetup {
             me: id,
@@ -84,6 +101,7 @@ impl Parts {
             sessions: self.sessions,
             for_validators: ledger.for_validators,
             presence: presence.clone(),
+            shelf: shelf.clone(),
             on_peer: Box::new(move |event| match event {
                 PeerEvent::Online(peer) => told.peer_online(peer),
                 PeerEvent::Offline(peer) => told.peer_offline(peer),
@@ -96,7 +114,7 @@ impl Parts {
         let uploads = publisher.tasks().clone();
         let services = Services {
             desk: JoinDesk::new(id, ledger.handle.clone(), finality.clone(), self.dialer),
-            key: Arc::new(self.key),
+            key,
             ledger: ledger.handle.clone(),
             catalog: catalog.handle,
             publisher,
@@ -105,9 +123,12 @@ impl Parts {
             gossip: gossip.handle.clone(),
             store,
             swarm: swarm.handle,
+            keeping: keeping.handle,
+            shelf,
             tokens: Arc::new(tokens),
             policy: Arc::new(AccessPolicy {
                 allow_plain_http: self.config.allow_plain_http,
+                keep_at_start: self.config.keep,
                 host_names: host_name.into_iter().collect(),
             }),
         };
@@ -120,6 +141,7 @@ impl Parts {
             ledger_ended,
             catalog_ended: catalog.ended,
             swarm_ended: swarm.ended,
+            keeping_ended: keeping.ended,
             uploads,
         })
     }

@@ -87,6 +87,15 @@ impl Client {
         answered(self.request(Method::PATCH, path).json(body)).await
     }
 
+    pub(crate) async fn set(&self, path: &str, body: &Value) -> Answer {
+        answered(self.request(Method::PUT, path).json(body)).await
+    }
+
+    /// Puts nothing, and waits for the answer.
+    pub(crate) async fn mark(&self, path: &str) -> Answer {
+        answered(self.request(Method::PUT, path)).await
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> Answer {
         answered(self.request(Method::DELETE, path)).await
     }

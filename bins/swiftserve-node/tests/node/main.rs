@@ -9,6 +9,7 @@ mod backup;
 mod client;
 mod download;
 mod joining;
+mod keep;
 mod ledger_routes;
 mod names;
 mod port;

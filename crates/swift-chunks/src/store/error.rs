@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::id::FileId;
+use crate::keep::KeepRuleError;
 use crate::layout::FileTooLong;
 use crate::manifest::ManifestFault;
 use crate::slice::Slice;
@@ -63,6 +64,9 @@ pub enum StoreError {
     /// The index refused something.
     #[error("the content index failed: {0}")]
     Index(#[source] rusqlite::Error),
+    /// The index holds a rule of what to keep that this program does not understand.
+    #[error("the stored rule of what to keep cannot be used: {0}")]
+    KeepRule(#[source] KeepRuleError),
     /// A file beyond the limit.
     #[error(transparent)]
     FileTooLong(#[from] FileTooLong),

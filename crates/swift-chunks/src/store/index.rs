@@ -4,8 +4,10 @@
 //! by the callers.
 
 mod holds;
+mod keep;
 mod names;
 mod objects;
+mod promises;
 mod trash;
 
 pub(super) use names::{Due, NamePlan, OldVisible};
@@ -15,12 +17,13 @@ use std::path::Path;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, config::DbConfig};
 
+use super::Whole;
 use super::error::{OpenError, StoreError};
 
 /// The format of the index file, kept in `user_version`.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
-/// Format 1.
+/// Format 1; [`SCHEMA_2`] goes on from it.
 ///
 /// `objects` has a row per content that a name, a hold or a download ever asked for. `pages` holds the bitmap
 /// of durable chunks of partial objects, 32,768 chunks a row. `visible` says what this store put into the
@@ -79,20 +82,58 @@ CREATE TRIGGER objects_gone AFTER DELETE ON objects BEGIN
 END;
 ";
 
+/// What format 2 has besides. `names.kept` says whether the rule or a pin covers a name: only content of such names is
+/// wanted. `keep` has one row once a rule was set. `promised` says which contents this node keeps for others, and until
+/// when, `promises` which others keep what this node let go of.
+const SCHEMA_2: &str = "
+ALTER TABLE names ADD COLUMN kept INTEGER NOT NULL DEFAULT 1;
+CREATE TABLE keep(rule TEXT NOT NULL);
+CREATE TABLE pins(name TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE promised(
+    object INTEGER NOT NULL,
+    asker BLOB NOT NULL,
+    until_ms INTEGER NOT NULL,
+    PRIMARY KEY(object, asker)
+) WITHOUT ROWID;
+CREATE INDEX promised_until ON promised(until_ms);
+CREATE TABLE promises(file_id BLOB PRIMARY KEY, until_ms INTEGER NOT NULL, statement BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX promises_until ON promises(until_ms);
+CREATE INDEX objects_whole ON objects(len) WHERE state = 1 AND trashed_ms IS NULL;
+CREATE INDEX objects_surplus ON objects(id) WHERE wanted_height IS NULL AND trashed_ms IS NULL AND stored > 0;
+";
+
 pub(super) struct Index {
     connection: Connection,
+    /// What was counted last, and how many changes there had been.
+    whole: Option<(u64, Whole)>,
 }
 
 impl Index {
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         let mut connection = Connection::open(path).map_err(StoreError::from)?;
         prepare(&mut connection, path)?;
-        Ok(Self { connection })
+        Ok(Self { connection, whole: None })
     }
 
     /// A transaction that takes the write lock at once and rolls back unless committed.
     pub(super) fn begin(&mut self) -> Result<Transaction<'_>, StoreError> {
         Ok(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
+    }
+
+    /// Complete contents that nothing has trashed. Only this connection writes, so its changes say whether to count.
+    pub(super) fn whole(&mut self) -> Result<Whole, StoreError> {
+        let changes = self.connection.total_changes();
+        if let Some((_, whole)) = self.whole.filter(|(counted, _)| *counted == changes) {
+            return Ok(whole);
+        }
+        let sql =
+            "SELECT count(*), coalesce(sum(len), 0) FROM objects WHERE state = 1 AND trashed_ms IS NULL";
+        let counted = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([], |row| Ok(Whole { files: from_sql(row.get(0)?), bytes: from_sql(row.get(1)?) }))?;
+        self.whole = Some((changes, counted));
+        Ok(counted)
     }
 
     /// The connection, for single reads.
@@ -114,9 +155,12 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     // better one. There are no statistics that could tell.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(sql)?;
     connection.set_prepared_statement_cache_capacity(128);
-    if found == 0 {
+    if found < FORMAT {
         let transaction = connection.transaction().map_err(sql)?;
-        transaction.execute_batch(SCHEMA).map_err(sql)?;
+        if found == 0 {
+            transaction.execute_batch(SCHEMA).map_err(sql)?;
+        }
+        transaction.execute_batch(SCHEMA_2).map_err(sql)?;
         transaction.pragma_update(None, "user_version", FORMAT).map_err(sql)?;
         transaction.commit().map_err(sql)?;
     }

@@ -41,6 +41,7 @@ impl Store {
         let mut changed = gone.to_vec();
         {
             let mut index = self.core.index();
+            let rule = self.core.keep_rule();
             let transaction = index.begin()?;
             let mut touched = Vec::new();
             for name in gone {
@@ -52,7 +53,8 @@ impl Store {
                 if Index::name_object(&transaction, name)? == Some(row.id) {
                     Index::set_name_height(&transaction, name, *height)?;
                 } else {
-                    touched.extend(Index::put_name(&transaction, name, row.id, *height)?);
+                    let is_kept = rule.covers(name) || Index::is_pinned(&transaction, name)?;
+                    touched.extend(Index::put_name(&transaction, name, row.id, *height, is_kept)?);
                     changed.push(name.clone());
                 }
             }

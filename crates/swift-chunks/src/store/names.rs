@@ -40,6 +40,8 @@ pub struct NameInfo {
     pub height: u64,
     /// Whether the content is complete here.
     pub is_complete: bool,
+    /// Whether the rule or a pin covers it.
+    pub is_kept: bool,
 }
 
 /// What happened in the files folder.
@@ -95,6 +97,7 @@ impl Store {
         let mut folder = self.core.folder();
         {
             let mut index = self.core.index();
+            let rule = self.core.keep_rule();
             if index.applied_height()?.is_some_and(|applied| height <= applied) {
                 return Ok(VisibleChanges::default());
             }
@@ -106,7 +109,8 @@ impl Store {
                         let key = ContentRef { file_id: *file_id, manifest_hash: *manifest_hash, len: *len };
                         let row = Index::ensure(&transaction, &key)?;
                         touched.push(row.id);
-                        touched.extend(Index::put_name(&transaction, name, row.id, height)?);
+                        let is_kept = rule.covers(name) || Index::is_pinned(&transaction, name)?;
+                        touched.extend(Index::put_name(&transaction, name, row.id, height, is_kept)?);
                     }
                     NameChange::Remove { name } => touched.extend(Index::remove_name(&transaction, name)?),
                 }

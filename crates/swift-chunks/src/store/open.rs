@@ -16,6 +16,7 @@ use super::space::UploadSpace;
 use super::{Core, Store};
 use crate::chunk_set::ChunkSet;
 use crate::id::FileId;
+use crate::keep::KeepRule;
 use crate::layout::ChunkLayout;
 
 /// Free bytes that the store leaves on the disk unless told otherwise.
@@ -65,6 +66,10 @@ impl Store {
         let lock = lock(&options)?;
         let paths = Paths::prepare(content_dir)?;
         let index = Index::open(&paths.index())?;
+        let keep = match index.keep()? {
+            Some(stored) => KeepRule::from_stored(&stored).map_err(StoreError::KeepRule)?,
+            None => KeepRule::default(),
+        };
         let folder = Folder::open(&options.files_dir, &paths.objects())?;
         let core = Core {
             options,
@@ -73,6 +78,7 @@ impl Store {
             index: Mutex::new(index),
             contents: Mutex::new(HashMap::new()),
             uploads: UploadSpace::default(),
+            keep: Mutex::new(Arc::new(keep)),
             upload_count: AtomicU64::new(0),
             latest_ms: AtomicU64::new(0),
             _lock: lock,

@@ -110,7 +110,7 @@ impl Core {
         self.clear_doomed()
     }
 
-    fn clear_doomed(&self) -> Result<(), StoreError> {
+    pub(super) fn clear_doomed(&self) -> Result<(), StoreError> {
         let dir = self.paths.doomed();
         for entry in fs::read_dir(&dir).map_err(StoreError::io("list", &dir))? {
             remove_if_there(&entry.map_err(StoreError::io("list", &dir))?.path())?;

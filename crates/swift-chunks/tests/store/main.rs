@@ -11,6 +11,8 @@ mod backup;
 mod bench;
 mod crashes;
 mod downloads;
+mod evict;
+mod keep;
 mod leveling;
 mod names;
 mod opening;

@@ -13,6 +13,7 @@ use axum::{
 use futures_util::stream;
 use serde::Deserialize;
 use swift_chunks::{FileId, ManifestHash, ManifestReader, StoreError};
+use swift_p2p::keeping::{KEEP_REQUEST_BYTES_MAX, KeepRequest};
 use swift_p2p::swarm::message::{HOLDINGS_BYTES_MAX, Holdings, Message, WhoHas};
 use tokio::task;
 
@@ -25,6 +26,7 @@ pub(super) fn router() -> Router<Services> {
     Router::new()
         .route("/who-has", post(who_has).layer(DefaultBodyLimit::max(HOLDINGS_BYTES_MAX)))
         .route("/announce", post(announce).layer(DefaultBodyLimit::max(HOLDINGS_BYTES_MAX)))
+        .route("/keep", post(keep).layer(DefaultBodyLimit::max(KEEP_REQUEST_BYTES_MAX)))
         .route("/manifest", get(manifest))
 }
 
@@ -51,6 +53,16 @@ async fn announce(
     let from = access.require_member()?;
     services.swarm.announced(from, decode::<Holdings>(&body)?).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn keep(
+    State(services): State<Services>,
+    Extension(access): Extension<Access>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let from = access.require_member()?;
+    let answer = services.keeping.asked(from, decode::<KeepRequest>(&body)?).await;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], answer.encode()).into_response())
 }
 
 #[derive(Deserialize)]

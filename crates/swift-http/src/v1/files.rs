@@ -41,10 +41,13 @@ pub(super) struct FileRow {
     time_ms: u64,
     held_bytes: u64,
     complete: bool,
+    /// Whole copies on nodes that can be reached, as far as known; this node's included.
+    copies: usize,
 }
 
 impl FileRow {
-    fn new(record: FileRecord, store: &Store) -> Result<Self, StoreError> {
+    /// `others` are known to hold all of it.
+    fn new(record: FileRecord, others: usize, store: &Store) -> Result<Self, StoreError> {
         let entry = record.entry;
         let object = store.object(FileId::from_bytes(*entry.file_id.as_bytes()))?;
         let complete = object.is_some_and(|object| object.state == ObjectState::Complete);
@@ -52,6 +55,7 @@ impl FileRow {
         Ok(Self {
             held_bytes: if complete { entry.size } else { held.min(entry.size) },
             complete,
+            copies: others + usize::from(complete),
             name: entry.name,
             size: entry.size,
             file_id: entry.file_id,
@@ -65,6 +69,7 @@ impl FileRow {
 
 #[derive(Deserialize)]
 pub(super) struct Page {
+    copies: Option<String>,
     prefix: Option<String>,
     after: Option<String>,
     limit: Option<u32>,
@@ -86,12 +91,32 @@ pub(super) async fn list(
     let more = records.len() > limit as usize;
     records.truncate(limit as usize);
     let next = records.last().filter(|_| more).map(|record| record.entry.name.clone());
+    let others = others_with(&services, records.iter().map(id_of).collect(), page.copies.is_some()).await?;
     let store = services.store.clone();
     let rows = task::spawn_blocking(move || {
-        records.into_iter().map(|record| FileRow::new(record, &store)).collect::<Result<Vec<_>, _>>()
+        let rows = records.into_iter().zip(others);
+        rows.map(|(record, others)| FileRow::new(record, others, &store)).collect::<Result<Vec<_>, _>>()
     });
     let files = rows.await.map_err(|error| Problem::internal(&error))??;
     Ok(Json(json!({ "files": files, "next": next })))
+}
+
+fn id_of(record: &FileRecord) -> FileId {
+    FileId::from_bytes(*record.entry.file_id.as_bytes())
+}
+
+/// How many other nodes hold each file, as far as known; with `ask`, everybody is asked first.
+pub(super) async fn others_with(
+    services: &Services,
+    files: Vec<FileId>,
+    ask: bool,
+) -> Result<Vec<usize>, Problem> {
+    if ask {
+        services.swarm.survey(files.clone()).await?;
+    }
+    let me = services.key.id();
+    let known = services.swarm.known_copies(files).await?;
+    Ok(known.iter().map(|copies| copies.complete.iter().filter(|node| **node != me).count()).collect())
 }
 
 pub(super) async fn fetch(
@@ -108,8 +133,9 @@ pub(super) async fn fetch(
         return Ok(Json(copies(&services, &record).await?).into_response());
     }
     if query.contains_key("meta") {
+        let others = others_with(&services, vec![id_of(&record)], false).await?.pop().unwrap_or(0);
         let store = services.store.clone();
-        let row = task::spawn_blocking(move || FileRow::new(record, &store)).await;
+        let row = task::spawn_blocking(move || FileRow::new(record, others, &store)).await;
         return Ok(Json(row.map_err(|error| Problem::internal(&error))??).into_response());
     }
     content::send(&services, &record, &method, &headers, access.member()).await
@@ -118,13 +144,24 @@ pub(super) async fn fetch(
 /// Which members hold a file, as far as those know that can be reached.
 async fn copies(services: &Services, record: &FileRecord) -> Result<Value, Problem> {
     let file_id = FileId::from_bytes(*record.entry.file_id.as_bytes());
-    let complete = services.swarm.copies(file_id).await?;
+    let copies = services.swarm.copies(file_id).await?;
+    let (store, me) = (services.store.clone(), services.key.id());
+    let is_kept = task::spawn_blocking(move || store.is_kept(file_id)).await;
+    let is_kept = is_kept.map_err(|error| Problem::internal(&error))??;
+    let mut not_keeping = copies.not_keeping;
+    let complete = copies.complete;
+    if !is_kept && !complete.contains(&me) {
+        not_keeping.push(me);
+    }
     let mut online = services.presence.online();
     online.insert(services.key.id());
     let members = services.ledger.members().all().into_iter().map(|(node, _)| node);
     let absent: BTreeSet<NodeId> = members.filter(|node| !online.contains(node)).collect();
     let name = &record.entry.name;
-    Ok(json!({ "name": name, "file_id": file_id, "complete": complete, "online": online, "absent": absent }))
+    Ok(json!({
+        "name": name, "file_id": file_id, "complete": complete, "not_keeping": not_keeping, "online": online,
+        "absent": absent,
+    }))
 }
 
 pub(super) async fn put(

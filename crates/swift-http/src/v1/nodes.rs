@@ -14,7 +14,10 @@ use swift_chain::{
     Action, Address, NodeChange, NodeId, Rejection, Role, SubmitError, ValidatorSet,
     limits::VALIDATOR_WEIGHT_MAX,
 };
-use swift_p2p::driver::LedgerError;
+use swift_p2p::{
+    driver::LedgerError,
+    gossip::{Keeps, Shelf},
+};
 
 use super::written;
 use crate::{
@@ -34,6 +37,16 @@ pub(super) struct NodeRow {
     validator_weight: u32,
     online: bool,
     is_self: bool,
+    /// What it says it holds whole and durable; nothing of one that cannot be reached.
+    holds: Option<Holds>,
+    /// What it says it keeps by rule.
+    keeps: Option<Keeps>,
+}
+
+#[derive(Serialize)]
+struct Holds {
+    files: u64,
+    bytes: u64,
 }
 
 pub(super) async fn list(
@@ -45,14 +58,21 @@ pub(super) async fn list(
     let (members, validators) = looked.await?;
     let me = services.key.id();
     let online = services.presence.online();
-    let rows = members.into_iter().map(|(node, member)| NodeRow {
-        node_id: node,
-        role: member.role,
-        address: member.address,
-        joined_height: member.joined_height,
-        validator_weight: validators.weight(&node),
-        online: node == me || online.contains(&node),
-        is_self: node == me,
+    let mine = *services.shelf.borrow();
+    let rows = members.into_iter().map(|(node, member)| {
+        let said = || services.presence.hello_of(&node).map(|hello| hello.shelf);
+        let shelf = if node == me { Some(mine) } else { said() };
+        NodeRow {
+            node_id: node,
+            role: member.role,
+            address: member.address,
+            joined_height: member.joined_height,
+            validator_weight: validators.weight(&node),
+            online: node == me || online.contains(&node),
+            is_self: node == me,
+            holds: shelf.map(|Shelf { files, bytes, .. }| Holds { files, bytes }),
+            keeps: shelf.map(|shelf| shelf.keeps),
+        }
     });
     Ok(Json(rows.collect()))
 }

@@ -1,6 +1,11 @@
 //! `GET /v1/status`.
 
-use axum::{Extension, Json, extract::State};
+use std::collections::HashMap;
+
+use axum::{
+    Extension, Json,
+    extract::{Query, State},
+};
 use serde::Serialize;
 use swift_chain::{
     Address, BlockHash, Certificate, NetworkId, NodeId, QuorumHealth, Role, Validator, ValidatorSet,
@@ -8,6 +13,7 @@ use swift_chain::{
 use swift_chunks::StoreError;
 use tokio::task;
 
+use super::risk::AtRisk;
 use crate::{access::Access, problem::Problem, services::Services, tokens::Scope};
 
 /// Contents on their way that are counted; more are shown as this many.
@@ -34,6 +40,8 @@ pub(super) struct Status {
     store: StoreStatus,
     peers_online: usize,
     problem: Option<String>,
+    /// Only when it was asked for.
+    at_risk: Option<AtRisk>,
 }
 
 #[derive(Serialize)]
@@ -98,8 +106,10 @@ pub(super) struct StoreStatus {
 pub(super) async fn status(
     State(services): State<Services>,
     Extension(access): Extension<Access>,
+    Query(query): Query<HashMap<String, String>>,
 ) -> Result<Json<Status>, Problem> {
     access.require_member_or(Scope::Read)?;
+    let at_risk = if query.contains_key("copies") { Some(AtRisk::find(&services).await?) } else { None };
     let looked = services.ledger.read(|reader| {
         let head = reader.head()?;
         let last = reader.block(head.height)?.map(|sealed| CertificateRow::from(sealed.certificate));
@@ -145,6 +155,7 @@ pub(super) async fn status(
         },
         peers_online: services.presence.online().len(),
         problem,
+        at_risk,
     }))
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use swift_chain::NodeId;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::{AbortHandle, JoinSet},
     time::{Instant, sleep_until},
 };
@@ -25,7 +25,7 @@ use super::{
     validators::{ForValidatorsSource, keep_links},
 };
 use crate::{
-    gossip::{Gossip, HeadNote, Hello, Input, Output},
+    gossip::{Gossip, HeadNote, Hello, Input, Output, Shelf},
     swarm::Time,
     transport::{PeerClients, Sessions},
 };
@@ -46,6 +46,8 @@ pub struct GossipSetup {
     pub for_validators: ForValidatorsSource,
     /// Kept level with who can be reached.
     pub presence: Presence,
+    /// What this node has, told to everybody.
+    pub shelf: watch::Receiver<Shelf>,
     /// Told of every member that comes or goes.
     pub on_peer: Box<dyn Fn(PeerEvent) + Send>,
     /// This node came from a backup, and makes no blocks before it has heard from every member.
@@ -86,6 +88,8 @@ pub struct GossipTask {
 #[derive(Clone, Debug)]
 pub struct GossipHandle {
     inputs: mpsc::Sender<Input>,
+    presence: Presence,
+    shelf: watch::Receiver<Shelf>,
     ledger: LedgerHandle,
 }
 
@@ -94,7 +98,12 @@ impl GossipTask {
     pub fn spawn(setup: GossipSetup) -> Self {
         let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
         let (ended_out, ended) = oneshot::channel();
-        let handle = GossipHandle { inputs: inputs.clone(), ledger: setup.ledger.clone() };
+        let handle = GossipHandle {
+            inputs: inputs.clone(),
+            presence: setup.presence.clone(),
+            shelf: setup.shelf.clone(),
+            ledger: setup.ledger.clone(),
+        };
         let mut tasks = JoinSet::new();
         let (me, clients) = (setup.me, setup.clients.clone());
         tasks.spawn(keep_links(me, setup.ledger.clone(), clients, setup.for_validators));
@@ -106,6 +115,7 @@ impl GossipTask {
             clients: setup.clients,
             sessions: setup.sessions,
             presence: setup.presence,
+            shelf: setup.shelf,
             on_peer: setup.on_peer,
             is_held: setup.is_held,
             work: JoinSet::new(),
@@ -123,8 +133,9 @@ impl GossipTask {
 impl GossipHandle {
     /// A member greets; the answer is this node's head. When many greet at once, some are only answered.
     pub fn greeted(&self, from: NodeId, hello: Hello) -> Hello {
+        self.presence.note_hello(from, hello);
         let _ = self.inputs.try_send(Input::Greeted { from, head: hello.into() });
-        note(&self.ledger).into()
+        Hello::new(note(&self.ledger), *self.shelf.borrow())
     }
 }
 
@@ -141,6 +152,7 @@ struct Driver {
     clients: Arc<PeerClients>,
     sessions: Sessions,
     presence: Presence,
+    shelf: watch::Receiver<Shelf>,
     on_peer: Box<dyn Fn(PeerEvent) + Send>,
     is_held: bool,
     work: JoinSet<Result<Input, GossipError>>,
@@ -215,7 +227,8 @@ impl Driver {
         match output {
             Output::Greet { to } => {
                 let (me, clients, ledger) = (self.me, self.clients.clone(), self.ledger.clone());
-                self.work.spawn(async move { greet(me, &clients, &ledger, to).await });
+                let (presence, shelf) = (self.presence.clone(), *self.shelf.borrow());
+                self.work.spawn(async move { greet(me, &clients, &ledger, (&presence, shelf), to).await });
             }
             Output::Fetch { from } => {
                 let (clients, ledger) = (self.clients.clone(), self.ledger.clone());

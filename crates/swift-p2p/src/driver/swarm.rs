@@ -6,7 +6,9 @@
 
 mod checking;
 mod commits;
+mod copies;
 mod events;
+mod evicting;
 mod fetch;
 mod files;
 mod handle;
@@ -41,6 +43,7 @@ use crate::{
     transport::{Dialer, PeerClients},
 };
 
+pub use copies::FileCopies;
 pub use handle::{Stopped, SwarmHandle};
 pub use rates::PeerRate;
 pub use sends::SendGuard;

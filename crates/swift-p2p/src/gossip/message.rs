@@ -15,6 +15,32 @@ pub struct Hello {
     pub height: u64,
     /// Its hash.
     pub hash: BlockHash,
+    /// What the sender has of the network's files.
+    pub shelf: Shelf,
+}
+
+/// What a node has of the network's files, as it says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shelf {
+    /// Files that it holds whole and durable.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What it keeps by rule.
+    pub keeps: Keeps,
+}
+
+/// What a node keeps by rule; pins are not told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keeps {
+    /// Every file.
+    #[default]
+    All,
+    /// No file.
+    None,
+    /// Those whose names fit a pattern.
+    Some,
 }
 
 /// Bytes that are no greeting.
@@ -25,7 +51,7 @@ pub struct HelloError;
 impl Hello {
     /// The bytes to send.
     pub fn to_bytes(self) -> Vec<u8> {
-        // A number and 32 bytes: nothing that could fail.
+        // Numbers and 32 bytes: nothing that could fail.
         postcard::to_allocvec(&self).unwrap_or_default()
     }
 
@@ -41,14 +67,35 @@ impl Hello {
     }
 }
 
-impl From<HeadNote> for Hello {
-    fn from(head: HeadNote) -> Self {
-        Self { height: head.height, hash: head.hash }
+impl Hello {
+    /// A greeting of a node with this head and this shelf.
+    pub fn new(head: HeadNote, shelf: Shelf) -> Self {
+        Self { height: head.height, hash: head.hash, shelf }
     }
 }
 
 impl From<Hello> for HeadNote {
     fn from(hello: Hello) -> Self {
         Self { height: hello.height, hash: hello.hash }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_greeting_has_these_bytes_and_no_others() {
+        let shelf = Shelf { files: 300, bytes: u64::MAX, keeps: Keeps::Some };
+        let hello = Hello { height: 5, hash: BlockHash::from_bytes([7; 32]), shelf };
+        let bytes = hello.to_bytes();
+        let golden = [&[5][..], &[7; 32], &[0xac, 2], &[0xff; 9], &[1], &[2]].concat();
+        assert_eq!(bytes, golden);
+        assert_eq!(Hello::from_bytes(&bytes), Ok(hello));
+        for broken in [&bytes[1..], &bytes[..bytes.len() - 1], &[&bytes[..], &[0]].concat(), &[]] {
+            assert_eq!(Hello::from_bytes(broken), Err(HelloError));
+        }
+        let longest = Shelf { files: u64::MAX, ..shelf };
+        assert!(Hello { height: u64::MAX, shelf: longest, ..hello }.to_bytes().len() <= HELLO_LEN_MAX);
     }
 }

@@ -116,6 +116,11 @@ pub enum Input {
         /// Which chunks.
         chunks: Vec<ChunkIndex>,
     },
+    /// The node lets go of a file that the ledger still names: nothing of it is here any more, and none is wanted.
+    Evicted {
+        /// Which file.
+        file: FileId,
+    },
     /// How soon a file is wanted; normal until told.
     Prioritized {
         /// Which file.

@@ -60,5 +60,5 @@ async fn a_file_that_is_withdrawn_on_its_way_is_dropped() {
     })
     .await;
     network.peers[0].manners.release();
-    assert_eq!(soon(network.peers[1].swarm().copies(file)).await.unwrap(), []);
+    assert_eq!(soon(network.peers[1].swarm().copies(file)).await.unwrap().complete, []);
 }

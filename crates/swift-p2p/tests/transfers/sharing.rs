@@ -19,7 +19,7 @@ async fn a_file_of_forty_mebibytes_comes_over_and_each_chunk_of_it_once() {
     let both: BTreeSet<_> = network.peers.iter().map(Peer::id).collect();
     for peer in &network.peers {
         assert_eq!(soon(peer.swarm().transfers()).await.unwrap().incoming, []);
-        let copies = soon(peer.swarm().copies(file)).await.unwrap();
+        let copies = soon(peer.swarm().copies(file)).await.unwrap().complete;
         assert_eq!(BTreeSet::from_iter(copies), both);
     }
 }
@@ -34,7 +34,11 @@ async fn files_of_no_byte_one_byte_and_about_one_chunk_come_over() {
         let file = network.publish(&name, &bytes).await;
         // Nobody need be told of an empty file: the block says it all.
         let copies = async {
-            while !soon(network.peers[1].swarm().copies(file)).await.unwrap().contains(&network.peers[1].id())
+            while !soon(network.peers[1].swarm().copies(file))
+                .await
+                .unwrap()
+                .complete
+                .contains(&network.peers[1].id())
             {
                 tokio::task::yield_now().await;
             }

@@ -42,11 +42,12 @@ impl Index {
         name: &str,
         object: i64,
         height: u64,
+        is_kept: bool,
     ) -> Result<Option<i64>, StoreError> {
         let old = Self::name_object(connection, name)?;
         connection
-            .prepare_cached("INSERT OR REPLACE INTO names(name, object, height) VALUES(?, ?, ?)")?
-            .execute(params![name, object, to_sql(height)])?;
+            .prepare_cached("INSERT OR REPLACE INTO names(name, object, height, kept) VALUES(?, ?, ?, ?)")?
+            .execute(params![name, object, to_sql(height), is_kept])?;
         Self::queue_name(connection, name)?;
         Ok(old)
     }
@@ -58,6 +59,8 @@ impl Index {
     ) -> Result<Option<i64>, StoreError> {
         let old = Self::name_object(connection, name)?;
         connection.prepare_cached("DELETE FROM names WHERE name = ?")?.execute([name])?;
+        // A pin goes with its name: what comes under that name later is another file.
+        Self::remove_pin(connection, name)?;
         Self::queue_name(connection, name)?;
         Ok(old)
     }
@@ -206,7 +209,7 @@ impl Index {
         limit: usize,
     ) -> Result<Vec<NameInfo>, StoreError> {
         let mut statement = self.read().prepare_cached(
-            "SELECT name, file_id, manifest_hash, len, height, state FROM names
+            "SELECT name, file_id, manifest_hash, len, height, state, kept FROM names
              JOIN objects ON objects.id = names.object WHERE name > ? ORDER BY name LIMIT ?",
         )?;
         let names = statement.query_map(params![after, to_sql(limit as u64)], |row| {
@@ -219,6 +222,7 @@ impl Index {
                 },
                 height: from_sql(row.get(4)?),
                 is_complete: row.get::<_, i64>(5)? == STATE_COMPLETE,
+                is_kept: row.get(6)?,
             })
         })?;
         Ok(names.collect::<Result<_, _>>()?)

@@ -15,7 +15,8 @@ impl Index {
     ) -> Result<(), StoreError> {
         connection
             .prepare_cached(
-                "UPDATE objects SET wanted_height = (SELECT min(height) FROM names WHERE object = ?1),
+                "UPDATE objects SET wanted_height = (SELECT min(height) FROM names WHERE object = ?1
+                     AND (kept = 1 OR EXISTS(SELECT 1 FROM promised WHERE object = ?1))),
                  trashed_ms = CASE WHEN EXISTS(SELECT 1 FROM names WHERE object = ?1)
                      OR EXISTS(SELECT 1 FROM holds WHERE object = ?1) THEN NULL
                      ELSE coalesce(trashed_ms, ?2) END
@@ -52,6 +53,7 @@ impl Index {
         let transaction = self.begin()?;
         for &id in ids {
             transaction.prepare_cached("DELETE FROM pages WHERE object = ?")?.execute([id])?;
+            transaction.prepare_cached("DELETE FROM promised WHERE object = ?")?.execute([id])?;
             transaction.prepare_cached("DELETE FROM objects WHERE id = ?")?.execute([id])?;
         }
         Ok(transaction.commit()?)
@@ -63,10 +65,11 @@ impl Index {
         let transaction = self.begin()?;
         let holds = transaction.execute("DELETE FROM holds", [])?;
         transaction.execute_batch(
-            "DELETE FROM pages; DELETE FROM visible; DELETE FROM todo;
+            "DELETE FROM pages; DELETE FROM visible; DELETE FROM todo; DELETE FROM promised;
              DELETE FROM objects WHERE id NOT IN (SELECT object FROM names);
              UPDATE objects SET state = 0 WHERE state IN (1, 2, 4);
-             UPDATE objects SET held = 0, has_manifest = 0, mtime_ns = 0, reserved = 0, stored = 0;",
+             UPDATE objects SET held = 0, has_manifest = 0, mtime_ns = 0, reserved = 0, stored = 0,
+                 wanted_height = (SELECT min(height) FROM names WHERE object = objects.id AND kept = 1);",
         )?;
         transaction.commit()?;
         Ok(holds as u64)

@@ -8,23 +8,27 @@ use tracing::{debug, warn};
 
 use super::{GossipError, note, removal};
 use crate::{
-    driver::LedgerHandle,
-    gossip::{HELLO_LEN_MAX, Hello, Input},
+    driver::{LedgerHandle, Presence},
+    gossip::{HELLO_LEN_MAX, Hello, Input, Shelf},
     transport::{DialError, PeerClients},
 };
 
 /// A greeting takes no longer than this, or has failed.
 const GREET_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Tells a member this node's head and takes its answer.
+/// Tells a member this node's head and what it has, and takes its answer.
 pub(super) async fn greet(
     me: NodeId,
     clients: &PeerClients,
     ledger: &LedgerHandle,
+    (presence, shelf): (&Presence, Shelf),
     to: NodeId,
 ) -> Result<Input, GossipError> {
-    match timeout(GREET_TIMEOUT, exchange(clients, to, note(ledger).into())).await {
-        Ok(Ok(Answer::Hello(hello))) => Ok(Input::Answered { by: to, head: hello.into() }),
+    match timeout(GREET_TIMEOUT, exchange(clients, to, Hello::new(note(ledger), shelf))).await {
+        Ok(Ok(Answer::Hello(hello))) => {
+            presence.note_hello(to, hello);
+            Ok(Input::Answered { by: to, head: hello.into() })
+        }
         Ok(Ok(Answer::Gone(receipt))) => match removal::proved_by(&receipt, me, ledger.network()) {
             Some(height) => Err(GossipError::Removed { height }),
             None => Ok(Input::NotReached { to }),

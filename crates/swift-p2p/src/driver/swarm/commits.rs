@@ -151,7 +151,7 @@ impl Owner {
         self.received.forget(file);
         self.tell(Input::FileAdded { file, publisher, held: ChunkSet::full(layout), want: Want::Wanted });
         self.tell(Input::Durable { file });
-        self.evict(file);
+        self.limit_resting(file);
     }
 }
 

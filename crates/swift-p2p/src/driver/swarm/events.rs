@@ -3,10 +3,12 @@
 use std::ops::Range;
 
 use swift_chain::NodeId;
-use swift_chunks::{ChunkIndex, ChunkSet, FileId, Slice, StoreError, VisibleChanges};
+use swift_chunks::{
+    ChunkIndex, ChunkSet, EvictOutcome, FileId, HeldPromise, Slice, StoreError, VisibleChanges,
+};
 use tokio::sync::oneshot;
 
-use super::{library::Found, serving::Serving, transfers::Transfers};
+use super::{copies::FileCopies, library::Found, serving::Serving, transfers::Transfers};
 use crate::swarm::{
     CheckOutcome, ExchangeId, FetchFailure, FetchOutcome, Priority, SendOutcome,
     message::{Answer, Confirm, Holdings, Offer, WhoHas},
@@ -52,9 +54,25 @@ pub(super) enum Command {
         file: FileId,
         chunk: Option<ChunkIndex>,
     },
+    /// What this node keeps has changed: of this file, or of any.
+    KeepChanged {
+        file: Option<FileId>,
+    },
+    /// Lets go of a file that nothing keeps, by another's promise; says whether it is gone.
+    LetGo {
+        promise: HeldPromise,
+        reply: oneshot::Sender<bool>,
+    },
+    /// Everybody is asked who holds these files, but about those that it was asked about of late, if `is_new_only`.
+    Survey {
+        files: Vec<FileId>,
+        is_new_only: bool,
+        reply: oneshot::Sender<()>,
+    },
+    /// Who holds all of each file, as far as known.
     Copies {
-        file: FileId,
-        reply: oneshot::Sender<Vec<NodeId>>,
+        files: Vec<FileId>,
+        reply: oneshot::Sender<Vec<FileCopies>>,
     },
     Transfers {
         reply: oneshot::Sender<Transfers>,
@@ -67,10 +85,8 @@ impl Command {
         match self {
             Self::Offer { offer, .. } => vec![offer.file],
             Self::WhoHas { who_has, .. } => who_has.asks.iter().map(|ask| ask.file).collect(),
-            Self::Hint { file }
-            | Self::Copies { file, .. }
-            | Self::Prioritize { file, .. }
-            | Self::ReadingAt { file, .. } => vec![*file],
+            Self::Survey { files, .. } => files.clone(),
+            Self::Hint { file } | Self::Prioritize { file, .. } | Self::ReadingAt { file, .. } => vec![*file],
             _ => Vec::new(),
         }
     }
@@ -161,6 +177,16 @@ pub(super) enum Event {
     /// Blocks up to this height were looked at.
     Followed {
         height: u64,
+        found: Vec<Found>,
+    },
+    /// The store has let go of a file, or has not.
+    LetGo {
+        file: FileId,
+        outcome: Result<EvictOutcome, StoreError>,
+        reply: oneshot::Sender<bool>,
+    },
+    /// Files were looked up because what is kept has changed.
+    LookedAgain {
         found: Vec<Found>,
     },
     /// A file is published under another manifest too, which may be the true one.

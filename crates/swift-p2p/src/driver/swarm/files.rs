@@ -13,15 +13,16 @@ use super::incoming::Incoming;
 
 /// Wanted files that the machine is told of at once; the others wait in the store.
 pub(super) const WANTED_MAX: usize = 8192;
-/// Complete files that the machine knows; those that nobody asked for longest go first.
-const STORED_MAX: usize = 8192;
+/// Files at rest that the machine knows, complete ones and those that are not kept; those that have been known longest go
+/// first.
+const RESTING_MAX: usize = 8192;
 
 /// All files the machine knows.
 #[derive(Default)]
 pub(super) struct Files {
     entries: HashMap<FileId, Entry>,
-    /// In the order in which they became known as complete.
-    stored: VecDeque<FileId>,
+    /// In the order in which they came to rest.
+    resting: VecDeque<FileId>,
 }
 
 /// One file.
@@ -30,8 +31,6 @@ pub(super) struct Entry {
     pub(super) content: ContentRef,
     pub(super) layout: ChunkLayout,
     pub(super) stage: Stage,
-    /// Members that have said that they hold all of it.
-    pub(super) holders: BTreeSet<NodeId>,
 }
 
 /// How far the file is here.
@@ -40,6 +39,8 @@ pub(super) enum Stage {
     Stored,
     /// Chunks are missing, or not all are durable.
     Receiving(Box<Receiving>),
+    /// Chunks may be missing, and this node does not keep it: nothing is fetched.
+    Unwanted,
     /// Its manifest is false.
     Abandoned,
 }
@@ -84,6 +85,11 @@ impl Receiving {
 }
 
 impl Entry {
+    /// Complete, or not kept: nothing of it is fetched.
+    pub(super) fn is_resting(&self) -> bool {
+        matches!(self.stage, Stage::Stored | Stage::Unwanted)
+    }
+
     pub(super) fn receiving(&self) -> Option<&Receiving> {
         match &self.stage {
             Stage::Receiving(receiving) => Some(receiving),
@@ -124,13 +130,12 @@ impl Files {
         self.entries.remove(file)
     }
 
-    /// Notes that a file is complete. Returns one that is too many now.
-    pub(super) fn note_stored(&mut self, file: FileId) -> Option<FileId> {
-        self.stored.push_back(file);
-        while self.stored.len() > STORED_MAX {
-            let oldest = self.stored.pop_front()?;
-            let is_stored = |entry: &Entry| matches!(entry.stage, Stage::Stored);
-            if oldest != file && self.get(&oldest).is_some_and(is_stored) {
+    /// Notes that nothing more is fetched of a file. Returns one that is too many now.
+    pub(super) fn note_resting(&mut self, file: FileId) -> Option<FileId> {
+        self.resting.push_back(file);
+        while self.resting.len() > RESTING_MAX {
+            let oldest = self.resting.pop_front()?;
+            if oldest != file && self.get(&oldest).is_some_and(Entry::is_resting) {
                 return Some(oldest);
             }
         }

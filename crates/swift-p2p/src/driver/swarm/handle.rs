@@ -3,12 +3,14 @@
 use std::ops::Range;
 
 use swift_chain::NodeId;
-use swift_chunks::{ChunkIndex, FileId};
+use swift_chunks::{ChunkIndex, FileId, HeldPromise};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
+    copies::FileCopies,
     events::{Command, Event},
     serving::Serving,
+    survey::FILES_MAX,
     transfers::Transfers,
 };
 use crate::swarm::{
@@ -98,9 +100,48 @@ impl SwarmHandle {
         self.tell(Command::ReadingAt { file, chunk }).await
     }
 
-    /// The members with a whole durable copy: this node, and those that answer within a moment.
-    pub async fn copies(&self, file: FileId) -> Result<Vec<NodeId>, Stopped> {
-        self.ask(|reply| Command::Copies { file, reply }).await
+    /// The rule of what this node keeps has changed, or a pin: of this file, or any file's. What is kept now is fetched,
+    /// and what is not kept any more is not.
+    pub async fn keep_changed(&self, file: Option<FileId>) -> Result<(), Stopped> {
+        self.tell(Command::KeepChanged { file }).await
+    }
+
+    /// Other members with a whole durable copy that can be reached: those that have said so, or answer within a moment
+    /// when none has.
+    pub async fn holders(&self, file: FileId) -> Result<Vec<NodeId>, Stopped> {
+        let others = |mut known: Vec<FileCopies>| {
+            let mut complete = known.pop().unwrap_or_default().complete;
+            complete.retain(|holder| *holder != self.me);
+            complete
+        };
+        let known = others(self.known_copies(vec![file]).await?);
+        if known.is_empty() { Ok(others(vec![self.copies(file).await?])) } else { Ok(known) }
+    }
+
+    /// Lets go of a file that nothing keeps here, by another's promise, unless it is being transferred. Says whether it
+    /// is gone.
+    pub async fn evict(&self, promise: HeldPromise) -> Result<bool, Stopped> {
+        self.ask(|reply| Command::LetGo { promise, reply }).await
+    }
+
+    /// The members with a whole durable copy, and those that do not keep the file: this node, and those that answer
+    /// within a moment.
+    pub async fn copies(&self, file: FileId) -> Result<FileCopies, Stopped> {
+        self.ask(|reply| Command::Survey { files: vec![file], is_new_only: false, reply }).await?;
+        Ok(self.known_copies(vec![file]).await?.pop().unwrap_or_default())
+    }
+
+    /// Asks everybody who can be reached about files, unless that was done of late, and waits a moment for the answers.
+    /// Of very many files only some are asked about.
+    pub async fn survey(&self, files: Vec<FileId>) -> Result<(), Stopped> {
+        let files = files.into_iter().take(FILES_MAX).collect();
+        self.ask(|reply| Command::Survey { files, is_new_only: true, reply }).await
+    }
+
+    /// What is known of the copies of each file, in their order, without asking anybody. This node is among those who
+    /// are complete if its swarm knows the file.
+    pub async fn known_copies(&self, files: Vec<FileId>) -> Result<Vec<FileCopies>, Stopped> {
+        self.ask(|reply| Command::Copies { files, reply }).await
     }
 
     /// What moves: files on their way here, and what others are sent.

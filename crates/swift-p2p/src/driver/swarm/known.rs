@@ -1,6 +1,6 @@
 //! Which files the machine is told of: what blocks name, what the store wants, and what somebody asks for.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use swift_chunks::{ChunkSet, FileId};
 
@@ -40,13 +40,31 @@ impl Owner {
         self.look_further();
     }
 
+    /// Looks up again what is known, or one file, because what is kept has changed.
+    pub(super) fn look_again(&mut self, file: Option<FileId>) {
+        let known = || self.files.iter().map(|(&file, _)| file).collect();
+        self.library.look_again(file.map_or_else(known, |file| vec![file]), &self.work, &self.events);
+        if file.is_none() {
+            self.look_for_others();
+        }
+    }
+
+    /// Takes in what blocks name. Of what is not kept, and not here, nothing need be known before somebody asks.
+    pub(super) fn take_new(&mut self, mut found: Vec<Found>) {
+        found.retain(|Found { file, live }| {
+            let is_something = |live: &Live| live.is_kept || live.is_complete || !live.held.is_empty();
+            live.as_ref().is_none_or(is_something) || self.files.get(file).is_some()
+        });
+        self.take_all(found);
+    }
+
     pub(super) fn take_all(&mut self, found: Vec<Found>) {
         let mut receiving = self.files.receiving_len();
         for Found { file, live } in found {
             match live {
                 None => self.forget(file),
-                Some(live) if live.is_complete || receiving < WANTED_MAX => {
-                    receiving += usize::from(!live.is_complete);
+                Some(live) if live.is_complete || !live.is_kept || receiving < WANTED_MAX => {
+                    receiving += usize::from(live.is_kept && !live.is_complete);
                     self.take(file, live);
                 }
                 Some(_) => self.is_more_wanted = true,
@@ -56,30 +74,40 @@ impl Owner {
 
     /// A file that a live name means, as it was a moment ago.
     pub(super) fn take(&mut self, file: FileId, live: Live) {
-        let Live { publisher, content, held, is_complete } = live;
+        let Live { publisher, content, held, is_complete, is_kept } = live;
         let known = self.files.get(&file).map(|entry| (entry.content == content, &entry.stage));
         match known {
-            Some((true, Stage::Receiving(_))) if !is_complete => return,
+            Some((true, Stage::Receiving(_))) if !is_complete && is_kept => return,
+            Some((true, Stage::Receiving(_))) if !is_complete => return self.stop_wanting(file),
+            Some((true, Stage::Unwanted)) if !is_complete && !is_kept => return,
             Some((true, Stage::Stored)) if is_complete => return,
             Some((true, Stage::Abandoned)) => return,
-            Some((true, Stage::Stored)) => return self.lose(file, &held),
+            Some((true, Stage::Stored)) => return self.lose(file, &held, is_kept),
             // Published here under another name meanwhile.
-            Some((true, Stage::Receiving(_))) => return self.note_stored(file),
+            Some((true, Stage::Receiving(_) | Stage::Unwanted)) if is_complete => {
+                return self.note_stored(file);
+            }
+            // Kept from now on: as if it had not been known.
+            Some((true, Stage::Receiving(_) | Stage::Unwanted)) => {}
             // The same bytes under another manifest.
             Some((false, _)) => self.forget(file),
             None => {}
         }
-        let (layout, holders) = (held.layout(), BTreeSet::new());
+        let layout = held.layout();
         if is_complete {
-            self.files.insert(file, Entry { publisher, content, layout, stage: Stage::Stored, holders });
+            self.files.insert(file, Entry { publisher, content, layout, stage: Stage::Stored });
             self.tell(Input::FileAdded { file, publisher, held, want: Want::Wanted });
-            return self.evict(file);
+            return self.limit_resting(file);
+        }
+        if !is_kept {
+            self.files.insert(file, Entry { publisher, content, layout, stage: Stage::Unwanted });
+            self.tell(Input::FileAdded { file, publisher, held, want: Want::Unwanted });
+            return self.limit_resting(file);
         }
         let incoming = Incoming::new(self.library.store.clone(), content, self.trees.clone());
         let mut receiving = Box::new(Receiving::new(incoming));
         receiving.is_finish_due = held.is_full();
-        self.files
-            .insert(file, Entry { publisher, content, layout, stage: Stage::Receiving(receiving), holders });
+        self.files.insert(file, Entry { publisher, content, layout, stage: Stage::Receiving(receiving) });
         if held.is_full() {
             // Nothing to fetch: it is empty, or a stop came between its last chunk and its name.
             self.drive_disk(file);
@@ -96,12 +124,42 @@ impl Owner {
     }
 
     /// Chunks of a complete file turned out to be damaged.
-    pub(super) fn lose(&mut self, file: FileId, held: &ChunkSet) {
+    pub(super) fn lose(&mut self, file: FileId, held: &ChunkSet, is_kept: bool) {
         let Some(entry) = self.files.get_mut(&file) else { return };
-        let incoming = Incoming::new(self.library.store.clone(), entry.content, self.trees.clone());
-        entry.stage = Stage::Receiving(Box::new(Receiving::new(incoming)));
+        let (publisher, layout) = (entry.publisher, entry.layout);
+        if is_kept {
+            let incoming = Incoming::new(self.library.store.clone(), entry.content, self.trees.clone());
+            entry.stage = Stage::Receiving(Box::new(Receiving::new(incoming)));
+        } else {
+            entry.stage = Stage::Unwanted;
+            let held = ChunkSet::empty(layout);
+            self.tell(Input::FileAdded { file, publisher, held, want: Want::Unwanted });
+        }
         let chunks = held.missing().collect();
         self.tell(Input::Lost { file, chunks });
+    }
+
+    /// A file that was on its way is not kept any more: what is durable of it stays, and nothing more is fetched.
+    fn stop_wanting(&mut self, file: FileId) {
+        let Some(entry) = self.files.get_mut(&file) else { return };
+        let (publisher, layout) = (entry.publisher, entry.layout);
+        if entry.receiving().is_none_or(|receiving| receiving.is_finish_due) {
+            // Everything is here and being put in its place: it goes as complete files do.
+            return;
+        }
+        let Stage::Receiving(receiving) = std::mem::replace(&mut entry.stage, Stage::Unwanted) else {
+            return;
+        };
+        let held = ChunkSet::empty(layout);
+        self.tell(Input::FileAdded { file, publisher, held, want: Want::Unwanted });
+        let mut chunks = receiving.incoming.close();
+        chunks.extend(receiving.pending);
+        if !chunks.is_empty() {
+            self.tell(Input::Lost { file, chunks });
+        }
+        self.received.forget(file);
+        self.show_problem();
+        self.limit_resting(file);
     }
 
     /// Drops everything about a file.
@@ -114,9 +172,9 @@ impl Owner {
         }
     }
 
-    /// Keeps the number of complete files that are known within its bound.
-    pub(super) fn evict(&mut self, stored: FileId) {
-        if let Some(oldest) = self.files.note_stored(stored) {
+    /// Keeps the number of files at rest that are known within its bound.
+    pub(super) fn limit_resting(&mut self, file: FileId) {
+        if let Some(oldest) = self.files.note_resting(file) {
             self.forget(oldest);
         }
     }

@@ -33,6 +33,8 @@ pub(super) struct Live {
     pub(super) held: ChunkSet,
     /// Whole and in its place, not only all chunks.
     pub(super) is_complete: bool,
+    /// Whether this node keeps it: what is missing is to be fetched.
+    pub(super) is_kept: bool,
 }
 
 /// Looks things up. Cheap to clone.
@@ -150,7 +152,7 @@ impl Library {
             Some(reader) => reader.held(),
             None => ChunkSet::empty(ChunkLayout::new(content.len).map_err(StoreError::from)?),
         };
-        let live = Live { publisher: record.publisher, content, held, is_complete: false };
+        let live = Live { publisher: record.publisher, content, held, is_complete: false, is_kept: true };
         Ok(Some(Found { file, live: Some(live) }))
     }
 
@@ -158,8 +160,9 @@ impl Library {
         let Some(record) = reader.file_by_id(&Hash::from_bytes(*file.as_bytes()))? else { return Ok(None) };
         let content = content_of(&record);
         let nothing = ChunkSet::empty(ChunkLayout::new(content.len).map_err(StoreError::from)?);
+        let is_kept = self.is_kept(&content, &record)?;
         let live = |content, held, is_complete| {
-            Some(Live { publisher: record.publisher, content, held, is_complete })
+            Some(Live { publisher: record.publisher, content, held, is_complete, is_kept })
         };
         let Some(object) = self.store.object(file)? else { return Ok(live(content, nothing, false)) };
         let is_same = object.manifest_hash == content.manifest_hash && object.len == content.len;
@@ -177,6 +180,27 @@ impl Library {
             // What was changed from outside counts for nothing until it is verified; a false manifest never does.
             ObjectState::Suspect | ObjectState::ManifestFalse => None,
         })
+    }
+
+    /// Whether this node is to have a file. Of one that the store does not know yet, the rule alone says so.
+    fn is_kept(&self, content: &ContentRef, record: &FileRecord) -> Result<bool, StoreError> {
+        match self.store.object(content.file_id)? {
+            Some(_) => self.store.is_kept(content.file_id),
+            None => Ok(self.store.keep_rule().covers(record.entry.name.as_str())),
+        }
+    }
+
+    /// Looks files up again, because what is kept has changed.
+    pub(super) fn look_again(
+        &self,
+        files: Vec<FileId>,
+        work: &TaskTracker,
+        events: &mpsc::UnboundedSender<Event>,
+    ) {
+        self.work(work, events, move |library| {
+            let found = library.ledger.with(|reader| Ok(library.look(reader, &files)))??;
+            Ok(Event::LookedAgain { found })
+        });
     }
 
     /// The same file under the next manifest that somebody published for it, if there is another.
@@ -199,7 +223,8 @@ impl Library {
             };
             let content = content_of(record);
             let held = ChunkSet::empty(ChunkLayout::new(content.len).map_err(StoreError::from)?);
-            let live = Live { publisher: record.publisher, content, held, is_complete: false };
+            let is_kept = library.is_kept(&content, record)?;
+            let live = Live { publisher: record.publisher, content, held, is_complete: false, is_kept };
             Ok(Event::Other { found: Found { file: content.file_id, live: Some(live) } })
         });
     }

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::{
+    copies::Saying,
     events::{Event, FetchEnd},
     fetch::Fetch,
     files::Stage,
@@ -63,9 +64,7 @@ impl Owner {
                 }
             }
             Output::HeldBy { file, peer } => {
-                if let Some(entry) = self.files.get_mut(&file) {
-                    entry.holders.insert(peer);
-                }
+                self.copies.note(file, peer, Some(Saying::Complete));
             }
             Output::Abandoned { file, publisher, reason: AbandonReason::ManifestFalse { chunk } } => {
                 error!(%file, %publisher, chunk = chunk.get(), "a member published a false manifest; the file cannot be had");

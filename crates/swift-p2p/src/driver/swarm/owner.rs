@@ -17,6 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
 use super::{
+    copies::Copies,
     events::{Command, Event, FetchEnd},
     files::Files,
     handle::Status,
@@ -73,6 +74,7 @@ pub(super) struct Owner {
     pub(super) questions: HashMap<ExchangeId, oneshot::Sender<Holdings>>,
     next_exchange: u64,
     pub(super) surveys: Surveys,
+    pub(super) copies: Copies,
     pub(super) online: BTreeSet<NodeId>,
     pub(super) status: watch::Sender<Status>,
     /// Blocks up to this height were looked at.
@@ -116,6 +118,7 @@ impl Owner {
             questions: HashMap::new(),
             next_exchange: 0,
             surveys: Surveys::default(),
+            copies: Copies::default(),
             online: BTreeSet::new(),
             status,
             followed,
@@ -211,7 +214,7 @@ impl Owner {
             }
             Command::Confirmed { by, confirm } => self.tell(Input::Confirmed { by, confirm }),
             Command::Announced { from, holdings } => {
-                self.forget_holder(from, &holdings);
+                self.note_holdings(from, &holdings);
                 self.tell(Input::Announced { from, holdings });
             }
             Command::Hint { file } => self.tell(Input::Survey { file }),
@@ -221,7 +224,12 @@ impl Owner {
             }
             Command::Prioritize { file, priority } => self.tell(Input::Prioritized { file, priority }),
             Command::ReadingAt { file, chunk } => self.tell(Input::ReadingAt { file, chunk }),
-            Command::Copies { file, reply } => self.survey(file, reply),
+            Command::KeepChanged { file } => self.look_again(file),
+            Command::LetGo { promise, reply } => self.let_go(promise, reply),
+            Command::Survey { files, is_new_only, reply } => self.survey(files, is_new_only, reply),
+            Command::Copies { files, reply } => {
+                drop(reply.send(files.iter().map(|file| self.copies_of(file)).collect()));
+            }
             Command::Transfers { reply } => drop(reply.send(self.transfers())),
         }
     }
@@ -230,6 +238,7 @@ impl Owner {
         match event {
             Event::PeerOnline(peer) => {
                 if peer != self.me && self.online.insert(peer) {
+                    self.copies.peer_came();
                     self.tell(Input::PeerOnline { peer });
                 }
             }
@@ -237,8 +246,8 @@ impl Owner {
                 if self.online.remove(&peer) {
                     self.lanes.forget(peer);
                     self.tell(Input::PeerOffline { peer });
-                    let over = self.surveys.gone(peer);
-                    self.report(over);
+                    self.copies.peer_went(peer);
+                    self.surveys.gone(peer);
                 }
             }
             Event::OfferAnswered { by, exchange, answer } => {
@@ -246,15 +255,13 @@ impl Owner {
             }
             Event::OfferFailed { to, exchange } => self.tell(Input::OfferFailed { to, exchange }),
             Event::WhoHasAnswered { by, asked, holdings } => {
-                self.forget_holder(by, &holdings);
+                self.note_holdings(by, &holdings);
                 self.tell(Input::WhoHasAnswered { by, holdings });
-                let over = self.surveys.answered(by, &asked);
-                self.report(over);
+                self.surveys.answered(by, &asked);
             }
             Event::WhoHasFailed { to, asked } => {
                 self.tell(Input::WhoHasFailed { to });
-                let over = self.surveys.answered(to, &asked);
-                self.report(over);
+                self.surveys.answered(to, &asked);
             }
             Event::Fetched { from, file, slice, end } => self.on_fetched(from, file, slice, end),
             Event::Checked { file, chunk, end } => self.on_checked(file, chunk, end),
@@ -272,7 +279,7 @@ impl Owner {
             Event::Followed { height, found } => {
                 self.is_looking = false;
                 self.followed = self.followed.max(height);
-                self.take_all(found);
+                self.take_new(found);
                 self.look_further();
             }
             Event::Other { found } => {
@@ -280,6 +287,8 @@ impl Owner {
                     self.take(found.file, live);
                 }
             }
+            Event::LetGo { file, outcome, reply } => self.on_let_go(file, outcome, reply),
+            Event::LookedAgain { found } => self.take_all(found),
             Event::NoOther => {}
             Event::Refilled { found, more } => {
                 self.is_looking = false;
@@ -294,10 +303,7 @@ impl Owner {
             Event::Committed { file, outcome } => self.on_committed(file, outcome),
             Event::Finished { file, outcome } => self.on_finished(file, outcome),
             Event::FinishAgain { file } => self.finish_again(file),
-            Event::SurveyOver { id } => {
-                let over = self.surveys.close(id);
-                self.report(over);
-            }
+            Event::SurveyOver { id } => self.surveys.close(id),
         }
     }
 

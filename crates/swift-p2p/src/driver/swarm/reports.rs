@@ -4,14 +4,19 @@ use std::collections::BTreeSet;
 
 use swift_chain::NodeId;
 use swift_chunks::FileId;
-use tokio::{sync::oneshot, task, time::sleep};
+use tokio::{
+    sync::oneshot,
+    task,
+    time::{Instant, sleep},
+};
 use tracing::{info, warn};
 
 use super::{
+    copies::{FileCopies, Saying},
     events::Event,
     files::Stage,
     owner::Owner,
-    survey::{PATIENCE, Surveyed},
+    survey::{FILES_MAX, PATIENCE, QUESTIONS_MAX},
 };
 use crate::swarm::{
     Input,
@@ -47,13 +52,24 @@ impl Owner {
         });
     }
 
-    pub(super) fn survey(&mut self, file: FileId, reply: oneshot::Sender<Vec<NodeId>>) {
-        let Some(id) = self.surveys.join(file, &self.online, reply) else { return };
-        if self.online.is_empty() || self.swarm.progress(&file).is_none() {
-            let over = self.surveys.close(id);
-            return self.report(over);
+    /// Asks everybody about files; those that are not live here are passed over.
+    pub(super) fn survey(&mut self, files: Vec<FileId>, is_new_only: bool, reply: oneshot::Sender<()>) {
+        let now = Instant::now();
+        let room = FILES_MAX.min(QUESTIONS_MAX / self.online.len().max(1));
+        let is_due = |file: &FileId| {
+            self.swarm.progress(file).is_some() && !(is_new_only && self.copies.is_fresh(file, now))
+        };
+        let files: BTreeSet<FileId> = files.into_iter().filter(is_due).take(room).collect();
+        if self.online.is_empty() || files.is_empty() {
+            // Who asked may be gone.
+            let _ = reply.send(());
+            return;
         }
-        self.tell(Input::Survey { file });
+        let id = self.surveys.open(files.clone(), &self.online, reply);
+        for file in files {
+            self.copies.note_asked(file, now);
+            self.tell(Input::Survey { file });
+        }
         let events = self.events.clone();
         task::spawn(async move {
             sleep(PATIENCE).await;
@@ -61,26 +77,26 @@ impl Owner {
         });
     }
 
-    /// Answers those who asked for copies.
-    pub(super) fn report(&self, over: impl IntoIterator<Item = Surveyed>) {
-        for Surveyed { file, replies } in over {
-            let entry = self.files.get(&file);
-            let mine = entry.is_some_and(|entry| matches!(entry.stage, Stage::Stored)).then_some(self.me);
-            let others = entry.into_iter().flat_map(|entry| entry.holders.intersection(&self.online));
-            let complete: BTreeSet<NodeId> = others.copied().chain(mine).collect();
-            for reply in replies {
-                // Who asked may be gone.
-                let _ = reply.send(complete.iter().copied().collect());
-            }
+    /// Who holds all of a file, as far as known.
+    pub(super) fn copies_of(&self, file: &FileId) -> FileCopies {
+        let mut copies = self.copies.of(file, &self.online);
+        if self.files.get(file).is_some_and(|entry| matches!(entry.stage, Stage::Stored)) {
+            copies.complete.push(self.me);
         }
+        copies.complete.sort_unstable();
+        copies
     }
 
-    /// A member that says it has no whole copy is no holder, whatever it said before.
-    pub(super) fn forget_holder(&mut self, peer: NodeId, holdings: &Holdings) {
+    /// A member that says it has no whole copy is no holder, whatever it said before. That it is one, the machine says.
+    pub(super) fn note_holdings(&mut self, peer: NodeId, holdings: &Holdings) {
         for holding in &holdings.holdings {
-            let is_holder = holding.map.as_ref().is_some_and(|map| map.interest == Interest::Complete);
-            if let Some(entry) = self.files.get_mut(&holding.file).filter(|_| !is_holder) {
-                entry.holders.remove(&peer);
+            let saying = match holding.map.as_ref().map(|map| map.interest) {
+                Some(Interest::Complete) => continue,
+                Some(Interest::Unwanted) => Some(Saying::NotKept),
+                Some(Interest::Wanted) | None => None,
+            };
+            if self.files.get(&holding.file).is_some() {
+                self.copies.note(holding.file, peer, saying);
             }
         }
     }

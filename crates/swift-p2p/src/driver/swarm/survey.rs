@@ -1,4 +1,4 @@
-//! Questions of this node's clients: who has a whole copy of a file?
+//! Questions of this node's clients to everybody: who has whole copies of these files?
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,6 +11,10 @@ use tokio::sync::oneshot;
 
 /// How long the answers of peers are awaited.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+/// Files of one survey.
+pub(super) const FILES_MAX: usize = 512;
+/// Questions of one survey: files times peers.
+pub(super) const QUESTIONS_MAX: usize = 16_384;
 
 /// Surveys under way.
 #[derive(Default)]
@@ -20,58 +24,77 @@ pub(super) struct Surveys {
 }
 
 struct Survey {
-    file: FileId,
-    /// Peers that have not answered.
-    missing: BTreeSet<NodeId>,
-    replies: Vec<oneshot::Sender<Vec<NodeId>>>,
-}
-
-/// A survey that is over.
-pub(super) struct Surveyed {
-    pub(super) file: FileId,
-    pub(super) replies: Vec<oneshot::Sender<Vec<NodeId>>>,
+    files: BTreeSet<FileId>,
+    /// Peers that have not answered about all files, and about how many they have not.
+    missing: BTreeMap<NodeId, usize>,
+    reply: oneshot::Sender<()>,
 }
 
 impl Surveys {
-    /// Joins the open survey of the file, or opens one and returns its number.
-    pub(super) fn join(
+    /// Opens a survey and gives its number.
+    pub(super) fn open(
         &mut self,
-        file: FileId,
+        files: BTreeSet<FileId>,
         peers: &BTreeSet<NodeId>,
-        reply: oneshot::Sender<Vec<NodeId>>,
-    ) -> Option<u64> {
-        if let Some(survey) = self.open.values_mut().find(|survey| survey.file == file) {
-            survey.replies.push(reply);
-            return None;
-        }
+        reply: oneshot::Sender<()>,
+    ) -> u64 {
         let id = self.next;
         self.next += 1;
-        self.open.insert(id, Survey { file, missing: peers.clone(), replies: vec![reply] });
-        Some(id)
+        let missing = peers.iter().map(|&peer| (peer, files.len())).collect();
+        self.open.insert(id, Survey { files, missing, reply });
+        id
     }
 
-    /// A peer has answered about files, or will not. Returns what is over by that.
-    pub(super) fn answered(&mut self, by: NodeId, files: &[FileId]) -> Vec<Surveyed> {
-        let mut over = Vec::new();
-        for (&id, survey) in &mut self.open {
-            if files.contains(&survey.file) {
-                survey.missing.remove(&by);
-            }
-            if survey.missing.is_empty() {
-                over.push(id);
+    /// A peer has answered about files, or will not.
+    pub(super) fn answered(&mut self, by: NodeId, asked: &[FileId]) {
+        for survey in self.open.values_mut() {
+            let answered = asked.iter().filter(|file| survey.files.contains(file)).count();
+            if let Some(left) = survey.missing.get_mut(&by) {
+                *left = left.saturating_sub(answered);
+                if *left == 0 {
+                    survey.missing.remove(&by);
+                }
             }
         }
-        over.into_iter().filter_map(|id| self.close(id)).collect()
+        self.close_answered();
     }
 
     /// A peer has gone.
-    pub(super) fn gone(&mut self, peer: NodeId) -> Vec<Surveyed> {
-        let files: Vec<FileId> = self.open.values().map(|survey| survey.file).collect();
-        self.answered(peer, &files)
+    pub(super) fn gone(&mut self, peer: NodeId) {
+        self.open.values_mut().for_each(|survey| _ = survey.missing.remove(&peer));
+        self.close_answered();
     }
 
-    pub(super) fn close(&mut self, id: u64) -> Option<Surveyed> {
-        let survey = self.open.remove(&id)?;
-        Some(Surveyed { file: survey.file, replies: survey.replies })
+    pub(super) fn close(&mut self, id: u64) {
+        if let Some(survey) = self.open.remove(&id) {
+            // Who asked may be gone.
+            let _ = survey.reply.send(());
+        }
+    }
+
+    fn close_answered(&mut self) {
+        let over = self.open.iter().filter(|(_, survey)| survey.missing.is_empty());
+        let over: Vec<u64> = over.map(|(&id, _)| id).collect();
+        over.into_iter().for_each(|id| self.close(id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_survey_is_over_when_everybody_has_answered_about_everything_or_gone() {
+        let node = |number| NodeId::from_bytes([number; 32]);
+        let file = |number| FileId::from_bytes([number; 32]);
+        let mut surveys = Surveys::default();
+        let (reply, mut over) = oneshot::channel();
+        surveys.open(BTreeSet::from([file(1), file(2)]), &BTreeSet::from([node(1), node(2)]), reply);
+        surveys.answered(node(1), &[file(1), file(9)]);
+        surveys.answered(node(3), &[file(1), file(2)]);
+        surveys.gone(node(2));
+        assert!(over.try_recv().is_err());
+        surveys.answered(node(1), &[file(2)]);
+        assert_eq!(over.try_recv(), Ok(()));
     }
 }

@@ -78,7 +78,7 @@ impl Owner {
 
     pub(super) fn transfers(&mut self) -> Transfers {
         self.measure();
-        let unfinished = self.files.iter().filter(|(_, entry)| !matches!(entry.stage, Stage::Stored));
+        let unfinished = self.files.iter().filter(|(_, entry)| !entry.is_resting());
         let mut incoming: Vec<TransferState> =
             unfinished.take(SHOWN_MAX).map(|(&file, entry)| self.transfer(file, entry)).collect();
         incoming.sort_unstable_by_key(|row| row.file);
