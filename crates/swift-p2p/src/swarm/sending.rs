@@ -11,12 +11,16 @@ use super::file::{FileKey, Standing};
 use super::input::{ExchangeId, SendOutcome};
 use super::message::{Answer, Interest, OFFER_SLICES_MAX, Offer, Stamp, Verdict};
 use super::output::{OffenceKind, Output};
-use super::peer::PeerKey;
+use super::peer::{Peer, PeerKey};
+use super::table::Table;
+use swift_chain::NodeId;
 use super::policy::{Link, PeerChoice, doubled};
 use super::time::Time;
 
 /// Sends that are kept book of, asked for or not.
 const SENDS_MAX: usize = 1024;
+/// Peers that are looked at for one offer.
+const PEERS_PER_LOOK: usize = 32;
 /// Files that are looked at for one offer.
 const FILES_PER_LOOK: usize = 256;
 
@@ -248,7 +252,11 @@ impl Swarm {
         let state = self.files.get(file).filter(|state| state.standing != Standing::Stopped)?;
         let is_shared = self.peers.len() > 1;
         let (mut peers, mut choices) = (Vec::new(), Vec::new());
-        for (peer, view) in state.views.iter() {
+        let first = Table::<NodeId, Peer>::slot(self.random.below(self.peers.slots()));
+        for (peer, view) in state.views.iter_from(first) {
+            if peers.len() >= PEERS_PER_LOOK {
+                break;
+            }
             if view.nothing_at == Some(state.gained) {
                 continue;
             }

@@ -62,6 +62,16 @@ impl<I: Ord + Copy, V> Table<I, V> {
         self.entry(key).is_some()
     }
 
+    /// How many slots there are, with those that are free.
+    pub(super) fn slots(&self) -> u32 {
+        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+    }
+
+    /// A place in the order of keys.
+    pub(super) const fn slot(slot: u32) -> Key<V> {
+        Key { slot, generation: 0, of: PhantomData }
+    }
+
     pub(super) fn keys(&self) -> impl Iterator<Item = Key<V>> + '_ {
         let numbered = (0..).zip(&self.slots).filter(|(_, slot)| slot.entry.is_some());
         numbered.map(|(number, slot)| Key { slot: number, generation: slot.generation, of: PhantomData })

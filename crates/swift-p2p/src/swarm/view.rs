@@ -204,6 +204,12 @@ impl<P: Ord + Copy> Views<P> {
         self.views.iter().map(|(&peer, view)| (peer, view))
     }
 
+    /// All of them, in a ring that begins at one.
+    pub(super) fn iter_from(&self, first: P) -> impl Iterator<Item = (P, &View)> {
+        let ring = self.views.range(first..).chain(self.views.range(..first));
+        ring.map(|(&peer, view)| (peer, view))
+    }
+
     /// How common a chunk is among neighbours.
     pub(super) fn rarity(&self, chunk: ChunkIndex) -> Rarity<'_> {
         let whole = self.whole.get(chunk.get() as usize).copied().unwrap_or(0).into();
