@@ -44,6 +44,36 @@ pub(super) struct Asking {
     pub(super) next: Time,
     /// Questions without success so far.
     pub(super) round: u32,
+    /// In which order others are asked.
+    pub(super) tour: Tour,
+}
+
+/// A way through all peers that visits each once, and begins anywhere.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tour {
+    start: u32,
+    stride: u32,
+}
+
+impl Tour {
+    pub(super) const fn new(start: u32, stride: u32) -> Self {
+        Self { start, stride }
+    }
+
+    /// Indices below `len`: `count` of them, after those of the first `round` visits of as many.
+    pub(super) fn visit(self, round: u32, count: usize, len: usize) -> impl Iterator<Item = usize> {
+        let len = len as u64;
+        // Every index is met once if the stride has no factor in common with their number.
+        let stride =
+            (u64::from(self.stride) % len.max(1)..).find(|&stride| gcd(stride, len) == 1).unwrap_or(1);
+        let first = u64::from(round) * count as u64;
+        let places = (first..first + (count as u64).min(len)).map(move |at| (at % len) * stride);
+        places.map(move |at| usize::try_from((u64::from(self.start) + at) % len).unwrap_or(0))
+    }
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// A file's short name.
@@ -196,5 +226,23 @@ impl FileState {
 
     pub(super) fn saw_slice_take(&mut self, sample: Duration) {
         self.slice_time = Some(self.slice_time.map_or(sample, |old| (old * 3 + sample) / 4));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tour_visits_everybody_once_before_it_visits_anybody_twice() {
+        for (start, stride, len) in [(0, 0, 1), (7, 6, 12), (u32::MAX, u32::MAX, 1000), (5, 500, 1000)] {
+            let tour = Tour::new(start, stride);
+            let rounds = u32::try_from(len / 4).unwrap();
+            let mut visited: Vec<usize> = (0..rounds).flat_map(|round| tour.visit(round, 4, len)).collect();
+            visited.sort_unstable();
+            assert_eq!(visited, (0..len / 4 * 4).collect::<Vec<_>>(), "{start} {stride} {len}");
+        }
+        assert_eq!(Tour::new(3, 1).visit(0, 4, 0).count(), 0);
+        assert_eq!(Tour::new(3, 1).visit(9, 4, 2).count(), 2);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::Swarm;
-use super::file::{Asking, FileKey};
+use super::file::{Asking, FileKey, Tour};
 use super::input::ExchangeId;
 use super::message::{Ask, FILES_PER_MESSAGE_MAX, HELD_BYTES_MAX, Holding, Holdings, Map, Stamp, WhoHas};
 use super::output::Output;
@@ -15,6 +15,8 @@ use swift_chain::NodeId;
 const MAP_BYTES_PER_MESSAGE: usize = HELD_BYTES_MAX;
 /// Questions to one peer that wait.
 const ASKS_MAX: usize = 1024;
+/// The question that goes to the publisher as well. Not the first: a whole network would come at once.
+const PUBLISHER_ROUND: u32 = 2;
 /// Questions without an answer worth having, after which a file stands in line again.
 const FRUITLESS_ROUNDS: u32 = 3;
 
@@ -63,7 +65,8 @@ impl Swarm {
             let Some(state) = self.files.get_mut(file).filter(|state| state.in_line) else { continue };
             state.in_line = false;
             if state.is_fetching() {
-                state.asking = Some(Asking { next: self.now, round: 0 });
+                let tour = Tour::new(self.random.below(u32::MAX), self.random.below(u32::MAX));
+                state.asking = Some(Asking { next: self.now, round: 0, tour });
                 self.finding.active.insert(file);
             }
         }
@@ -81,7 +84,7 @@ impl Swarm {
         let Some(state) = self.files.get_mut(file) else { return };
         let Some(asking) = state.asking.filter(|asking| asking.next <= self.now) else { return };
         if state.coming_len > 0 {
-            state.asking = Some(Asking { next: self.now + self.config.starved_after, round: 0 });
+            state.asking = Some(Asking { next: self.now + self.config.starved_after, round: 0, ..asking });
             return;
         }
         let suppliers: BTreeSet<PeerKey> = state.suppliers().collect();
@@ -90,12 +93,14 @@ impl Swarm {
             return self.enlist(file);
         }
         let wait = self.policy.ask_again(asking.round, &mut self.random);
-        let next = Asking { next: self.now + wait, round: asking.round.saturating_add(1) };
-        state.asking = Some(next);
-        let others = self.peers.keys().filter(|peer| !suppliers.contains(peer)).collect();
+        state.asking =
+            Some(Asking { next: self.now + wait, round: asking.round.saturating_add(1), ..asking });
+        let publisher = self.peers.key(&state.publisher).filter(|_| asking.round == PUBLISHER_ROUND);
+        let others: Vec<PeerKey> = self.peers.keys().filter(|peer| !suppliers.contains(peer)).collect();
         let bound = self.config.neighbours_max;
         let mut asked = self.random.some_of(suppliers.into_iter().collect(), bound);
-        asked.extend(self.random.some_of(others, bound - asked.len()));
+        let tour = asking.tour.visit(asking.round, bound - asked.len(), others.len());
+        asked.extend(tour.filter_map(|at| others.get(at)).chain(publisher.as_ref()));
         asked.into_iter().for_each(|peer| self.put_question(peer, file));
     }
 

@@ -1,10 +1,10 @@
 //! Maps: what this node tells of itself, and what it keeps of what its neighbours tell.
 
-use swift_chunks::ChunkIndex;
+use swift_chunks::{ChunkIndex, ChunkSet};
 
 use super::Swarm;
 use super::by_chunk::ByChunk;
-use super::file::{FileKey, FileState};
+use super::file::{FileKey, FileState, Standing};
 use super::message::{Held, Interest, Map, OPEN_CHUNKS_MAX};
 use super::output::{OffenceKind, Output};
 use super::peer::PeerKey;
@@ -14,7 +14,11 @@ use super::view::{Part, ReadMap, Told, View, open_chunk};
 impl Swarm {
     /// This node's whole state of a file as of now.
     pub(super) fn my_map(&mut self, file: FileKey) -> Option<Map> {
-        let held = Held::All(self.files.get(file)?.held.encode());
+        let state = self.files.get(file)?;
+        // What is given up is not for others either.
+        let none = ChunkSet::empty(state.layout());
+        let held = if state.standing == Standing::Stopped { &none } else { &state.held };
+        let held = Held::All(held.encode());
         self.map_with(file, held)
     }
 

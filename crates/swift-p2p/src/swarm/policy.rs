@@ -299,10 +299,14 @@ impl Policy for Standard {
         let may = |peer: &PeerChoice| {
             peer.confirmed.is_none_or(|confirmed| peer.open_sends < self.config.sends_first + confirmed)
         };
-        let (count, lacking) = peers.iter().fold((0, 0), |(count, sum), peer| (count + 1, sum + peer.lacking));
-        let is_behind = |peer: &PeerChoice| peer.lacking.saturating_mul(count * BEHIND.1) > lacking * BEHIND.0;
+        let (count, lacking) =
+            peers.iter().fold((0, 0), |(count, sum), peer| (count + 1, sum + peer.lacking));
+        let is_behind =
+            |peer: &PeerChoice| peer.lacking.saturating_mul(count * BEHIND.1) > lacking * BEHIND.0;
         let rank = |peer: &PeerChoice| match peer.open_sends {
-            open if open < self.config.sends_per_peer && (peer.is_warm || is_behind(peer)) => (!may(peer), 0, open),
+            open if open < self.config.sends_per_peer && (peer.is_warm || is_behind(peer)) => {
+                (!may(peer), 0, open)
+            }
             open => (!may(peer), 1, open),
         };
         if !peers.iter().any(may) {

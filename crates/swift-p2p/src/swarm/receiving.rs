@@ -273,7 +273,8 @@ impl Swarm {
                 self.note_offence(from, file, OffenceKind::NotThere { slice });
             }
             FetchFailure::Unreachable => self.drop_queued(from),
-            FetchFailure::Refused => {}
+            // It has given the file up.
+            FetchFailure::Refused => self.drop_view(from, file),
         }
         self.cool_off(from);
     }

@@ -12,10 +12,10 @@ use super::input::{ExchangeId, SendOutcome};
 use super::message::{Answer, Interest, OFFER_SLICES_MAX, Offer, Stamp, Verdict};
 use super::output::{OffenceKind, Output};
 use super::peer::{Peer, PeerKey};
-use super::table::Table;
-use swift_chain::NodeId;
 use super::policy::{Link, PeerChoice, doubled};
+use super::table::Table;
 use super::time::Time;
+use swift_chain::NodeId;
 
 /// Sends that are kept book of, asked for or not.
 const SENDS_MAX: usize = 1024;

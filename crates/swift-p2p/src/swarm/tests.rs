@@ -127,7 +127,7 @@ fn a_place_of_the_credit_is_free_again_whatever_the_peer_does_not_do() {
     // Nothing more is heard of it: four unanswered, one that hangs, one unconfirmed. The peer is left alone longer
     // and longer, but offers to it are all there is.
     let mut seen_free = false;
-    for _ in 0..50 {
+    for _ in 0..500 {
         let Some(at) = swarm.poll_timeout() else { break };
         swarm.handle(at, Input::Timeout);
         seen_free |= swarm.sends_len() == 0;
