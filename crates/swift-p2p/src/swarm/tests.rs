@@ -15,7 +15,11 @@ fn file(number: u16) -> FileId {
 }
 
 fn holder_of(files: u16, units: u64) -> Swarm {
-    let mut swarm = Swarm::new(node(1), Config::default(), 1);
+    holder_with(Config::default(), files, units)
+}
+
+fn holder_with(config: Config, files: u16, units: u64) -> Swarm {
+    let mut swarm = Swarm::new(node(1), config, 1);
     let held = ChunkSet::full(ChunkLayout::new(units * CHUNK_LEN).unwrap());
     for number in 0..files {
         let (file, publisher, held) = (file(number), node(1), held.clone());
@@ -110,7 +114,7 @@ fn an_offer_of_an_unknown_file_or_by_an_unknown_node_changes_nothing() {
 
 #[test]
 fn a_place_of_the_credit_is_free_again_whatever_the_peer_does_not_do() {
-    let mut swarm = holder_of(1, 40);
+    let mut swarm = holder_with(Config { sends_first: 8, ..Config::default() }, 1, 40);
     ask(&mut swarm, 2, 0, 1);
     let credit = swarm.sends_len();
     assert!(credit >= 6 && credit <= swarm.credit());
@@ -170,4 +174,19 @@ fn a_send_that_is_over_before_its_offer_is_answered_leaves_no_place_taken() {
         _ => 0,
     });
     assert_eq!(swarm.sends_len(), before - taken.len() + followed.sum::<usize>());
+}
+
+/// Where many want a file, the first to ask must not have all places of the source, and all of its bytes first.
+#[test]
+fn a_peer_that_has_confirmed_nothing_is_offered_one_slice_unless_it_is_the_only_one() {
+    let mut swarm = holder_of(1, 40);
+    ask(&mut swarm, 2, 0, 1);
+    assert_eq!(swarm.sends_len(), 1);
+    ask(&mut swarm, 3, 0, 1);
+    assert_eq!(swarm.sends_len(), 2);
+    let mut swarm = holder_of(1, 40);
+    swarm.handle(Time::ZERO, Input::PeerOffline { peer: node(3) });
+    swarm.handle(Time::ZERO, Input::PeerOffline { peer: node(4) });
+    ask(&mut swarm, 2, 0, 1);
+    assert_eq!(swarm.sends_len(), swarm.credit());
 }
