@@ -79,6 +79,11 @@ impl Client {
         self.json(what, self.request(Method::PATCH, path).json(body)).await
     }
 
+    /// Sets by JSON, gets JSON.
+    pub(crate) async fn set(&self, what: &str, path: &str, body: &impl Serialize) -> Result<Value, Error> {
+        self.json(what, self.request(Method::PUT, path).json(body)).await
+    }
+
     /// Deletes, gets JSON.
     pub(crate) async fn delete(&self, what: &str, path: &str) -> Result<Value, Error> {
         self.json(what, self.request(Method::DELETE, path)).await

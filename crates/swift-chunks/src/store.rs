@@ -14,6 +14,7 @@ mod level;
 mod names;
 mod open;
 mod paths;
+mod priorities;
 mod reader;
 mod scrub;
 mod show;

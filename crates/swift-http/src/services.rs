@@ -5,7 +5,7 @@ use std::sync::Arc;
 use swift_chain::NodeKey;
 use swift_chunks::Store;
 use swift_p2p::driver::{
-    CatalogHandle, Finality, GossipHandle, JoinDesk, LedgerHandle, Presence, Publisher, SwarmHandle,
+    CatalogHandle, Finality, GossipHandle, JoinDesk, LedgerHandle, Limits, Presence, Publisher, SwarmHandle,
 };
 
 use crate::tokens::Tokens;
@@ -33,6 +33,8 @@ pub struct Services {
     pub store: Store,
     /// Spreads content, and knows who has it.
     pub swarm: SwarmHandle,
+    /// What may move between members how fast.
+    pub limits: Limits,
     /// Credentials of clients.
     pub tokens: Arc<Tokens>,
     /// Who may call how.

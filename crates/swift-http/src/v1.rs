@@ -4,7 +4,9 @@ mod blocks;
 mod evidence;
 mod files;
 mod invites;
+mod limits;
 mod nodes;
+mod priorities;
 mod proof;
 mod refusals;
 mod status;
@@ -15,7 +17,7 @@ use axum::{
     Json, Router,
     extract::DefaultBodyLimit,
     http::StatusCode,
-    routing::{delete, get, patch, post},
+    routing::{delete, get, patch, post, put},
 };
 use serde_json::{Value, json};
 use swift_chain::Settled;
@@ -38,6 +40,9 @@ pub(crate) fn router() -> Router<Services> {
         .route("/blocks/{height}", get(blocks::one))
         .route("/evidence", get(evidence::list))
         .route("/refusals", get(refusals::list))
+        .route("/limits", get(limits::show).patch(limits::change))
+        .route("/priorities", get(priorities::list))
+        .route("/priorities/{*name}", put(priorities::change))
         .route("/transfers", get(transfers::list))
         .route("/tokens", get(tokens::list).post(tokens::create))
         .route("/tokens/{label}", delete(tokens::revoke))

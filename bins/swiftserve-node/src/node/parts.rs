@@ -47,7 +47,7 @@ pub(super) struct Running {
 
 impl Parts {
     pub(super) async fn start(self, stored: Stored) -> Result<Running, StartError> {
-        let Stored { replica, store, tokens } = stored;
+        let Stored { replica, store, tokens, limits } = stored;
         let id = self.key.id();
         let presence = Presence::default();
         let finality = Finality::new(id, self.members.clone(), presence.clone(), self.patience);
@@ -64,6 +64,7 @@ impl Parts {
             store: store.clone(),
             clients: clients.clone(),
             dialer: self.dialer.clone(),
+            limits: limits.clone(),
             seed: u64::from_le_bytes(random()?),
             config: swarm::Config::default(),
         })?;
@@ -105,6 +106,7 @@ impl Parts {
             gossip: gossip.handle.clone(),
             store,
             swarm: swarm.handle,
+            limits,
             tokens: Arc::new(tokens),
             policy: Arc::new(AccessPolicy {
                 allow_plain_http: self.config.allow_plain_http,

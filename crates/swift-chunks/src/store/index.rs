@@ -6,6 +6,7 @@
 mod holds;
 mod names;
 mod objects;
+mod priorities;
 mod trash;
 
 pub(super) use names::{Due, NamePlan, OldVisible};
@@ -114,6 +115,7 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     // better one. There are no statistics that could tell.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(sql)?;
     connection.set_prepared_statement_cache_capacity(128);
+    connection.execute_batch(priorities::TABLE).map_err(sql)?;
     if found == 0 {
         let transaction = connection.transaction().map_err(sql)?;
         transaction.execute_batch(SCHEMA).map_err(sql)?;

@@ -6,7 +6,7 @@ use swift_chain::NodeId;
 use swift_chunks::{ChunkIndex, ChunkSet, FileId, Slice, StoreError, VisibleChanges};
 use tokio::sync::oneshot;
 
-use super::{library::Found, serving::Serving, transfers::Transfers};
+use super::{arriving::Arriving, library::Found, priorities, serving::Serving, transfers::Transfers};
 use crate::swarm::{
     CheckOutcome, ExchangeId, FetchFailure, FetchOutcome, Priority, SendOutcome,
     message::{Answer, Confirm, Holdings, Offer, WhoHas},
@@ -43,14 +43,20 @@ pub(super) enum Command {
         range: Range<u64>,
         reply: oneshot::Sender<Serving>,
     },
+    /// Says how soon a file is wanted, durably.
     Prioritize {
         file: FileId,
         priority: Priority,
+        reply: priorities::Reply,
     },
-    /// Somebody reads the file in order, and waits for this chunk; or nobody does any more.
-    ReadingAt {
+    /// The files that are wanted sooner or later than others.
+    Priorities {
+        reply: oneshot::Sender<Vec<(FileId, Priority)>>,
+    },
+    /// Somebody wants to read a file in order that may be on its way.
+    Read {
         file: FileId,
-        chunk: Option<ChunkIndex>,
+        reply: oneshot::Sender<Option<Arriving>>,
     },
     Copies {
         file: FileId,
@@ -70,7 +76,7 @@ impl Command {
             Self::Hint { file }
             | Self::Copies { file, .. }
             | Self::Prioritize { file, .. }
-            | Self::ReadingAt { file, .. } => vec![*file],
+            | Self::Read { file, .. } => vec![*file],
             _ => Vec::new(),
         }
     }
@@ -152,6 +158,17 @@ pub(super) enum Event {
     SendEnded {
         id: u64,
         outcome: SendOutcome,
+    },
+    /// A priority was kept, or not.
+    Prioritized {
+        file: FileId,
+        priority: Priority,
+        outcome: Result<(), StoreError>,
+        reply: priorities::Reply,
+    },
+    /// Somebody who reads a file while it arrives is elsewhere in it, or gone.
+    ReadingMoved {
+        file: FileId,
     },
     /// Files were looked up; then the command that needed them goes on.
     Found {

@@ -44,7 +44,10 @@ impl Owner {
         let mut receiving = self.files.receiving_len();
         for Found { file, live } in found {
             match live {
-                None => self.forget(file),
+                None => {
+                    self.forget(file);
+                    self.forget_priority(file);
+                }
                 Some(live) if live.is_complete || receiving < WANTED_MAX => {
                     receiving += usize::from(!live.is_complete);
                     self.take(file, live);
@@ -75,7 +78,7 @@ impl Owner {
             self.tell(Input::FileAdded { file, publisher, held, want: Want::Wanted });
             return self.evict(file);
         }
-        let incoming = Incoming::new(self.library.store.clone(), content, self.trees.clone());
+        let incoming = Incoming::new(self.library.store.clone(), content, layout, self.trees.clone());
         let mut receiving = Box::new(Receiving::new(incoming));
         receiving.is_finish_due = held.is_full();
         self.files
@@ -85,6 +88,7 @@ impl Owner {
             self.drive_disk(file);
         } else {
             self.tell(Input::FileAdded { file, publisher, held, want: Want::Wanted });
+            self.tell_urgency(file);
         }
     }
 
@@ -98,7 +102,8 @@ impl Owner {
     /// Chunks of a complete file turned out to be damaged.
     pub(super) fn lose(&mut self, file: FileId, held: &ChunkSet) {
         let Some(entry) = self.files.get_mut(&file) else { return };
-        let incoming = Incoming::new(self.library.store.clone(), entry.content, self.trees.clone());
+        let incoming =
+            Incoming::new(self.library.store.clone(), entry.content, entry.layout, self.trees.clone());
         entry.stage = Stage::Receiving(Box::new(Receiving::new(incoming)));
         let chunks = held.missing().collect();
         self.tell(Input::Lost { file, chunks });

@@ -21,7 +21,10 @@ use super::{
     events::{Event, FetchEnd},
     fetch::Fetch,
 };
-use crate::transport::{Dialer, PeerClients};
+use crate::{
+    driver::limits::Throttle,
+    transport::{Dialer, PeerClients},
+};
 
 /// Two keep one source's connections apart, so that one decrypts while the other waits for the disk.
 const LANES: usize = 2;
@@ -41,9 +44,15 @@ struct Lane {
 }
 
 impl Lanes {
-    pub(super) fn spawn(dialer: &Dialer, events: &mpsc::UnboundedSender<Event>) -> io::Result<Self> {
+    pub(super) fn spawn(
+        dialer: &Dialer,
+        down: &Throttle,
+        events: &mpsc::UnboundedSender<Event>,
+    ) -> io::Result<Self> {
         (0..LANES)
-            .map(|at| Lane::spawn(at, dialer.clone(), events.clone()))
+            .map(|at| {
+                Lane::spawn(at, Worker { dialer: dialer.clone(), down: down.clone(), events: events.clone() })
+            })
             .collect::<Result<_, _>>()
             .map(Self)
     }
@@ -75,57 +84,63 @@ impl Lanes {
     }
 }
 
+/// What a lane works with.
+struct Worker {
+    dialer: Dialer,
+    down: Throttle,
+    events: mpsc::UnboundedSender<Event>,
+}
+
 impl Lane {
-    fn spawn(at: usize, dialer: Dialer, events: mpsc::UnboundedSender<Event>) -> io::Result<Self> {
+    fn spawn(at: usize, worker: Worker) -> io::Result<Self> {
         let (orders, inbox) = mpsc::unbounded_channel();
         let running = Arc::new(AtomicUsize::new(0));
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let counter = running.clone();
         let thread = thread::Builder::new()
             .name(format!("lane-{at}"))
-            .spawn(move || run(&runtime, dialer, inbox, &events, &counter))?;
+            .spawn(move || worker.run(&runtime, inbox, &counter))?;
         Ok(Self { orders, running, thread })
     }
 }
 
-fn run(
-    runtime: &Runtime,
-    dialer: Dialer,
-    mut orders: mpsc::UnboundedReceiver<Order>,
-    events: &mpsc::UnboundedSender<Event>,
-    running: &Arc<AtomicUsize>,
-) {
-    // Connections belong to the runtime that opened them, so every lane has clients of its own.
-    let clients = Arc::new(PeerClients::new(dialer));
-    runtime.block_on(async {
-        let mut fetches = JoinSet::new();
-        loop {
-            tokio::select! {
-                order = orders.recv() => match order {
-                    None => break,
-                    Some(Order::Forget(peer)) => clients.forget(&peer),
-                    Some(Order::Fetch(fetch)) => {
-                        let place = Place(running.clone());
-                        fetches.spawn(carry_out(fetch, clients.clone(), events.clone(), place));
-                    }
-                },
-                Some(_) = fetches.join_next() => {}
+impl Worker {
+    fn run(self, runtime: &Runtime, mut orders: mpsc::UnboundedReceiver<Order>, running: &Arc<AtomicUsize>) {
+        let Self { dialer, down, events } = self;
+        // Connections belong to the runtime that opened them, so every lane has clients of its own.
+        let clients = Arc::new(PeerClients::new(dialer));
+        runtime.block_on(async {
+            let mut fetches = JoinSet::new();
+            loop {
+                tokio::select! {
+                    order = orders.recv() => match order {
+                        None => break,
+                        Some(Order::Forget(peer)) => clients.forget(&peer),
+                        Some(Order::Fetch(fetch)) => {
+                            let place = Place(running.clone());
+                            let (clients, down, events) = (clients.clone(), down.clone(), events.clone());
+                            fetches.spawn(carry_out(fetch, clients, down, events, place));
+                        }
+                    },
+                    Some(_) = fetches.join_next() => {}
+                }
             }
-        }
-        fetches.shutdown().await;
-    });
+            fetches.shutdown().await;
+        });
+    }
 }
 
 async fn carry_out(
     fetch: Fetch,
     clients: Arc<PeerClients>,
+    down: Throttle,
     events: mpsc::UnboundedSender<Event>,
     _place: Place,
 ) {
     let end: Option<FetchEnd> = tokio::select! {
         biased;
         () = fetch.stop.cancelled() => None,
-        end = fetch.run(&clients) => Some(end),
+        end = fetch.run(&clients, &down) => Some(end),
     };
     if let Some(end) = end {
         let (from, file, slice) = (fetch.from, fetch.file.content.file_id, fetch.slice);

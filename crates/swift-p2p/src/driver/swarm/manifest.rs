@@ -10,10 +10,7 @@ use reqwest::StatusCode;
 use swift_chunks::{Download, InstallError, ManifestFault};
 use tokio::{sync::mpsc, task};
 
-use super::{
-    events::FetchEnd,
-    incoming::{Arrived, note_arrived},
-};
+use super::{events::FetchEnd, incoming::Arrival};
 use crate::{
     swarm::FetchFailure,
     transport::{DialError, PeerClient},
@@ -26,7 +23,7 @@ const PIECES_MAX: usize = 8;
 pub(super) async fn fetch(
     source: &PeerClient,
     download: &Arc<Download>,
-    arrived: &Arrived,
+    arrival: &Arrival<'_>,
 ) -> Result<(), FetchEnd> {
     let content = download.content();
     let path = format!("/peer/manifest?id={}&manifest={}", content.file_id, content.manifest_hash);
@@ -46,10 +43,13 @@ pub(super) async fn fetch(
     };
     let broken = loop {
         match response.chunk().await {
-            Ok(Some(piece)) => {
-                note_arrived(arrived, piece.len());
-                // When the other end has seen enough it says so by its result.
-                if pieces.send(Ok(piece)).await.is_err() {
+            Ok(Some(mut frame)) => {
+                let mut is_enough = false;
+                while !frame.is_empty() && !is_enough {
+                    // When the other end has seen enough it says so by its result.
+                    is_enough = pieces.send(Ok(arrival.next(&mut frame).await)).await.is_err();
+                }
+                if is_enough {
                     break None;
                 }
             }

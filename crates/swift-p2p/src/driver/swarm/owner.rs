@@ -24,6 +24,7 @@ use super::{
     lanes::Lanes,
     library::Library,
     post::Post,
+    priorities::Priorities,
     rates::Rates,
     sends::Sends,
     survey::Surveys,
@@ -63,6 +64,7 @@ pub(super) struct Owner {
     pub(super) work: TaskTracker,
     pub(super) files: Files,
     pub(super) fetches: HashMap<(NodeId, FileId, Slice), Running>,
+    pub(super) priorities: Priorities,
     pub(super) sends: Sends,
     pub(super) received: Rates,
     pub(super) sent: Rates,
@@ -107,6 +109,7 @@ impl Owner {
             work: TaskTracker::new(),
             files: Files::default(),
             fetches: HashMap::new(),
+            priorities: Priorities::default(),
             sends: Sends::default(),
             received: Rates::default(),
             sent: Rates::default(),
@@ -219,8 +222,9 @@ impl Owner {
                 // Who asked may be gone; then the send ends with what is dropped here.
                 drop(reply.send(self.serve(to, file, &range)));
             }
-            Command::Prioritize { file, priority } => self.tell(Input::Prioritized { file, priority }),
-            Command::ReadingAt { file, chunk } => self.tell(Input::ReadingAt { file, chunk }),
+            Command::Prioritize { file, priority, reply } => self.prioritize(file, priority, reply),
+            Command::Priorities { reply } => drop(reply.send(self.priorities.all())),
+            Command::Read { file, reply } => drop(reply.send(self.arriving(file))),
             Command::Copies { file, reply } => self.survey(file, reply),
             Command::Transfers { reply } => drop(reply.send(self.transfers())),
         }
@@ -265,6 +269,10 @@ impl Owner {
                     self.tell(Input::SendEnded { to, file, slice, outcome });
                 }
             }
+            Event::Prioritized { file, priority, outcome, reply } => {
+                self.on_prioritized(file, priority, outcome, reply);
+            }
+            Event::ReadingMoved { file } => self.tell_urgency(file),
             Event::Found { found, then } => {
                 self.take_all(found);
                 self.answer(then);
@@ -308,6 +316,9 @@ impl Owner {
             if end.outcome != FetchOutcome::Verified {
                 return;
             }
+        }
+        if end.outcome == FetchOutcome::Verified {
+            self.note_readable(file);
         }
         match end.outcome {
             FetchOutcome::Verified if slice.is_chunk() => self.note_verified(file, slice.chunk()),

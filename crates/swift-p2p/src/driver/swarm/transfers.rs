@@ -10,6 +10,7 @@ use super::{
     owner::Owner,
     rates::PeerRate,
 };
+use crate::swarm::Priority;
 
 /// Rows that are shown of each direction.
 const SHOWN_MAX: usize = 1000;
@@ -38,6 +39,8 @@ pub struct TransferState {
     pub remaining: Option<Duration>,
     /// Whom it comes from.
     pub peers: Vec<PeerRate>,
+    /// How soon it is wanted.
+    pub priority: Priority,
     /// What is happening.
     pub stage: TransferStage,
     /// Why it is blocked.
@@ -104,13 +107,23 @@ impl Owner {
             _ if is_moving => (TransferStage::Receiving, None),
             _ => (TransferStage::Waiting, None),
         };
-        let peers = self.received.of_file(file);
+        let (peers, priority) = (self.received.of_file(file), self.priorities.of(&file));
         let bytes_per_second: u64 = peers.iter().map(|peer| peer.bytes_per_second).sum();
         let remaining = match (stage, total_bytes.saturating_sub(done_bytes).checked_div(bytes_per_second)) {
             (TransferStage::Receiving, Some(seconds)) => Some(Duration::from_secs(seconds)),
             _ => None,
         };
-        TransferState { file, done_bytes, total_bytes, bytes_per_second, remaining, peers, stage, detail }
+        TransferState {
+            file,
+            done_bytes,
+            total_bytes,
+            bytes_per_second,
+            remaining,
+            peers,
+            priority,
+            stage,
+            detail,
+        }
     }
 }
 
