@@ -180,6 +180,8 @@ pub(crate) struct Transfer {
     #[serde(default)]
     pub(crate) priority: Option<String>,
     #[serde(default)]
+    pub(crate) readers: u64,
+    #[serde(default)]
     pub(crate) state: String,
     #[serde(default)]
     pub(crate) detail: Option<String>,

@@ -23,7 +23,7 @@ use crate::{
 use body::{Segment, Source};
 
 /// How long the first bytes of a file that is on its way are waited for before the client is told to come again.
-const FIRST_WAIT: Duration = Duration::from_secs(10);
+const FIRST_WAIT: Duration = Duration::from_secs(30);
 
 /// Answers a request for a file.
 ///

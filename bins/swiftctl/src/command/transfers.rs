@@ -40,7 +40,11 @@ fn rows(transfer: &Transfer) -> Vec<[String; 8]> {
         ("", None) => "sending".to_owned(),
         (state, None) => state.to_owned(),
     };
-    let priority = transfer.priority.clone().unwrap_or_else(|| "-".to_owned());
+    let priority = match (&transfer.priority, transfer.readers) {
+        (None, _) => "-".to_owned(),
+        (Some(_), 1..) => "being read".to_owned(),
+        (Some(priority), 0) => priority.clone(),
+    };
     let all = [file.clone(), way.to_owned(), whom, done, rate(*bytes_per_second), remaining, priority, state];
     let each = peers.iter().filter(|_| peers.len() > 1).map(|peer| peer_row(file, way, peer));
     std::iter::once(all).chain(each).collect()

@@ -28,6 +28,8 @@ pub(super) enum Transfer {
         remaining_seconds: Option<u64>,
         peers: Vec<Peer>,
         priority: Level,
+        /// Clients that are sent it as it comes.
+        readers: usize,
         state: TransferStage,
         detail: Option<String>,
     },
@@ -100,6 +102,7 @@ fn coming(store: &Store, row: TransferState, record: &FileRecord) -> Result<Tran
         remaining_seconds: row.remaining.map(|remaining| remaining.as_secs()),
         peers: row.peers.into_iter().map(Peer::from).collect(),
         priority: row.priority.into(),
+        readers: row.readers,
         state: row.stage,
         detail: row.detail,
     })

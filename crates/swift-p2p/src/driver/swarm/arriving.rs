@@ -35,6 +35,11 @@ impl Readers {
         self.places().at.values().min().copied()
     }
 
+    /// How many read it.
+    pub(super) fn len(&self) -> usize {
+        self.places().at.len()
+    }
+
     fn enter(&self) -> u64 {
         let mut places = self.places();
         places.next += 1;

@@ -41,6 +41,8 @@ pub struct TransferState {
     pub peers: Vec<PeerRate>,
     /// How soon it is wanted.
     pub priority: Priority,
+    /// Clients that read it as it comes, for whom it is wanted before all others.
+    pub readers: usize,
     /// What is happening.
     pub stage: TransferStage,
     /// Why it is blocked.
@@ -95,6 +97,7 @@ impl Owner {
         let progress = self.swarm.progress(&file);
         let done_bytes = progress.map_or(total_bytes, |progress| progress.bytes);
         let receiving = entry.receiving();
+        let readers = receiving.map_or(0, |receiving| receiving.incoming.readers.len());
         let is_moving = progress.is_some_and(|progress| progress.coming > 0)
             || receiving.is_some_and(|receiving| receiving.is_finish_due);
         let (stage, detail) = match (&entry.stage, receiving.and_then(|receiving| receiving.blocked.clone()))
@@ -121,6 +124,7 @@ impl Owner {
             remaining,
             peers,
             priority,
+            readers,
             stage,
             detail,
         }
