@@ -6,8 +6,9 @@ use swift_chain::{Action, Address, NodeChange, NodeId, NodeKey, Poisoned};
 use swift_http::{AccessPolicy, Services};
 use swift_p2p::{
     driver::{
-        CatalogError, CatalogTask, Finality, GossipSetup, GossipTask, JoinDesk, LedgerHandle, LedgerTask,
-        Members, Patience, PeerEvent, Presence, Publisher, SwarmSetup, SwarmTask, UpkeepTask,
+        CatalogError, CatalogTask, ConnectionLimit, Finality, GossipSetup, GossipTask, JoinDesk,
+        LedgerHandle, LedgerTask, Members, Patience, PeerEvent, Presence, Publisher, SwarmSetup, SwarmTask,
+        UpkeepTask,
     },
     swarm,
     transport::{Dialer, PeerClients, Sessions},
@@ -57,6 +58,13 @@ impl Parts {
         let publisher = Publisher::new(ledger.handle.clone(), catalog.handle.clone(), store.clone());
         publisher.resume().await?;
         let clients = Arc::new(PeerClients::new(self.dialer.clone()));
+        limits.follow_connections({
+            let (sessions, clients) = (self.sessions.clone(), clients.clone());
+            move |limit| {
+                sessions.keep_at_most(limit.map(ConnectionLimit::incoming));
+                clients.keep_at_most(limit.map(ConnectionLimit::messages));
+            }
+        });
         let swarm = SwarmTask::spawn(SwarmSetup {
             me: id,
             ledger: ledger.handle.clone(),

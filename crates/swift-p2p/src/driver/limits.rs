@@ -4,6 +4,7 @@
 
 mod bucket;
 mod connections;
+mod places;
 mod rate;
 mod stored;
 mod throttle;
@@ -13,13 +14,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::watch;
-
 pub use connections::{ConnectionLimit, ConnectionLimitError, ConnectionsAllowed};
 pub use rate::{Rate, RateError, RateLimit};
 pub use stored::StoredLimitsError;
 pub use throttle::Throttle;
 
+pub(super) use places::Places;
 use stored::Stored;
 
 /// All limits. What is not set is not limited.
@@ -47,9 +47,12 @@ struct Shared {
     down: Throttle,
     /// Locked while a change is written, so that what is kept is what holds.
     now: Mutex<LimitSettings>,
-    connections: watch::Sender<Option<ConnectionLimit>>,
+    bound_by_connections: Mutex<Vec<FollowConnections>>,
     keep: KeepLimits,
 }
+
+/// Told of the limit on connections, and of every other one later.
+type FollowConnections = Box<dyn Fn(Option<ConnectionLimit>) + Send + Sync>;
 
 impl Limits {
     /// The limits to start with: what the operator gave, and over it what was set while the node ran before, in the
@@ -66,7 +69,7 @@ impl Limits {
             up: Throttle::new(now.up),
             down: Throttle::new(now.down),
             now: Mutex::new(now),
-            connections: watch::Sender::new(now.connections),
+            bound_by_connections: Mutex::default(),
             keep,
         })))
     }
@@ -75,8 +78,8 @@ impl Limits {
     pub fn unlimited() -> Self {
         let (up, down) = (Throttle::default(), Throttle::default());
         let (configured, now) = (LimitSettings::default(), Mutex::default());
-        let connections = watch::Sender::new(None);
-        Self(Arc::new(Shared { configured, up, down, now, connections, keep: Box::new(|_| Ok(())) }))
+        let (bound_by_connections, keep) = (Mutex::default(), Box::new(|_: &[u8]| Ok(())));
+        Self(Arc::new(Shared { configured, up, down, now, bound_by_connections, keep }))
     }
 
     /// What holds now.
@@ -98,7 +101,7 @@ impl Limits {
         *now = wanted;
         self.0.up.set(wanted.up);
         self.0.down.set(wanted.down);
-        self.0.connections.send_replace(wanted.connections);
+        self.followers().iter().for_each(|follow| follow(wanted.connections));
         Ok(wanted)
     }
 
@@ -112,9 +115,16 @@ impl Limits {
         &self.0.down
     }
 
-    /// The limit on connections, now and later.
-    pub fn connections(&self) -> watch::Receiver<Option<ConnectionLimit>> {
-        self.0.connections.subscribe()
+    /// Tells of the limit on connections, now and whenever it changes.
+    pub fn follow_connections(&self, follow: impl Fn(Option<ConnectionLimit>) + Send + Sync + 'static) {
+        // Held until it is in the list, so that it misses no change.
+        let now = self.settings();
+        follow(now.connections);
+        self.followers().push(Box::new(follow));
+    }
+
+    fn followers(&self) -> MutexGuard<'_, Vec<FollowConnections>> {
+        self.0.bound_by_connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn settings(&self) -> MutexGuard<'_, LimitSettings> {

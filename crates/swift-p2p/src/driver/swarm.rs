@@ -114,7 +114,7 @@ impl SwarmTask {
         let (events_in, events) = mpsc::unbounded_channel();
         let (ended_in, ended) = oneshot::channel();
         let config = Config { incarnation: wall_clock_ms(), ..setup.config };
-        let lanes = Lanes::spawn(&setup.dialer, setup.limits.down(), &events_in)?;
+        let lanes = Lanes::spawn(&setup.dialer, &setup.limits, &events_in)?;
         let (mut owner, status) = Owner::new(
             setup.me,
             Swarm::new(setup.me, config, setup.seed),

@@ -7,8 +7,8 @@ const FEWEST: u32 = 8;
 
 /// The most connections with members, those they open and those this node opens.
 ///
-/// Half of them are for what members open here, a quarter for fetching content; the last quarter is for the ledger and
-/// the swarm's small messages, so that content never takes their place.
+/// Half of them are for what members open here, and a quarter for fetching content. The last quarter is for the messages
+/// of the ledger and the swarm, so that content never takes their place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLimit(NonZeroU32);
 
@@ -39,18 +39,18 @@ impl ConnectionLimit {
         self.0.get()
     }
 
-    /// Of these, what members may open here.
-    pub(crate) fn incoming(self) -> usize {
+    /// Of these, what members may have open here.
+    pub fn incoming(self) -> usize {
         self.get() as usize / 2
     }
 
-    /// Of these, on which content is fetched.
-    pub(crate) fn fetching(self) -> usize {
-        self.get() as usize / 4
+    /// Content that is fetched at once, each over a connection of its own; as many may be open without being used.
+    pub(crate) fn fetches(self) -> usize {
+        (self.get() as usize / 8).max(1)
     }
 
-    /// Of these, members to which a connection for messages is kept.
-    pub(crate) fn messages(self) -> usize {
+    /// Members to which a connection for messages is kept.
+    pub fn messages(self) -> usize {
         self.get() as usize / 4
     }
 }
@@ -83,7 +83,7 @@ mod tests {
     fn the_parts_of_a_limit_are_no_more_than_the_whole_and_none_is_empty() {
         for connections in FEWEST..1000 {
             let limit = ConnectionLimit::new(connections).unwrap();
-            let parts = [limit.incoming(), limit.fetching(), limit.messages()];
+            let parts = [limit.incoming(), 2 * limit.fetches(), limit.messages()];
             assert!(
                 parts.iter().all(|&part| part > 1) && parts.iter().sum::<usize>() <= connections as usize
             );

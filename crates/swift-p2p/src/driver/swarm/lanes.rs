@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use swift_chain::NodeId;
@@ -15,6 +16,7 @@ use tokio::{
     runtime::{Builder, Runtime},
     sync::mpsc,
     task::JoinSet,
+    time::timeout,
 };
 
 use super::{
@@ -22,12 +24,15 @@ use super::{
     fetch::Fetch,
 };
 use crate::{
-    driver::limits::Throttle,
+    driver::limits::{ConnectionLimit, Limits, Places, Throttle},
+    swarm::FetchFailure,
     transport::{Dialer, PeerClients},
 };
 
 /// Two keep one source's connections apart, so that one decrypts while the other waits for the disk.
 const LANES: usize = 2;
+/// How long a fetch waits for its place under the limit on connections: not so long that its source would seem to stall.
+const PLACE_WAIT: Duration = Duration::from_secs(3);
 
 enum Order {
     Fetch(Fetch),
@@ -46,15 +51,22 @@ struct Lane {
 impl Lanes {
     pub(super) fn spawn(
         dialer: &Dialer,
-        down: &Throttle,
+        limits: &Limits,
         events: &mpsc::UnboundedSender<Event>,
     ) -> io::Result<Self> {
-        (0..LANES)
-            .map(|at| {
-                Lane::spawn(at, Worker { dialer: dialer.clone(), down: down.clone(), events: events.clone() })
-            })
-            .collect::<Result<_, _>>()
-            .map(Self)
+        let places = Places::default();
+        let follow = places.clone();
+        limits.follow_connections(move |limit| follow.set(limit.map(ConnectionLimit::fetches)));
+        let lanes = (0..LANES).map(|at| {
+            let clients = Arc::new(PeerClients::new(dialer.clone()));
+            let follow = clients.clone();
+            // Each lane has half of the connections that may stay open without being used.
+            let most = |limit: ConnectionLimit| limit.fetches().div_ceil(LANES);
+            limits.follow_connections(move |limit| follow.keep_at_most(limit.map(most)));
+            let (down, places) = (limits.down().clone(), places.clone());
+            Lane::spawn(at, Worker { clients, down, places, events: events.clone() })
+        });
+        lanes.collect::<Result<_, _>>().map(Self)
     }
 
     /// Gives a fetch to the lane that has least to do.
@@ -85,9 +97,13 @@ impl Lanes {
 }
 
 /// What a lane works with.
+#[derive(Clone)]
 struct Worker {
-    dialer: Dialer,
+    /// Connections belong to the runtime that opened them, so every lane has clients of its own.
+    clients: Arc<PeerClients>,
     down: Throttle,
+    /// Of all lanes together.
+    places: Places,
     events: mpsc::UnboundedSender<Event>,
 }
 
@@ -106,20 +122,16 @@ impl Lane {
 
 impl Worker {
     fn run(self, runtime: &Runtime, mut orders: mpsc::UnboundedReceiver<Order>, running: &Arc<AtomicUsize>) {
-        let Self { dialer, down, events } = self;
-        // Connections belong to the runtime that opened them, so every lane has clients of its own.
-        let clients = Arc::new(PeerClients::new(dialer));
         runtime.block_on(async {
             let mut fetches = JoinSet::new();
             loop {
                 tokio::select! {
                     order = orders.recv() => match order {
                         None => break,
-                        Some(Order::Forget(peer)) => clients.forget(&peer),
+                        Some(Order::Forget(peer)) => self.clients.forget(&peer),
                         Some(Order::Fetch(fetch)) => {
-                            let place = Place(running.clone());
-                            let (clients, down, events) = (clients.clone(), down.clone(), events.clone());
-                            fetches.spawn(carry_out(fetch, clients, down, events, place));
+                            let running = Running::new(running);
+                            fetches.spawn(self.clone().carry_out(fetch, running));
                         }
                     },
                     Some(_) = fetches.join_next() => {}
@@ -128,31 +140,39 @@ impl Worker {
             fetches.shutdown().await;
         });
     }
-}
 
-async fn carry_out(
-    fetch: Fetch,
-    clients: Arc<PeerClients>,
-    down: Throttle,
-    events: mpsc::UnboundedSender<Event>,
-    _place: Place,
-) {
-    let end: Option<FetchEnd> = tokio::select! {
-        biased;
-        () = fetch.stop.cancelled() => None,
-        end = fetch.run(&clients, &down) => Some(end),
-    };
-    if let Some(end) = end {
-        let (from, file, slice) = (fetch.from, fetch.file.content.file_id, fetch.slice);
-        // The owner may be gone: the node is stopping.
-        let _ = events.send(Event::Fetched { from, file, slice, end });
+    async fn carry_out(self, fetch: Fetch, _running: Running) {
+        let end: Option<FetchEnd> = tokio::select! {
+            biased;
+            () = fetch.stop.cancelled() => None,
+            end = self.fetch(&fetch) => Some(end),
+        };
+        if let Some(end) = end {
+            let (from, file, slice) = (fetch.from, fetch.file.content.file_id, fetch.slice);
+            // The owner may be gone: the node is stopping.
+            let _ = self.events.send(Event::Fetched { from, file, slice, end });
+        }
+    }
+
+    async fn fetch(&self, fetch: &Fetch) -> FetchEnd {
+        match timeout(PLACE_WAIT, self.places.enter()).await {
+            Ok(_place) => fetch.run(&self.clients, &self.down).await,
+            Err(_) => FetchEnd::failed(FetchFailure::Refused, "this node may open no more connections"),
+        }
     }
 }
 
 /// Counts a fetch while it runs.
-struct Place(Arc<AtomicUsize>);
+struct Running(Arc<AtomicUsize>);
 
-impl Drop for Place {
+impl Running {
+    /// A fetch that is counted already.
+    fn new(running: &Arc<AtomicUsize>) -> Self {
+        Self(running.clone())
+    }
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
