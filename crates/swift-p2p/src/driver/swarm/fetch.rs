@@ -3,12 +3,13 @@
 mod landing;
 mod sink;
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{Response, StatusCode, header::RANGE};
 use swift_chain::NodeId;
 use swift_chunks::{Download, GrainTree, Grains, Slice};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -26,6 +27,15 @@ use sink::{Sink, blame_part};
 
 /// Bytes that are hashed and written at once: a TLS record at a time would cost four times the calls.
 const BATCH_LEN: usize = 64 * 1024;
+
+/// How long a source that has no room for another connection is left alone before it is asked again: a slice of somebody
+/// else is soon through. Not so long in all that it would seem to stall.
+const NO_ROOM_PAUSES: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(300),
+    Duration::from_millis(600),
+    Duration::from_millis(1000),
+];
 
 /// An order to fetch.
 pub(super) struct Fetch {
@@ -114,12 +124,22 @@ impl Fetch {
         grains: Option<&str>,
     ) -> Result<Response, FetchEnd> {
         let Range { start, end } = self.slice.range(download.layout());
-        let request = client.get(&format!("/download?id={}", self.file.content.file_id));
-        let mut request = request.header(RANGE, format!("bytes={}-{}", start, end.saturating_sub(1)));
-        if let Some(grains) = grains {
-            request = request.header(GRAINS_HEADER, grains);
+        let send = || {
+            let request = client.get(&format!("/download?id={}", self.file.content.file_id));
+            let request = request.header(RANGE, format!("bytes={}-{}", start, end.saturating_sub(1)));
+            match grains {
+                Some(grains) => request.header(GRAINS_HEADER, grains).send(),
+                None => request.send(),
+            }
+        };
+        let mut response = send().await.map_err(|error| unreachable(&error))?;
+        for pause in NO_ROOM_PAUSES {
+            if response.status() != StatusCode::SERVICE_UNAVAILABLE {
+                break;
+            }
+            sleep(pause).await;
+            response = send().await.map_err(|error| unreachable(&error))?;
         }
-        let response = request.send().await.map_err(|error| unreachable(&error))?;
         match response.status() {
             StatusCode::PARTIAL_CONTENT => Ok(response),
             StatusCode::OK if end - start == download.layout().file_len() => Ok(response),
