@@ -61,7 +61,7 @@ pub(crate) async fn send(
         _ => None,
     };
     // Not what the ledger says: the same bytes may be published under a false length and manifest as well.
-    let len = arriving.as_ref().map_or(reader.layout(), |arriving| arriving.layout()).file_len();
+    let len = arriving.as_ref().map_or(reader.layout(), Arriving::layout).file_len();
     if len != record.entry.size {
         (wanted, guard) = (wanted_of(len), None);
     }

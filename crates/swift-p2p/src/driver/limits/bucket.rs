@@ -117,8 +117,8 @@ mod tests {
                 now += Duration::from_micros(micros);
                 let before = passed;
                 passed += if bucket.pass(bytes, now).is_ok() { bytes } else { 0 };
-                let bound = (worth(rate, now + BURST) / WHOLE) as u64;
-                prop_assert!(before <= bound, "{before} bytes after {now:?}");
+                let bound = worth(rate, now + BURST) / WHOLE;
+                prop_assert!(i128::from(before) <= bound, "{before} bytes after {now:?}");
             }
         }
 
