@@ -384,8 +384,8 @@ mod tests {
         let file = file.to_str().unwrap();
         let config = load(&["--config", file, "--limit-up", "none"], &[("SWIFTSERVE_LIMIT_DOWN", "8Mbit/s")]);
         let limits = config.unwrap().limits;
-        assert_eq!((limits.up, limits.down.map(|rate| rate.get())), (None, Some(1_000_000)));
-        assert_eq!(limits.connections.map(|limit| limit.get()), Some(64));
+        assert_eq!((limits.up, limits.down.map(swift_p2p::driver::Rate::get)), (None, Some(1_000_000)));
+        assert_eq!(limits.connections.map(swift_p2p::driver::ConnectionLimit::get), Some(64));
     }
 
     #[test]

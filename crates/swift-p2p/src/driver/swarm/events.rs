@@ -145,6 +145,8 @@ pub(super) enum Event {
         asked: Vec<FileId>,
     },
     Fetched {
+        /// Of the order that has ended.
+        id: u64,
         from: NodeId,
         file: FileId,
         slice: Slice,

@@ -39,6 +39,8 @@ const NO_ROOM_PAUSES: [Duration; 4] = [
 
 /// An order to fetch.
 pub(super) struct Fetch {
+    /// Another one for every order.
+    pub(super) id: u64,
     pub(super) from: NodeId,
     pub(super) slice: Slice,
     pub(super) file: Arc<Incoming>,

@@ -29,6 +29,8 @@ pub(super) struct Incoming {
     /// Who reads it while it arrives.
     pub(super) readers: Readers,
     download: Mutex<Option<Arc<Download>>>,
+    /// Bytes of the manifest that have come, by whichever fetch.
+    manifest_arrived: Arrived,
     /// Held while the download is opened and its manifest comes in.
     opening: tokio::sync::Mutex<()>,
     /// Held while a chunk goes from written to recorded. Taken before the other two.
@@ -87,6 +89,7 @@ impl Incoming {
             layout,
             readers: Readers::default(),
             download: Mutex::default(),
+            manifest_arrived: Arrived::default(),
             opening: tokio::sync::Mutex::default(),
             settling: Mutex::default(),
             chunks: Mutex::default(),
@@ -132,9 +135,14 @@ impl Incoming {
         let _turn = self.opening.lock().await;
         let download = self.open().map_err(|error| FetchEnd::of_store(&error))?;
         if !download.has_manifest() && !download.is_complete() {
-            manifest::fetch(source, &download, arrival).await?;
+            manifest::fetch(source, &download, arrival, &self.manifest_arrived).await?;
         }
         Ok(download)
+    }
+
+    /// Bytes of the manifest that have come.
+    pub(super) fn manifest_bytes(&self) -> u64 {
+        self.manifest_arrived.load(Ordering::Relaxed)
     }
 
     /// Says who writes a slice, until the note is dropped.

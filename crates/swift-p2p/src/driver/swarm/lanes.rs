@@ -32,7 +32,7 @@ use crate::{
 /// Two keep one source's connections apart, so that one decrypts while the other waits for the disk.
 const LANES: usize = 2;
 /// How long a fetch waits for its place under the limit on connections: not so long that its source would seem to stall.
-const PLACE_WAIT: Duration = Duration::from_secs(3);
+const PLACE_WAIT: Duration = Duration::from_secs(2);
 
 enum Order {
     Fetch(Fetch),
@@ -148,9 +148,9 @@ impl Worker {
             end = self.fetch(&fetch) => Some(end),
         };
         if let Some(end) = end {
-            let (from, file, slice) = (fetch.from, fetch.file.content.file_id, fetch.slice);
+            let (id, from, file, slice) = (fetch.id, fetch.from, fetch.file.content.file_id, fetch.slice);
             // The owner may be gone: the node is stopping.
-            let _ = self.events.send(Event::Fetched { from, file, slice, end });
+            let _ = self.events.send(Event::Fetched { id, from, file, slice, end });
         }
     }
 

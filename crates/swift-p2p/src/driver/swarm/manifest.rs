@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 use bytes::{Buf, Bytes};
@@ -10,7 +10,10 @@ use reqwest::StatusCode;
 use swift_chunks::{Download, InstallError, ManifestFault};
 use tokio::{sync::mpsc, task};
 
-use super::{events::FetchEnd, incoming::Arrival};
+use super::{
+    events::FetchEnd,
+    incoming::{Arrival, Arrived},
+};
 use crate::{
     swarm::FetchFailure,
     transport::{DialError, PeerClient},
@@ -24,6 +27,7 @@ pub(super) async fn fetch(
     source: &PeerClient,
     download: &Arc<Download>,
     arrival: &Arrival<'_>,
+    manifest_arrived: &Arrived,
 ) -> Result<(), FetchEnd> {
     let content = download.content();
     let path = format!("/peer/manifest?id={}&manifest={}", content.file_id, content.manifest_hash);
@@ -46,8 +50,10 @@ pub(super) async fn fetch(
             Ok(Some(mut frame)) => {
                 let mut is_enough = false;
                 while !frame.is_empty() && !is_enough {
+                    let piece = arrival.next(&mut frame).await;
+                    manifest_arrived.fetch_add(piece.len() as u64, Ordering::Relaxed);
                     // When the other end has seen enough it says so by its result.
-                    is_enough = pieces.send(Ok(arrival.next(&mut frame).await)).await.is_err();
+                    is_enough = pieces.send(Ok(piece)).await.is_err();
                 }
                 if is_enough {
                     break None;

@@ -43,6 +43,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(30);
 
 /// One request to a peer that runs in a lane.
 pub(super) struct Running {
+    pub(super) id: u64,
     pub(super) stop: CancellationToken,
     pub(super) arrived: Arc<Arrived>,
     /// Bytes of which the machine was told.
@@ -65,6 +66,7 @@ pub(super) struct Owner {
     pub(super) files: Files,
     pub(super) fetches: HashMap<(NodeId, FileId, Slice), Running>,
     pub(super) priorities: Priorities,
+    pub(super) next_fetch: u64,
     pub(super) sends: Sends,
     pub(super) received: Rates,
     pub(super) sent: Rates,
@@ -110,6 +112,7 @@ impl Owner {
             files: Files::default(),
             fetches: HashMap::new(),
             priorities: Priorities::default(),
+            next_fetch: 0,
             sends: Sends::default(),
             received: Rates::default(),
             sent: Rates::default(),
@@ -260,7 +263,7 @@ impl Owner {
                 let over = self.surveys.answered(to, &asked);
                 self.report(over);
             }
-            Event::Fetched { from, file, slice, end } => self.on_fetched(from, file, slice, end),
+            Event::Fetched { id, from, file, slice, end } => self.on_fetched(id, (from, file, slice), end),
             Event::Checked { file, chunk, end } => self.on_checked(file, chunk, end),
             Event::SendEnded { id, outcome } => {
                 if let Some(mut sending) = self.sends.end(id) {
@@ -310,12 +313,15 @@ impl Owner {
     }
 
     /// A fetch that the machine has not broken off has ended.
-    fn on_fetched(&mut self, from: NodeId, file: FileId, slice: Slice, end: FetchEnd) {
-        if self.end_fetch(from, file, slice).is_none() {
-            // It ended while it was being broken off. What it wrote counts all the same.
-            if end.outcome != FetchOutcome::Verified {
-                return;
-            }
+    fn on_fetched(&mut self, id: u64, (from, file, slice): (NodeId, FileId, Slice), end: FetchEnd) {
+        let is_current = self.fetches.get(&(from, file, slice)).is_some_and(|running| running.id == id);
+        // One that ended while it was being broken off says nothing of another that was begun since. But what it wrote
+        // counts all the same.
+        if !is_current && end.outcome != FetchOutcome::Verified {
+            return;
+        }
+        if let Some(running) = self.end_fetch(from, file, slice).filter(|_| !is_current) {
+            running.stop.cancel();
         }
         if end.outcome == FetchOutcome::Verified {
             self.note_readable(file);
@@ -358,7 +364,10 @@ impl Owner {
         self.received.turn(took);
         self.sent.turn(took);
         for (&(from, file, slice), running) in &mut self.fetches {
-            let bytes = running.arrived.load(Ordering::Relaxed);
+            // While one brings the manifest, the others of the file wait for it, and none of them stalls.
+            let receiving = self.files.get(&file).and_then(|entry| entry.receiving());
+            let of_manifest = receiving.map_or(0, |receiving| receiving.incoming.manifest_bytes());
+            let bytes = running.arrived.load(Ordering::Relaxed) + of_manifest;
             if std::mem::replace(&mut running.seen, bytes) != bytes {
                 progressed.push(Input::FetchProgress { from, file, slice, bytes });
             }
