@@ -13,7 +13,7 @@ const LEN: usize = 48 * MIB + 5;
 
 /// A file that comes to the second node so slowly that it will not be there for a while.
 async fn slowly() -> (Site, Site, Vec<u8>) {
-    let founder = Site::found_with(|config| config.limits.up = Some("6MiB/s".parse().unwrap())).await;
+    let founder = Site::found_with(|config| config.limits.up = Some("3MiB/s".parse().unwrap())).await;
     let joiner = Site::join(&founder.invite().await).await;
     let bytes = content(LEN, 1);
     founder.client.put("file", &bytes).await.ok();

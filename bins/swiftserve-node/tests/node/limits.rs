@@ -1,8 +1,12 @@
 //! Limits on what moves between members: set by whom, for how long.
 
 use serde_json::{Value, json};
+use swift_p2p::driver::ConnectionsAllowed;
 
-use crate::site::{Home, Site, content};
+use crate::{
+    client::{soon, until},
+    site::{Home, Site, content},
+};
 
 const MIB: u64 = 1 << 20;
 
@@ -93,4 +97,54 @@ async fn content_arrives_whole_under_limits_on_both_sides() {
     founder.client.put("file", &bytes).await.ok();
     joiner.completes("file").await;
     assert!(joiner.client.get("/v1/files/file").await.is(200).body == bytes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn content_arrives_over_few_connections() {
+    let founder =
+        Site::found_with(|config| config.limits.connections = "8".parse::<ConnectionsAllowed>().unwrap().0)
+            .await;
+    let joiners = [Site::join(&founder.invite().await).await, Site::join(&founder.invite().await).await];
+    let bytes = content(9 << 20, 4);
+    founder.client.put("file", &bytes).await.ok();
+    for joiner in &joiners {
+        joiner.completes("file").await;
+    }
+    joiners[0].client.put("back", &bytes[1..]).await.ok();
+    founder.completes("back").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_all_connections_are_in_use_content_is_refused_and_the_ledger_is_not() {
+    let founder = Site::found_with(|config| {
+        config.limits.connections = "8".parse::<ConnectionsAllowed>().unwrap().0;
+        // What is begun does not end.
+        config.limits.up = Some("10KiB/s".parse().unwrap());
+    })
+    .await;
+    let member = Site::join(&founder.invite().await).await.stop().await.key();
+    founder.client.put("file", &content(4 << 20, 5)).await.ok();
+    let mut running = Vec::new();
+    for _ in 0..4 {
+        let answer = soon(founder.seen_by(&member).get("/download?file=file").send()).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        running.push(answer);
+    }
+    let late = founder.seen_by(&member);
+    let refused = soon(late.get("/download?file=file").send()).await.unwrap();
+    assert_eq!(
+        (refused.status().as_u16(), &refused.headers()["connection"]),
+        (503, &"close".parse().unwrap())
+    );
+    let told: Value = serde_json::from_slice(&soon(refused.bytes()).await.unwrap()).unwrap();
+    assert_eq!(told["code"], "too_many_connections");
+    let height = soon(late.get("/topBlockNumber").send()).await.unwrap();
+    assert_eq!(height.status(), 200);
+    // Whoever is done makes room.
+    drop(running);
+    until(|| async {
+        let again = soon(late.get("/download?file=file").send()).await.unwrap();
+        again.status() == 200
+    })
+    .await;
 }

@@ -245,14 +245,18 @@ impl Owner {
         }
     }
 
-    /// Tells the machine how soon a file is wanted and where it is read. A file that somebody waits for is urgent,
-    /// whatever its priority.
+    /// How soon a file is wanted: before others if somebody reads it, whatever its priority.
+    pub(super) fn urgency(&self, file: &FileId) -> Priority {
+        let receiving = self.files.get(file).and_then(|entry| entry.receiving());
+        let is_read = receiving.is_some_and(|receiving| receiving.incoming.readers.first().is_some());
+        if is_read { Priority::High } else { self.priorities.of(file) }
+    }
+
+    /// Tells the machine how soon a file is wanted and where it is read.
     pub(super) fn tell_urgency(&mut self, file: FileId) {
         let Some(receiving) = self.files.get(&file).and_then(|entry| entry.receiving()) else { return };
         let chunk = receiving.incoming.readers.first();
-        let set = self.priorities.of(&file);
-        let priority = if chunk.is_some() { Priority::High } else { set };
-        self.tell(Input::Prioritized { file, priority });
+        self.tell(Input::Prioritized { file, priority: self.urgency(&file) });
         self.tell(Input::ReadingAt { file, chunk });
     }
 }
