@@ -4,6 +4,7 @@
 
 mod disk;
 mod ledger;
+mod limits;
 
 use anyhow::Result;
 
@@ -19,10 +20,13 @@ pub(crate) struct Args {
 enum What {
     /// How many writes become final, how soon, and how fast a chain is verified and opened
     Ledger(ledger::Args),
+    /// Whether rates stay within 5 % of the limits that are set, also when those change
+    Limits(limits::Args),
 }
 
 pub(crate) fn run(args: &Args, interrupt: &Interrupt) -> Result<()> {
     match &args.what {
         What::Ledger(args) => ledger::run(args, interrupt),
+        What::Limits(args) => limits::run(args, interrupt),
     }
 }

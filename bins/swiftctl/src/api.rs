@@ -206,9 +206,38 @@ pub(crate) struct Transfer {
     #[serde(default)]
     pub(crate) peers: Vec<TransferPeer>,
     #[serde(default)]
+    pub(crate) priority: Option<String>,
+    #[serde(default)]
+    pub(crate) readers: u64,
+    #[serde(default)]
     pub(crate) state: String,
     #[serde(default)]
     pub(crate) detail: Option<String>,
+}
+
+/// `GET /v1/limits`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Limits {
+    #[serde(flatten)]
+    pub(crate) now: LimitValues,
+    pub(crate) at_start: LimitValues,
+}
+
+/// Limits; none is no limit.
+#[derive(Debug, Deserialize)]
+pub(crate) struct LimitValues {
+    pub(crate) up_bytes_per_second: Option<u64>,
+    pub(crate) down_bytes_per_second: Option<u64>,
+    pub(crate) connections: Option<u64>,
+}
+
+/// A file that is wanted sooner or later than others.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PriorityRow {
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) size: u64,
+    pub(crate) priority: String,
 }
 
 /// Which way a file moves.

@@ -5,7 +5,8 @@ use clap::{Parser, Subcommand};
 use crate::{
     client::Client,
     command::{
-        chain, download, files, invite, keep, node, nodes, proof, refusals, status, token, transfers, upload,
+        chain, download, files, invite, keep, limit, node, nodes, priority, proof, refusals, status, token,
+        transfers, upload,
     },
     error::Error,
     output::{Format, Output, Shown},
@@ -61,6 +62,10 @@ enum Command {
     Status(Shown),
     /// Shows what is coming in and going out, and how fast
     Transfers(Shown),
+    /// Shows the limits on what moves between the node and other members, or sets one
+    Limit(limit::Args),
+    /// Shows which files on their way are wanted sooner or later than others, or sets that
+    Priority(priority::Args),
     /// Shows writes that were refused after they had waited for a block
     Refusals(refusals::Args),
     /// Makes a ticket, with which one machine can join
@@ -124,6 +129,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Node(command) => node::run(context, command).await,
         Command::Status(shown) => status::run(context, shown).await,
         Command::Transfers(shown) => transfers::run(context, shown).await,
+        Command::Limit(args) => limit::run(context, args).await,
+        Command::Priority(args) => priority::run(context, args).await,
         Command::Refusals(args) => refusals::run(context, args).await,
         Command::Invite(args) => invite::run(context, args).await,
         Command::Token(command) => token::run(context, command).await,

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! backup.json      whose it is, and how far its ledger goes
-//! node.key, admin-token, network, swiftserve.toml
+//! node.key, admin-token, network, limits.json, swiftserve.toml
 //! ledger.db, tokens.db, index.db     each as it was at one moment
 //! ```
 //!
@@ -37,7 +37,7 @@ const MANIFEST: &str = "backup.json";
 /// Bytes of a manifest, generously.
 const MANIFEST_LEN_MAX: u64 = 64 * 1024;
 /// Small files that are taken as they are, where they are there.
-const FILES: [&str; 4] = ["node.key", "admin-token", "network", "swiftserve.toml"];
+const FILES: [&str; 5] = ["node.key", "admin-token", "network", "limits.json", "swiftserve.toml"];
 /// Bytes of one of these.
 const FILE_LEN_MAX: u64 = 1024 * 1024;
 

@@ -13,6 +13,7 @@ use std::{
 use serde::Deserialize;
 use swift_chain::{Address, Ticket};
 use swift_chunks::KeepRule;
+use swift_p2p::driver::{ConnectionsAllowed, LimitSettings, RateLimit};
 
 pub use args::Args;
 use layers::{Layers, bad};
@@ -101,6 +102,8 @@ pub struct Config {
     pub free_floor_bytes: Option<u64>,
     /// What to keep of the network's files; none leaves it as it was set last.
     pub keep: Option<KeepRule>,
+    /// Limits on what moves between this node and others, where `swiftctl limit` has not set others since.
+    pub limits: LimitSettings,
     /// What to log.
     pub log: tracing::level_filters::LevelFilter,
     /// For this start only: what to do if the folder came from a backup.
@@ -121,6 +124,9 @@ struct FileSettings {
     quota: Option<String>,
     free_floor: Option<String>,
     keep: Option<String>,
+    limit_up: Option<String>,
+    limit_down: Option<String>,
+    limit_connections: Option<String>,
     log: Option<String>,
 }
 
@@ -136,6 +142,7 @@ impl Config {
             quota_bytes: None,
             free_floor_bytes: None,
             keep: None,
+            limits: LimitSettings::default(),
             log: tracing::level_filters::LevelFilter::INFO,
             after_restore: AfterRestore::default(),
         }
@@ -195,6 +202,7 @@ impl Config {
             &["SWIFTSERVE_KEEP"],
             in_file(|file| file.keep.as_deref()),
         )?;
+        let limits = limits(args, &layers, settings)?;
         let log = layers.parsed(
             "log",
             args.log.as_deref(),
@@ -216,10 +224,42 @@ impl Config {
             quota_bytes: quota.map(|Size(bytes)| bytes),
             free_floor_bytes: free_floor.map(|Size(bytes)| bytes),
             keep,
+            limits,
             log: log.unwrap_or(tracing::level_filters::LevelFilter::INFO),
             after_restore: args.after_restore.unwrap_or_default(),
         })
     }
+}
+
+fn limits(
+    args: &Args,
+    layers: &Layers<'_>,
+    settings: Option<&FileSettings>,
+) -> Result<LimitSettings, ConfigError> {
+    let in_file = |pick: fn(&FileSettings) -> Option<&str>| settings.and_then(pick);
+    let up = layers.parsed::<RateLimit>(
+        "limit-up",
+        args.limit_up.as_deref(),
+        &["SWIFTSERVE_LIMIT_UP"],
+        in_file(|file| file.limit_up.as_deref()),
+    )?;
+    let down = layers.parsed::<RateLimit>(
+        "limit-down",
+        args.limit_down.as_deref(),
+        &["SWIFTSERVE_LIMIT_DOWN"],
+        in_file(|file| file.limit_down.as_deref()),
+    )?;
+    let connections = layers.parsed::<ConnectionsAllowed>(
+        "limit-connections",
+        args.limit_connections.as_deref(),
+        &["SWIFTSERVE_LIMIT_CONNECTIONS"],
+        in_file(|file| file.limit_connections.as_deref()),
+    )?;
+    Ok(LimitSettings {
+        up: up.and_then(|RateLimit(limit)| limit),
+        down: down.and_then(|RateLimit(limit)| limit),
+        connections: connections.and_then(|ConnectionsAllowed(limit)| limit),
+    })
 }
 
 /// Where others reach this machine: the first place that says so, as an address or as the wish to find it.
@@ -362,6 +402,18 @@ mod tests {
     }
 
     #[test]
+    fn limits_are_read_from_every_place_and_none_takes_one_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("settings.toml");
+        std::fs::write(&file, "limit_up = \"1MiB/s\"\nlimit_connections = \"64\"\n").unwrap();
+        let file = file.to_str().unwrap();
+        let config = load(&["--config", file, "--limit-up", "none"], &[("SWIFTSERVE_LIMIT_DOWN", "8Mbit/s")]);
+        let limits = config.unwrap().limits;
+        assert_eq!((limits.up, limits.down.map(swift_p2p::driver::Rate::get)), (None, Some(1_000_000)));
+        assert_eq!(limits.connections.map(swift_p2p::driver::ConnectionLimit::get), Some(64));
+    }
+
+    #[test]
     fn a_switch_in_the_environment_wins_over_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("settings.toml");
@@ -376,13 +428,15 @@ mod tests {
     #[test]
     fn bad_values_say_what_and_where() {
         type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
-        let cases: [Case<'_>; 9] = [
+        let cases: [Case<'_>; 11] = [
             (&["--port", "0"], &[], "--port: \"0\" is no port"),
             (&["--port", "70000"], &[], "--port: \"70000\" is no port"),
             (&[], &[("PORT", "x")], "the environment variable PORT: \"x\" is no port"),
             (&["--machine-ip", "not an ip"], &[], "--machine-ip: \"not an ip\" is neither"),
             (&["--bind", "everywhere"], &[], "--bind: invalid IP address"),
             (&["--join", "swift1abc"], &[], "--join: the ticket is damaged"),
+            (&["--limit-up", "50"], &[], "--limit-up: 50 bytes per second are too few"),
+            (&[], &[("SWIFTSERVE_LIMIT_CONNECTIONS", "2")], "LIMIT_CONNECTIONS: 2 connections are too few"),
             (&["--quota", "lots"], &[], "--quota: \"lots\" is no size"),
             (&["--keep", "a["], &[], "--keep: the pattern \"a[\" cannot be used"),
             (&[], &[("AUTO_DETECT_IP", "maybe")], "AUTO_DETECT_IP: \"maybe\" is neither 1 nor 0"),

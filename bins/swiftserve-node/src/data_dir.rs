@@ -12,6 +12,7 @@
 //! ledger-<network>.db the ledger of a network that was founded anew
 //! recovery-<network>.chain tells the other operators of it
 //! tokens.db      hashes of tokens (SQLite)
+//! limits.json    limits that were set while the node ran
 //! swiftserve.toml settings, if there are any
 //! content/       the store
 //! files/         the files people see
@@ -143,14 +144,19 @@ impl DataDir {
 
     /// Writes a file that only its owner can read. Whole and durable when this returns; never half.
     pub fn write(&self, name: &str, content: &[u8]) -> Result<(), DataDirError> {
-        let (path, temporary) = (self.file(name), self.file(&format!("{name}.new")));
-        let mut options = OpenOptions::new();
-        options.create(true).truncate(true).write(true).mode(0o600);
-        let mut file = options.open(&temporary).map_err(io_error("create", &temporary))?;
-        file.write_all(content).and_then(|()| file.sync_all()).map_err(io_error("write", &temporary))?;
-        fs::rename(&temporary, &path).map_err(io_error("create", &path))?;
-        sync_folder(&self.path)
+        write_file(&self.path, name, content)
     }
+}
+
+/// See [`DataDir::write`].
+pub(crate) fn write_file(folder: &Path, name: &str, content: &[u8]) -> Result<(), DataDirError> {
+    let (path, temporary) = (folder.join(name), folder.join(format!("{name}.new")));
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(true).write(true).mode(0o600);
+    let mut file = options.open(&temporary).map_err(io_error("create", &temporary))?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(io_error("write", &temporary))?;
+    fs::rename(&temporary, &path).map_err(io_error("create", &path))?;
+    sync_folder(folder)
 }
 
 /// Makes what was created, renamed or removed in a folder durable.

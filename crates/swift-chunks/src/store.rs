@@ -16,6 +16,7 @@ mod level;
 mod names;
 mod open;
 mod paths;
+mod priorities;
 mod reader;
 mod scrub;
 mod show;

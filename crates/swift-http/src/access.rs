@@ -7,14 +7,14 @@ use std::{
 
 use axum::{
     extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, Method, header, request::Parts},
+    http::{HeaderMap, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use swift_chain::{Label, NodeId, Role};
 use swift_p2p::{
-    driver::wall_clock_ms,
-    transport::{Caller, RemoteAddress, Standing},
+    driver::{ConnectionLimit, wall_clock_ms},
+    transport::{Caller, Crowded, RemoteAddress, Standing},
 };
 
 use crate::{
@@ -141,6 +141,18 @@ impl<R: Rule, S: Sync> FromRequestParts<S> for Allowed<R> {
         R::check(parts.extensions.get().unwrap_or(&Access::Anonymous))?;
         Ok(Self(PhantomData))
     }
+}
+
+/// Refuses content to a member whose connection is one too many. The ledger and the swarm's messages go on.
+pub(crate) async fn make_room(State(services): State<Services>, request: Request, next: Next) -> Response {
+    let is_content = matches!(request.uri().path(), "/download" | "/peer/manifest");
+    if !is_content || request.extensions().get::<Crowded>().is_none() {
+        return next.run(request).await;
+    }
+    let most = services.limits.now().connections.map_or(0, ConnectionLimit::incoming);
+    let detail =
+        format!("this node lets members have {most} connections, and all of them are in use; ask again");
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", detail).into_response()
 }
 
 fn outsider(was_removed: bool) -> Problem {

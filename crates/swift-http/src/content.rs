@@ -1,37 +1,35 @@
 //! Sending a file: whole or in ranges, checked against its manifest before any byte leaves.
 
-use std::{
-    collections::VecDeque,
-    ops::Range,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+mod body;
+
+use std::{collections::VecDeque, ops::Range, time::Duration};
 
 use axum::{
-    body::Body,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use futures_util::stream;
 use swift_chain::{FileRecord, NodeId};
 use swift_chunks::{CHUNK_LEN, ContentReader, FileId, ReadError, StoreError};
-use swift_p2p::driver::{GRAINS_HEADER, SendGuard};
-use tokio::task;
+
+use swift_p2p::driver::{Arriving, GRAINS_HEADER, SendGuard};
+use tokio::{task, time::timeout};
 
 use crate::{
     problem::Problem,
     range::{self, Wanted},
     services::Services,
 };
+use body::{Segment, Source};
 
-/// What other nodes, which check every byte themselves, are sent per read.
-const RAW_READ_LEN: u64 = 512 * 1024;
+/// How long the first bytes of a file that is on its way are waited for before the client is told to come again.
+const FIRST_WAIT: Duration = Duration::from_secs(30);
 
 /// Answers a request for a file.
 ///
 /// A member gets the bytes as they are on disk, also of a file that is still on its way here, and checks them. The
 /// swarm is told of what it is sent. If it asks for the grain tree of the chunk, the head of the answer has it.
+/// A client gets a file that is on its way in order, as fast as it comes.
 pub(crate) async fn send(
     services: &Services,
     record: &FileRecord,
@@ -56,19 +54,29 @@ pub(crate) async fn send(
         }
         None => open(services, file_id).await?,
     };
+    let is_whole = reader.is_complete();
+    // What a client asks for before it is here is sent as it comes.
+    let arriving = match member {
+        None if !is_whole => services.swarm.read(file_id).await?,
+        _ => None,
+    };
     // Not what the ledger says: the same bytes may be published under a false length and manifest as well.
-    let len = reader.layout().file_len();
+    let len = arriving.as_ref().map_or(reader.layout(), Arriving::layout).file_len();
     if len != record.entry.size {
         (wanted, guard) = (wanted_of(len), None);
     }
-    let is_it = reader.is_complete() && len == record.entry.size;
-    if !is_it {
+    let is_it = is_whole && len == record.entry.size;
+    if !is_it && arriving.is_none() {
         if member.is_none() {
             return Err(not_here(services, record).await?);
         }
         check_held(&reader, &wanted, record)?;
     }
-    let source = Source::new(reader, member.is_some(), guard);
+    let source = match (member, arriving) {
+        (_, Some(arriving)) => begin(arriving, &wanted, record, method).await?,
+        (Some(_), None) => Source::for_member(reader, guard, services.limits.up().clone()),
+        (None, None) => Source::verified(reader),
+    };
     let mut response = match wanted {
         Wanted::Whole => whole(source, len, method),
         Wanted::Parts(parts) => match parts.as_slice() {
@@ -141,6 +149,29 @@ async fn not_here(services: &Services, record: &FileRecord) -> Result<Problem, P
         true => format!("{name:?} is still on its way to this node; ask again"),
         false => format!("this node does not keep {name:?}: pin it here, or ask a node that has it"),
     }))
+}
+
+/// Begins to send what is on its way. Before the first byte is here nothing is promised.
+async fn begin(
+    arriving: Arriving,
+    wanted: &Wanted,
+    record: &FileRecord,
+    method: &Method,
+) -> Result<Source, Problem> {
+    let parts = wanted.parts(arriving.layout().file_len());
+    let mut source = Source::arriving(arriving);
+    let Some(first) = parts.into_iter().next().filter(|part| *method == Method::GET && !part.is_empty())
+    else {
+        return Ok(source);
+    };
+    match timeout(FIRST_WAIT, source.look_ahead(first)).await {
+        Ok(Ok(())) => Ok(source),
+        Ok(Err(error)) => Err(Problem::unavailable(error.to_string())),
+        Err(_) => {
+            let name = record.entry.name.as_str();
+            Err(Problem::unavailable(format!("{name:?} is still on its way to this node; ask again")))
+        }
+    }
 }
 
 /// Lets members have what is here of a file that is not complete.
@@ -232,123 +263,6 @@ fn matches_etag(headers: &HeaderMap, etag: &str) -> bool {
     let is_it = |tag: &str| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag;
     given.is_some_and(|tags| tags.split(',').map(str::trim).any(is_it))
 }
-
-/// A piece of a body.
-enum Segment {
-    Text(String),
-    Content(Range<u64>),
-}
-
-/// Where content comes from.
-struct Source {
-    content: Arc<Content>,
-    guard: Option<SendGuard>,
-}
-
-/// What a blocking thread reads from.
-struct Content {
-    reader: ContentReader,
-    is_raw: bool,
-    /// Buffers of this body that are free again.
-    free: Mutex<Vec<Vec<u8>>>,
-}
-
-impl Source {
-    fn new(reader: ContentReader, is_raw: bool, guard: Option<SendGuard>) -> Self {
-        Self { content: Arc::new(Content { reader, is_raw, free: Mutex::default() }), guard }
-    }
-
-    fn body(self, segments: VecDeque<Segment>, method: &Method) -> Body {
-        if *method == Method::HEAD {
-            return Body::empty();
-        }
-        let state = (self, segments);
-        Body::from_stream(stream::try_unfold(state, |(source, mut segments)| async move {
-            loop {
-                match segments.pop_front() {
-                    None => return Ok::<_, ReadFailed>(None),
-                    Some(Segment::Text(text)) => return Ok(Some((Bytes::from(text), (source, segments)))),
-                    Some(Segment::Content(range)) if range.is_empty() => {}
-                    Some(Segment::Content(range)) => {
-                        let at = range.start;
-                        let piece = read(source.content.clone(), range.clone()).await?;
-                        segments.push_front(Segment::Content(at + piece.len() as u64..range.end));
-                        if let Some(guard) = &source.guard {
-                            guard.sent(piece.len());
-                        }
-                        return Ok(Some((piece, (source, segments))));
-                    }
-                }
-            }
-        }))
-    }
-}
-
-/// The first bytes of a range: as many as one read gives.
-async fn read(content: Arc<Content>, range: Range<u64>) -> Result<Bytes, ReadFailed> {
-    let read = task::spawn_blocking(move || {
-        if content.is_raw { read_raw(&content, &range) } else { content.read_verified(&range) }
-    });
-    match read.await {
-        Ok(Ok(piece)) if !piece.is_empty() => Ok(piece),
-        Ok(Ok(_)) => Err(ReadFailed("the content ends before its length".into())),
-        Ok(Err(error)) => {
-            // The status line is gone; the connection breaks off, and the store has quarantined what is rotten.
-            tracing::error!(%error, "a download broke off");
-            Err(ReadFailed(error.to_string()))
-        }
-        Err(error) => Err(ReadFailed(error.to_string())),
-    }
-}
-
-/// Reads into a buffer that comes back when the connection is done with it: two serve a body of any length.
-fn read_raw(content: &Arc<Content>, range: &Range<u64>) -> Result<Bytes, ReadError> {
-    let len = usize::try_from((range.end - range.start).min(RAW_READ_LEN)).unwrap_or(usize::MAX);
-    let mut buffer = content.free().pop().unwrap_or_default();
-    buffer.resize(len, 0);
-    let len = content.reader.read_at(range.start, &mut buffer)?;
-    buffer.truncate(len);
-    Ok(Bytes::from_owner(Lent { buffer, home: content.clone() }))
-}
-
-impl Content {
-    fn read_verified(&self, range: &Range<u64>) -> Result<Bytes, ReadError> {
-        let layout = self.reader.layout();
-        let Some(chunk) = layout.chunk(range.start / CHUNK_LEN) else { return Ok(Bytes::new()) };
-        let mut buffer = Vec::new();
-        self.reader.read_verified_chunk(chunk, &mut buffer)?;
-        let chunk = layout.range(chunk);
-        let within = |offset: u64| usize::try_from(offset - chunk.start).unwrap_or(usize::MAX);
-        Ok(Bytes::from(buffer).slice(within(range.start)..within(range.end.min(chunk.end))))
-    }
-
-    fn free(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A buffer on its way out.
-struct Lent {
-    buffer: Vec<u8>,
-    home: Arc<Content>,
-}
-
-impl AsRef<[u8]> for Lent {
-    fn as_ref(&self) -> &[u8] {
-        &self.buffer
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        self.home.free().push(std::mem::take(&mut self.buffer));
-    }
-}
-
-/// Breaks a body off.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct ReadFailed(String);
 
 /// RFC 8187's `ext-value` and RFC 3986's unreserved characters.
 fn percent_encoded(text: &str) -> String {

@@ -77,6 +77,7 @@ pub fn router(services: Services) -> Router {
         .layer(middleware::from_fn_with_state(services.clone(), access::identify))
         // These find out who is calling by themselves: their refusals have a shape of their own.
         .merge(legacy::router(&services))
+        .layer(middleware::from_fn_with_state(services.clone(), access::make_room))
         .layer(middleware::from_fn(say_close))
         .with_state(services)
 }

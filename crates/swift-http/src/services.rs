@@ -5,8 +5,8 @@ use std::sync::Arc;
 use swift_chain::NodeKey;
 use swift_chunks::{KeepRule, Store};
 use swift_p2p::driver::{
-    CatalogHandle, Finality, GossipHandle, JoinDesk, KeepingHandle, LedgerHandle, Presence, Publisher,
-    SwarmHandle,
+    CatalogHandle, Finality, GossipHandle, JoinDesk, KeepingHandle, LedgerHandle, Limits, Presence,
+    Publisher, SwarmHandle,
 };
 
 use swift_p2p::gossip::Shelf;
@@ -41,6 +41,8 @@ pub struct Services {
     pub keeping: KeepingHandle,
     /// What this node has, as it tells others.
     pub shelf: watch::Receiver<Shelf>,
+    /// What may move between members how fast.
+    pub limits: Limits,
     /// Credentials of clients.
     pub tokens: Arc<Tokens>,
     /// Who may call how.

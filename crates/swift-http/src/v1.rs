@@ -5,7 +5,9 @@ mod evidence;
 mod files;
 mod invites;
 mod keep;
+mod limits;
 mod nodes;
+mod priorities;
 mod proof;
 mod refusals;
 mod risk;
@@ -43,6 +45,9 @@ pub(crate) fn router() -> Router<Services> {
         .route("/keep", get(keep::show).put(keep::set))
         .route("/pins", get(keep::pins))
         .route("/pins/{*name}", put(keep::pin).delete(keep::unpin))
+        .route("/limits", get(limits::show).patch(limits::change))
+        .route("/priorities", get(priorities::list))
+        .route("/priorities/{*name}", put(priorities::change))
         .route("/transfers", get(transfers::list))
         .route("/tokens", get(tokens::list).post(tokens::create))
         .route("/tokens/{label}", delete(tokens::revoke))

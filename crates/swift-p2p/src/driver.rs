@@ -8,6 +8,7 @@ mod gossip;
 mod join;
 mod keeping;
 mod ledger;
+mod limits;
 mod members;
 mod presence;
 mod publish;
@@ -26,12 +27,17 @@ pub use ledger::{
     HandOverError, LedgerError, LedgerHandle, LedgerStartError, LedgerTask, Queued, REFUSALS_KEPT, Refusal,
     Refusals,
 };
+pub use limits::{
+    ConnectionLimit, ConnectionLimitError, ConnectionsAllowed, KeepLimits, LimitSettings, Limits, Rate,
+    RateError, RateLimit, StoredLimitsError, Throttle,
+};
 pub use members::Members;
 pub use presence::{PeerEvent, Presence};
 pub use publish::{PublishError, Published, Publisher, Publishing, Withdrawing};
 pub use swarm::{
-    FileCopies, GRAINS_HEADER, Outgoing, PeerRate, SendGuard, Serving, Stopped, SwarmHandle, SwarmSetup,
-    SwarmStartError, SwarmTask, TransferStage, TransferState, Transfers,
+    Arriving, ArrivingContent, FileCopies, GRAINS_HEADER, NoLongerArriving, Outgoing, PeerRate, Prioritized,
+    SendGuard, Serving, Stopped, SwarmHandle, SwarmSetup, SwarmStartError, SwarmTask, TransferStage,
+    TransferState, Transfers,
 };
 pub use upkeep::UpkeepTask;
 pub use validators::ForValidatorsSource;

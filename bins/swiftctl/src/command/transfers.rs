@@ -14,13 +14,13 @@ pub(crate) async fn run(context: &Context, shown: &Shown) -> Result<(), Error> {
     let answer = context.client()?.get(what, "/v1/transfers").await?;
     let transfers: Vec<Transfer> = understand(what, &answer)?;
     context.output(shown).show(&answer, || {
-        let head = ["file", "direction", "peer", "done", "rate", "remaining", "state"];
+        let head = ["file", "direction", "peer", "done", "rate", "remaining", "priority", "state"];
         table(head, transfers.iter().flat_map(rows))
     })
 }
 
 /// A row of the file as a whole, and one for each peer if there are several.
-fn rows(transfer: &Transfer) -> Vec<[String; 7]> {
+fn rows(transfer: &Transfer) -> Vec<[String; 8]> {
     let Transfer { file, direction, done_bytes, total_bytes, bytes_per_second, peers, .. } = transfer;
     let (way, done) = match direction {
         Direction::In => {
@@ -40,16 +40,21 @@ fn rows(transfer: &Transfer) -> Vec<[String; 7]> {
         ("", None) => "sending".to_owned(),
         (state, None) => state.to_owned(),
     };
-    let all = [file.clone(), way.to_owned(), whom, done, rate(*bytes_per_second), remaining, state];
+    let priority = match (&transfer.priority, transfer.readers) {
+        (None, _) => "-".to_owned(),
+        (Some(_), 1..) => "being read".to_owned(),
+        (Some(priority), 0) => priority.clone(),
+    };
+    let all = [file.clone(), way.to_owned(), whom, done, rate(*bytes_per_second), remaining, priority, state];
     let each = peers.iter().filter(|_| peers.len() > 1).map(|peer| peer_row(file, way, peer));
     std::iter::once(all).chain(each).collect()
 }
 
-fn peer_row(file: &str, way: &str, peer: &TransferPeer) -> [String; 7] {
+fn peer_row(file: &str, way: &str, peer: &TransferPeer) -> [String; 8] {
     let TransferPeer { node_id, bytes, bytes_per_second } = peer;
     let nothing = || "-".to_owned();
     let (done, rate) = (size::human(*bytes), rate(*bytes_per_second));
-    [file.to_owned(), way.to_owned(), short(node_id), done, rate, nothing(), nothing()]
+    [file.to_owned(), way.to_owned(), short(node_id), done, rate, nothing(), nothing(), nothing()]
 }
 
 fn rate(bytes_per_second: u64) -> String {

@@ -144,12 +144,13 @@ fn transfers_show_what_moves_with_whom_and_how_fast() {
     let coming = json!({
         "direction": "in", "file": "a.iso", "file_id": "ab", "total_bytes": 4096, "done_bytes": 1024,
         "durable_bytes": 0, "bytes_per_second": 3072, "remaining_seconds": 75,
-        "peers": [peer("b", 512, 1024), peer("c", 600, 2048)], "state": "receiving", "detail": null,
+        "peers": [peer("b", 512, 1024), peer("c", 600, 2048)], "priority": "high", "readers": 0,
+        "state": "receiving", "detail": null,
     });
     let blocked = json!({
         "direction": "in", "file": "b.iso", "file_id": "cd", "total_bytes": 10, "done_bytes": 0,
         "durable_bytes": 0, "bytes_per_second": 0, "remaining_seconds": null, "peers": [],
-        "state": "blocked", "detail": "disk full",
+        "priority": "low", "readers": 1, "state": "blocked", "detail": "disk full",
     });
     let going = json!({
         "direction": "out", "file": "c.iso", "file_id": "ef", "total_bytes": 4096, "bytes_per_second": 1024,
@@ -166,14 +167,70 @@ fn transfers_show_what_moves_with_whom_and_how_fast() {
         .lines()
         .map(|line| line.split("  ").filter(|it| !it.is_empty()).map(str::trim).collect())
         .collect();
-    assert_eq!(rows[0], ["FILE", "DIRECTION", "PEER", "DONE", "RATE", "REMAINING", "STATE"]);
+    assert_eq!(rows[0], ["FILE", "DIRECTION", "PEER", "DONE", "RATE", "REMAINING", "PRIORITY", "STATE"]);
     assert_eq!(
         rows[1],
-        ["a.iso", "in", "2 nodes", "1.0 KiB of 4.0 KiB (25 %)", "3.0 KiB/s", "1m 15s", "receiving"]
+        ["a.iso", "in", "2 nodes", "1.0 KiB of 4.0 KiB (25 %)", "3.0 KiB/s", "1m 15s", "high", "receiving"]
     );
     assert_eq!(rows[2][..5], ["a.iso", "in", "bbbbbbbbbb", "512 B", "1.0 KiB/s"]);
     assert_eq!(rows[3][..5], ["a.iso", "in", "cccccccccc", "600 B", "2.0 KiB/s"]);
-    assert_eq!(rows[4], ["b.iso", "in", "-", "0 B of 10 B (0 %)", "0 B/s", "-", "blocked: disk full"]);
-    assert_eq!(rows[5], ["c.iso", "out", "dddddddddd", "2.0 KiB", "1.0 KiB/s", "-", "sending"]);
+    assert_eq!(
+        rows[4],
+        ["b.iso", "in", "-", "0 B of 10 B (0 %)", "0 B/s", "-", "being read", "blocked: disk full"]
+    );
+    assert_eq!(rows[5], ["c.iso", "out", "dddddddddd", "2.0 KiB", "1.0 KiB/s", "-", "-", "sending"]);
     assert_eq!(rows.len(), 6);
+}
+
+#[test]
+fn limits_are_shown_and_set_one_at_a_time() {
+    let values = json!({"up_bytes_per_second": 10_485_760, "down_bytes_per_second": null, "connections": 64});
+    let mut said = values.clone();
+    said["at_start"] =
+        json!({"up_bytes_per_second": null, "down_bytes_per_second": null, "connections": null});
+    let answer = said.clone();
+    let node = FakeNode::start(move |request| match request.line.as_str() {
+        "GET /v1/limits" => Answer::json(&answer),
+        "PATCH /v1/limits" => match serde_json::from_slice::<serde_json::Value>(&request.body).unwrap() {
+            body if body == json!({"up": "10MiB/s"}) || body == json!({"connections": "none"}) => {
+                Answer::json(&answer)
+            }
+            body => Answer::problem(400, "bad_request", &format!("{body} is no rate")),
+        },
+        line => Answer::problem(404, "not_found", line),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| swiftctl(folder.path(), &[&["--node", &node.url, "limit"], args].concat(), b"");
+    let shown = "LIMIT        NOW         AT START\nup           10.0 MiB/s  none\ndown         none        none\n\
+                 connections  64          none\n";
+    for args in [&[][..], &["up", "10MiB/s"], &["connections", "none"]] {
+        assert_eq!(run(args).ended(0).text(), shown);
+    }
+    assert_eq!(run(&["-o", "json"]).ended(0).json(), said);
+    assert!(run(&["down", "fast"]).ended(1).stderr.contains("is no rate"));
+    run(&["up"]).ended(2);
+    run(&["sideways", "1MiB/s"]).ended(2);
+}
+
+#[test]
+fn the_priority_of_a_file_is_set_by_its_name() {
+    let node = FakeNode::start(|request| match request.line.as_str() {
+        "GET /v1/priorities" => {
+            Answer::json(&json!([{"name": "a b.iso", "file_id": "x", "size": 1536, "priority": "high"}]))
+        }
+        "PUT /v1/priorities/dir/a%20b.iso" => {
+            let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+            assert_eq!(body, json!({"priority": "low"}));
+            Answer::json(&json!({"status": true, "name": "dir/a b.iso", "priority": "low"}))
+        }
+        line => Answer::problem(404, "not_found", line),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let run =
+        |args: &[&str]| swiftctl(folder.path(), &[&["--node", &node.url, "priority"], args].concat(), b"");
+    assert_eq!(run(&[]).ended(0).text(), "NAME     SIZE     PRIORITY\na b.iso  1.5 KiB  high\n");
+    assert_eq!(run(&["dir/a b.iso", "low"]).ended(0).text(), "dir/a b.iso: low\n");
+    run(&["nothing", "high"]).ended(3);
+    run(&["dir/a b.iso", "urgent"]).ended(2);
+    run(&["dir/a b.iso"]).ended(2);
 }

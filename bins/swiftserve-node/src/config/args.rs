@@ -46,6 +46,15 @@ pub struct Args {
     /// last, at first all]
     #[arg(long, value_name = "WHAT")]
     pub keep: Option<String>,
+    /// Most that members are sent, for example 50MiB/s or 400Mbit/s; `none` is no limit [default: none]
+    #[arg(long, value_name = "RATE")]
+    pub limit_up: Option<String>,
+    /// Most that members send [default: none]
+    #[arg(long, value_name = "RATE")]
+    pub limit_down: Option<String>,
+    /// Most connections with members, at least 8 [default: none]
+    #[arg(long, value_name = "N")]
+    pub limit_connections: Option<String>,
     /// What to log: error, warn, info, debug or trace [default: info]
     #[arg(long, value_name = "LEVEL")]
     pub log: Option<String>,

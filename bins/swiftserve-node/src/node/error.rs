@@ -1,13 +1,14 @@
 //! Why a node does not start, or not go on.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 use swift_chain::{DbError, NetworkId, NodeIdError, Poisoned};
 use swift_chunks::{OpenError, StoreError};
 use swift_http::TokenError;
 use swift_p2p::{
     driver::{
-        CatalogError, GossipError, JoinError, LedgerStartError, LevelError, PublishError, SwarmStartError,
+        CatalogError, GossipError, JoinError, LedgerStartError, LevelError, PublishError, StoredLimitsError,
+        SwarmStartError,
     },
     transport::TlsError,
 };
@@ -52,6 +53,14 @@ pub enum StartError {
     /// The network did not take this node in.
     #[error(transparent)]
     Join(#[from] JoinError),
+    /// Limits that were set before.
+    #[error("{}: {error}", .path.display())]
+    Limits {
+        /// The file they are in.
+        path: PathBuf,
+        /// Why they cannot be used.
+        error: StoredLimitsError,
+    },
     /// This node's key cannot be shown.
     #[error(transparent)]
     Key(#[from] NodeIdError),

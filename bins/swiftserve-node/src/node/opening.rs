@@ -1,25 +1,33 @@
 //! What a node has on disk, opened. All of it blocks.
 
-use std::{collections::BTreeSet, io};
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io::{self, Read as _},
+};
 
 use swift_chain::{
     Genesis, GenesisBody, LedgerDb, LedgerReader, NetworkId, NodeKey, PROTOCOL_VERSION, Replica, Ticket,
 };
 use swift_chunks::{Store, StoreOptions};
 use swift_http::{Scope, TokenRecord, Tokens};
-use swift_p2p::driver::{bring_level, wall_clock_ms};
+use swift_p2p::driver::{LimitSettings, Limits, bring_level, wall_clock_ms};
 use tracing::{info, warn};
 
 use super::{NodeOptions, StartError};
 use crate::{
     config::{AfterRestore, Config},
-    data_dir::{DataDir, DataDirError},
+    data_dir::{DataDir, DataDirError, write_file},
 };
 
 /// The label of the token made at the first start.
 const ADMIN_LABEL: &str = "admin";
 /// Names the network that the folder's content is from.
 const NETWORK_FILE: &str = "network";
+/// Holds limits that were set while the node ran.
+const LIMITS_FILE: &str = "limits.json";
+/// Longer than such a file is.
+const LIMITS_LEN_MAX: u64 = 64 * 1024;
 
 /// The folder and whose it is.
 pub(super) struct Opened {
@@ -106,6 +114,7 @@ pub(super) struct Stored {
     pub(super) replica: Replica,
     pub(super) store: Store,
     pub(super) tokens: Tokens,
+    pub(super) limits: Limits,
 }
 
 impl Stored {
@@ -138,7 +147,8 @@ impl Stored {
         store.retry_visible(wall_clock_ms())?;
         let tokens = Tokens::open(&data_dir.file("tokens.db"))?;
         ensure_admin_token(data_dir, &tokens)?;
-        Ok(Self { replica, store, tokens })
+        let limits = open_limits(data_dir, config.limits)?;
+        Ok(Self { replica, store, tokens, limits })
     }
 }
 
@@ -213,6 +223,25 @@ pub(crate) fn follow_network(
         bring_level(store, ledger)?;
     }
     Ok(())
+}
+
+/// The limits of this start, and over them those that were set while the node ran before.
+fn open_limits(data_dir: &DataDir, configured: LimitSettings) -> Result<Limits, StartError> {
+    let path = data_dir.file(LIMITS_FILE);
+    let unreadable = |source| DataDirError::Io { doing: "read", path: path.clone(), source };
+    let kept = match File::open(&path) {
+        Ok(file) => {
+            let mut bytes = Vec::new();
+            file.take(LIMITS_LEN_MAX).read_to_end(&mut bytes).map_err(unreadable)?;
+            Some(bytes)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(unreadable(error).into()),
+    };
+    let folder = data_dir.path().to_owned();
+    let keep = move |bytes: &[u8]| write_file(&folder, LIMITS_FILE, bytes).map_err(io::Error::other);
+    Limits::new(configured, kept.as_deref(), Box::new(keep))
+        .map_err(|error| StartError::Limits { path, error })
 }
 
 /// The first start makes a token that may do everything, and leaves it where only the owner of the folder finds it.

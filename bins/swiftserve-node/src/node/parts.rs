@@ -6,9 +6,9 @@ use swift_chain::{Action, Address, NodeChange, NodeId, NodeKey, Poisoned};
 use swift_http::{AccessPolicy, Services};
 use swift_p2p::{
     driver::{
-        CatalogError, CatalogTask, Finality, GossipSetup, GossipTask, JoinDesk, KeepingSetup, KeepingTask,
-        LedgerHandle, LedgerTask, Members, Patience, PeerEvent, Presence, Publisher, SwarmSetup, SwarmTask,
-        UpkeepTask,
+        CatalogError, CatalogTask, ConnectionLimit, Finality, GossipSetup, GossipTask, JoinDesk,
+        KeepingSetup, KeepingTask, LedgerHandle, LedgerTask, Members, Patience, PeerEvent, Presence,
+        Publisher, SwarmSetup, SwarmTask, UpkeepTask,
     },
     gossip::Shelf,
     swarm,
@@ -53,7 +53,7 @@ pub(super) struct Running {
 
 impl Parts {
     pub(super) async fn start(self, stored: Stored) -> Result<Running, StartError> {
-        let Stored { replica, store, tokens } = stored;
+        let Stored { replica, store, tokens, limits } = stored;
         let id = self.key.id();
         let presence = Presence::default();
         let finality = Finality::new(id, self.members.clone(), presence.clone(), self.patience);
@@ -63,6 +63,13 @@ impl Parts {
         let publisher = Publisher::new(ledger.handle.clone(), catalog.handle.clone(), store.clone());
         publisher.resume().await?;
         let clients = Arc::new(PeerClients::new(self.dialer.clone()));
+        limits.follow_connections({
+            let (sessions, clients) = (self.sessions.clone(), clients.clone());
+            move |limit| {
+                sessions.keep_at_most(limit.map(ConnectionLimit::incoming));
+                clients.keep_at_most(limit.map(ConnectionLimit::messages));
+            }
+        });
         let swarm = SwarmTask::spawn(SwarmSetup {
             me: id,
             ledger: ledger.handle.clone(),
@@ -70,6 +77,7 @@ impl Parts {
             store: store.clone(),
             clients: clients.clone(),
             dialer: self.dialer.clone(),
+            limits: limits.clone(),
             seed: u64::from_le_bytes(random()?),
             config: swarm::Config::default(),
         })?;
@@ -125,6 +133,7 @@ impl Parts {
             swarm: swarm.handle,
             keeping: keeping.handle,
             shelf,
+            limits,
             tokens: Arc::new(tokens),
             policy: Arc::new(AccessPolicy {
                 allow_plain_http: self.config.allow_plain_http,

@@ -96,6 +96,10 @@ impl Client {
         answered(self.request(Method::PUT, path)).await
     }
 
+    pub(crate) async fn put_json(&self, path: &str, body: &Value) -> Answer {
+        answered(self.request(Method::PUT, path).json(body)).await
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> Answer {
         answered(self.request(Method::DELETE, path)).await
     }

@@ -5,14 +5,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod access;
+mod arriving;
 mod backup;
 mod client;
 mod download;
 mod joining;
 mod keep;
 mod ledger_routes;
+mod limits;
 mod names;
 mod port;
+mod priorities;
 mod program;
 mod proof;
 mod quorum;

@@ -7,6 +7,7 @@ mod holds;
 mod keep;
 mod names;
 mod objects;
+mod priorities;
 mod promises;
 mod trash;
 
@@ -155,6 +156,7 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     // better one. There are no statistics that could tell.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(sql)?;
     connection.set_prepared_statement_cache_capacity(128);
+    connection.execute_batch(priorities::TABLE).map_err(sql)?;
     if found < FORMAT {
         let transaction = connection.transaction().map_err(sql)?;
         if found == 0 {

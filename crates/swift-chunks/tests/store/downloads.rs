@@ -271,3 +271,21 @@ fn a_16_tib_download_is_planned_in_a_few_pages() {
     let too_long = bench.store.begin_download(sample.manifest.file_id(), sample.manifest.hash(), len + 2);
     assert!(matches!(too_long, Err(StoreError::FileTooLong(_))));
 }
+
+#[test]
+fn a_priority_is_kept_over_a_restart_until_the_content_is_complete() {
+    let bench = Bench::new();
+    let (sample, other) = (Sample::new(2 * C, 1), Sample::new(C, 2));
+    let (first, second) = (sample.manifest.file_id(), other.manifest.file_id());
+    bench.store.set_priority(first, Some(1)).unwrap();
+    bench.store.set_priority(second, Some(2)).unwrap();
+    bench.store.set_priority(second, Some(-1)).unwrap();
+    let bench = bench.restart();
+    let mut kept = bench.store.priorities().unwrap();
+    kept.sort_unstable_by_key(|(_, priority)| *priority);
+    assert_eq!(kept, [(second, -1), (first, 1)]);
+    bench.fetch(&sample);
+    assert_eq!(bench.store.priorities().unwrap(), [(second, -1)]);
+    bench.store.set_priority(second, None).unwrap();
+    assert_eq!(bench.store.priorities().unwrap(), []);
+}

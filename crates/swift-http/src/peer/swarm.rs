@@ -97,15 +97,19 @@ async fn manifest(
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::CONTENT_LENGTH, reader.len().to_string()),
     ];
-    let pieces = stream::try_unfold(reader, |reader| async move {
-        let read = task::spawn_blocking(move || piece(reader));
-        read.await.map_err(std::io::Error::other)?
+    let state = (reader, services.limits.up().clone());
+    let pieces = stream::try_unfold(state, |(reader, up)| async move {
+        let len = up.piece_len().min(MANIFEST_PIECE_LEN);
+        let read = task::spawn_blocking(move || piece(reader, len));
+        let Some((piece, reader)) = read.await.map_err(std::io::Error::other)?? else { return Ok(None) };
+        up.pass(piece.len()).await;
+        Ok::<_, std::io::Error>(Some((piece, (reader, up))))
     });
     Ok((headers, Body::from_stream(pieces)).into_response())
 }
 
-fn piece(mut reader: ManifestReader) -> std::io::Result<Option<(Bytes, ManifestReader)>> {
-    let mut piece = vec![0; MANIFEST_PIECE_LEN];
+fn piece(mut reader: ManifestReader, len: usize) -> std::io::Result<Option<(Bytes, ManifestReader)>> {
+    let mut piece = vec![0; len];
     let len = reader.read(&mut piece)?;
     piece.truncate(len);
     Ok((len > 0).then(|| (piece.into(), reader)))

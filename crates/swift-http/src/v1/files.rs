@@ -206,7 +206,7 @@ pub(super) async fn remove(
     Ok(written(about, Some(settled)))
 }
 
-async fn find(services: &Services, name: FileName) -> Result<FileRecord, Problem> {
+pub(super) async fn find(services: &Services, name: FileName) -> Result<FileRecord, Problem> {
     let key = name.key();
     let found = services.ledger.read(move |reader| reader.file(&key)).await?;
     let found = found.filter(|record| record.entry.name == name);

@@ -9,6 +9,7 @@ use swift_chunks::{CHUNK_LEN, FileId, Store, StoreError};
 use swift_p2p::driver::{Outgoing, PeerRate, TransferStage, TransferState};
 use tokio::task;
 
+use super::priorities::Level;
 use crate::{access::Access, problem::Problem, services::Services, tokens::Scope};
 
 /// Content on its way to this node, or from it.
@@ -26,6 +27,9 @@ pub(super) enum Transfer {
         bytes_per_second: u64,
         remaining_seconds: Option<u64>,
         peers: Vec<Peer>,
+        priority: Level,
+        /// Clients that are sent it as it comes.
+        readers: usize,
         state: TransferStage,
         detail: Option<String>,
     },
@@ -97,6 +101,8 @@ fn coming(store: &Store, row: TransferState, record: &FileRecord) -> Result<Tran
         bytes_per_second: row.bytes_per_second,
         remaining_seconds: row.remaining.map(|remaining| remaining.as_secs()),
         peers: row.peers.into_iter().map(Peer::from).collect(),
+        priority: row.priority.into(),
+        readers: row.readers,
         state: row.stage,
         detail: row.detail,
     })

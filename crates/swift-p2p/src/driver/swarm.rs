@@ -4,6 +4,7 @@
 //! the bytes as they come. Blocking work (commits, looking things up) goes to tokio's blocking threads. Messages to
 //! peers are small tasks. All of them report back as [`Event`]s; nobody but the owner touches the machine.
 
+mod arriving;
 mod checking;
 mod commits;
 mod copies;
@@ -20,6 +21,7 @@ mod manifest;
 mod outputs;
 mod owner;
 mod post;
+mod priorities;
 mod rates;
 mod reports;
 mod sends;
@@ -37,14 +39,16 @@ use tokio::{
     task,
 };
 
-use super::{catalog::CatalogHandle, ledger::LedgerHandle, wall_clock_ms};
+use super::{catalog::CatalogHandle, ledger::LedgerHandle, limits::Limits, wall_clock_ms};
 use crate::{
     swarm::{Config, Swarm},
     transport::{Dialer, PeerClients},
 };
 
+pub use arriving::{Arriving, ArrivingContent, NoLongerArriving};
 pub use copies::FileCopies;
 pub use handle::{Stopped, SwarmHandle};
+pub use priorities::Prioritized;
 pub use rates::PeerRate;
 pub use sends::SendGuard;
 pub use serving::Serving;
@@ -55,6 +59,7 @@ use lanes::Lanes;
 use library::Library;
 use owner::Owner;
 use post::Post;
+use priorities::Priorities;
 
 /// Requests of peers and clients that may wait for the task; who comes later waits outside.
 const COMMANDS_MAX: usize = 256;
@@ -73,6 +78,8 @@ pub struct SwarmSetup {
     pub clients: Arc<PeerClients>,
     /// For content: every lane has connections of its own.
     pub dialer: Dialer,
+    /// What may move how fast.
+    pub limits: Limits,
     /// All choices follow from it.
     pub seed: u64,
     /// The machine's numbers. Its incarnation is set here.
@@ -105,12 +112,13 @@ impl SwarmTask {
     pub fn spawn(setup: SwarmSetup) -> Result<Self, SwarmStartError> {
         // What was live before is found through the store; only later blocks are looked at.
         let followed = setup.store.applied_height()?.unwrap_or(0);
+        let priorities = Priorities::load(&setup.store)?;
         let (commands_in, commands) = mpsc::channel(COMMANDS_MAX);
         let (events_in, events) = mpsc::unbounded_channel();
         let (ended_in, ended) = oneshot::channel();
         let config = Config { incarnation: wall_clock_ms(), ..setup.config };
-        let lanes = Lanes::spawn(&setup.dialer, &events_in)?;
-        let (owner, status) = Owner::new(
+        let lanes = Lanes::spawn(&setup.dialer, &setup.limits, &events_in)?;
+        let (mut owner, status) = Owner::new(
             setup.me,
             Swarm::new(setup.me, config, setup.seed),
             lanes,
@@ -119,6 +127,7 @@ impl SwarmTask {
             events_in.clone(),
             followed,
         );
+        owner.priorities = priorities;
         let handle = SwarmHandle::new(setup.me, commands_in, events_in, status);
         let heights = setup.catalog.watch();
         drop(setup.ledger);

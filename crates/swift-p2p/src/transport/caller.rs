@@ -57,3 +57,8 @@ pub enum Caller {
 /// is given as IPv4. It says nothing about who the caller is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RemoteAddress(pub SocketAddr);
+
+/// Goes with a request on a connection that is one more than members may have here: what can wait is to be refused, and
+/// the connection ends with the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crowded;

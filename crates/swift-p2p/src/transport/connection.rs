@@ -7,13 +7,14 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use hyper::{
     Request, Response, StatusCode,
-    body::{Body, Incoming},
-    header::{CONTENT_TYPE, RETRY_AFTER},
+    body::{Body, Frame, Incoming, SizeHint},
+    header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
     server::conn::http1,
     service::{HttpService, service_fn},
 };
@@ -30,8 +31,8 @@ use tracing::debug;
 
 use super::{
     admission::{Admission, Place},
-    caller::{Caller, RemoteAddress},
-    sessions::{Session, Sessions},
+    caller::{Caller, Crowded, RemoteAddress},
+    sessions::{Session, Sessions, Visit},
     socket::{Socket, discard, first_byte, part, prepare},
     tls::{Audience, ServerTls, node_of},
 };
@@ -62,7 +63,7 @@ pub(super) struct Shared<S> {
 /// Who is on an open connection.
 enum Guest {
     Client(Caller),
-    Node(Session),
+    Node(Arc<Session>),
 }
 
 impl Guest {
@@ -71,6 +72,43 @@ impl Guest {
             Self::Client(caller) => *caller,
             Self::Node(session) => session.caller(),
         }
+    }
+
+    /// A request has arrived: whether its connection is one too many, and what to hold until its answer is sent.
+    fn visit(&self) -> (bool, Option<Visit>) {
+        match self {
+            Self::Client(_) => (false, None),
+            Self::Node(session) => {
+                let (is_crowded, visit) = session.visit();
+                (is_crowded, Some(visit))
+            }
+        }
+    }
+}
+
+/// A body, and the visit that ends when it has been sent.
+struct Attended<B> {
+    body: Pin<Box<B>>,
+    _visit: Option<Visit>,
+}
+
+impl<B: Body> Body for Attended<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.body.as_mut().poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -133,7 +171,7 @@ where
         Ok(match audience {
             Audience::Clients => Met::Tls(tls, Guest::Client(Caller::Client { tls: true })),
             Audience::Nodes => match self.register(&tls)? {
-                Some(session) => Met::Tls(tls, Guest::Node(session)),
+                Some(session) => Met::Tls(tls, Guest::Node(Arc::new(session))),
                 None => Met::Unseated(tls),
             },
         })
@@ -168,7 +206,19 @@ where
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(guest.caller());
             request.extensions_mut().insert(RemoteAddress(from));
-            Box::pin(shared.service.clone().oneshot(request))
+            let (is_crowded, visit) = guest.visit();
+            if is_crowded {
+                request.extensions_mut().insert(Crowded);
+            }
+            let answered = shared.service.clone().oneshot(request);
+            Box::pin(async move {
+                let mut response =
+                    answered.await?.map(|body| Attended { body: Box::pin(body), _visit: visit });
+                if is_crowded {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, S::Error>(response)
+            })
         });
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())

@@ -46,13 +46,18 @@ impl Dialer {
 
     /// A client for `node`, wherever the address book says it is: asked again for each new connection.
     pub fn client(&self, node: NodeId) -> Result<PeerClient, DialError> {
-        self.build(node, Whereabouts::Book(self.0.addresses.clone()))
+        self.build(node, Whereabouts::Book(self.0.addresses.clone()), IDLE_MAX)
+    }
+
+    /// The same, which keeps one connection at most when nothing runs.
+    pub(super) fn thrifty_client(&self, node: NodeId) -> Result<PeerClient, DialError> {
+        self.build(node, Whereabouts::Book(self.0.addresses.clone()), 1)
     }
 
     /// A client for `node` at `address`, which no ledger confirms: the inviter in a ticket, or a node that asks to
     /// join. The key is checked all the same.
     pub fn client_at(&self, node: NodeId, address: Address) -> Result<PeerClient, DialError> {
-        self.build(node, Whereabouts::Given(address))
+        self.build(node, Whereabouts::Given(address), IDLE_MAX)
     }
 
     /// Where the address book says `node` is.
@@ -60,7 +65,12 @@ impl Dialer {
         self.0.addresses.address_of(node)
     }
 
-    fn build(&self, node: NodeId, whereabouts: Whereabouts) -> Result<PeerClient, DialError> {
+    fn build(
+        &self,
+        node: NodeId,
+        whereabouts: Whereabouts,
+        idle_max: usize,
+    ) -> Result<PeerClient, DialError> {
         let setup = |error: &dyn fmt::Display| DialError::Setup(error.to_string());
         let tls = self.0.tls.towards(node).map_err(|error| setup(&error))?;
         let host: Arc<str> = node.to_string().into();
@@ -75,7 +85,7 @@ impl Dialer {
             .dns_resolver(Arc::new(Resolver { node, host: host.clone(), whereabouts }))
             .connect_timeout(CONNECT_DEADLINE)
             .pool_idle_timeout(IDLE_DEADLINE)
-            .pool_max_idle_per_host(IDLE_MAX)
+            .pool_max_idle_per_host(idle_max)
             .tcp_nodelay(true)
             .tcp_keepalive(KEEPALIVE)
             .build()

@@ -19,13 +19,34 @@ use super::{
 #[derive(Debug)]
 pub struct PeerClients {
     dialer: Dialer,
-    known: Mutex<HashMap<NodeId, Known>>,
+    known: Mutex<KnownPeers>,
+}
+
+#[derive(Debug, Default)]
+struct KnownPeers {
+    clients: HashMap<NodeId, Known>,
+    /// How many clients to keep.
+    most: Option<usize>,
+    uses: u64,
 }
 
 #[derive(Debug)]
 struct Known {
     address: Address,
     client: PeerClient,
+    used: u64,
+}
+
+impl KnownPeers {
+    /// Forgets the clients that were used longest ago, as far as there are too many.
+    fn limit(&mut self) {
+        while self.most.is_some_and(|most| self.clients.len() > most)
+            && let Some(oldest) =
+                self.clients.iter().min_by_key(|(_, known)| known.used).map(|(node, _)| *node)
+        {
+            self.clients.remove(&oldest);
+        }
+    }
 }
 
 impl PeerClients {
@@ -38,34 +59,55 @@ impl PeerClients {
     pub fn client(&self, node: &NodeId) -> Result<PeerClient, DialError> {
         let mut known = self.known();
         let Some(address) = self.dialer.address_of(node) else {
-            known.remove(node);
+            known.clients.remove(node);
             return Err(DialError::NoAddress);
         };
-        if let Some(at_hand) = known.get(node).filter(|at_hand| at_hand.address == address) {
+        known.uses += 1;
+        let used = known.uses;
+        if let Some(at_hand) = known.clients.get_mut(node).filter(|at_hand| at_hand.address == address) {
+            at_hand.used = used;
             return Ok(at_hand.client.clone());
         }
-        let client = self.dialer.client(*node)?;
-        known.insert(*node, Known { address, client: client.clone() });
+        let client = match known.most {
+            Some(_) => self.dialer.thrifty_client(*node)?,
+            None => self.dialer.client(*node)?,
+        };
+        known.clients.insert(*node, Known { address, client: client.clone(), used });
+        known.limit();
         Ok(client)
+    }
+
+    /// Keeps at most so many clients from now on, those that were used last, each with one connection that waits for
+    /// its next use. The connections of the others close when what runs on them has ended.
+    pub fn keep_at_most(&self, most: Option<usize>) {
+        let mut known = self.known();
+        if known.most.is_some() != most.is_some() {
+            // These keep more connections, or fewer.
+            known.clients.clear();
+        }
+        known.most = most;
+        known.limit();
     }
 
     /// Forgets one peer's client.
     pub fn forget(&self, node: &NodeId) {
-        self.known().remove(node);
+        self.known().clients.remove(node);
     }
 
     /// Forgets the clients of peers that have moved or have no address any more; call it after a block that changes
     /// members or addresses.
     pub fn refresh(&self) {
-        self.known().retain(|node, at_hand| self.dialer.address_of(node).as_ref() == Some(&at_hand.address));
+        self.known()
+            .clients
+            .retain(|node, at_hand| self.dialer.address_of(node).as_ref() == Some(&at_hand.address));
     }
 
     /// How many clients are at hand.
     pub fn count(&self) -> usize {
-        self.known().len()
+        self.known().clients.len()
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<NodeId, Known>> {
+    fn known(&self) -> MutexGuard<'_, KnownPeers> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use swift_chain::NodeId;
@@ -28,11 +29,46 @@ struct Shared {
 struct Open {
     next: u64,
     by_node: HashMap<NodeId, BTreeMap<u64, Entry>>,
+    /// The most of members.
+    most: Option<usize>,
 }
 
 struct Entry {
     cut: CancellationToken,
     was_member: bool,
+    /// Requests that are being answered.
+    running: usize,
+    /// When the last one ended, or the connection began.
+    idle_since: Instant,
+}
+
+impl Open {
+    /// Connections of members, with their numbers.
+    fn of_members(&self) -> impl Iterator<Item = (u64, &Entry)> {
+        let all = self.by_node.values().flatten();
+        // What is cut is as good as gone.
+        all.filter(|(_, entry)| entry.was_member && !entry.cut.is_cancelled())
+            .map(|(&number, entry)| (number, entry))
+    }
+
+    /// Ends idle connections of members, those first that have been idle longest, as long as there are too many.
+    fn limit(&self) {
+        let Some(most) = self.most else { return };
+        let excess = self.of_members().count().saturating_sub(most);
+        if excess == 0 {
+            return;
+        }
+        let newest = self.next;
+        let idle = self.of_members().filter(|&(number, entry)| entry.running == 0 && number != newest);
+        let mut idle: Vec<&Entry> = idle.map(|(_, entry)| entry).collect();
+        idle.sort_unstable_by_key(|entry| entry.idle_since);
+        idle.into_iter().take(excess).for_each(|entry| entry.cut.cancel());
+    }
+
+    /// Whether a member's connection is one too many: as many as may be are older.
+    fn is_crowded(&self, number: u64) -> bool {
+        self.most.is_some_and(|most| self.of_members().filter(|&(other, _)| other < number).count() >= most)
+    }
 }
 
 /// How much is open now.
@@ -75,6 +111,14 @@ impl Sessions {
         cut
     }
 
+    /// Lets members have at most so many connections here from now on. Those that are idle longest make room for others.
+    /// If none is, one more is [crowded](super::Crowded): it is for what cannot wait, and ends with its first answer.
+    pub fn keep_at_most(&self, most: Option<usize>) {
+        let mut open = self.open();
+        open.most = most;
+        open.limit();
+    }
+
     /// How much is open now.
     pub fn counts(&self) -> SessionCounts {
         let open = self.open();
@@ -92,7 +136,10 @@ impl Sessions {
         let mut open = self.open();
         open.next += 1;
         let number = open.next;
-        open.by_node.entry(node).or_default().insert(number, Entry { cut: cut.clone(), was_member: false });
+        open.by_node.entry(node).or_default().insert(
+            number,
+            Entry { cut: cut.clone(), was_member: false, running: 0, idle_since: Instant::now() },
+        );
         drop(open);
         let session = Session { sessions: self.clone(), node, number, cut, seat: Mutex::default() };
         if session.standing().is_member() {
@@ -147,16 +194,44 @@ impl Session {
         Caller::Node { id: self.node, standing }
     }
 
+    /// A request has arrived: whether the connection is one too many, and what to hold until the answer has been sent.
+    pub(super) fn visit(self: &Arc<Self>) -> (bool, Visit) {
+        let mut open = self.sessions.open();
+        if let Some(entry) = self.entry(&mut open) {
+            entry.running += 1;
+        }
+        (open.is_crowded(self.number), Visit(self.clone()))
+    }
+
     fn note_member(&self) {
         let mut open = self.sessions.open();
-        let entry = open.by_node.get_mut(&self.node).and_then(|entries| entries.get_mut(&self.number));
-        if let Some(entry) = entry {
+        if let Some(entry) = self.entry(&mut open) {
             entry.was_member = true;
         }
+        open.limit();
+    }
+
+    fn entry<'a>(&self, open: &'a mut Open) -> Option<&'a mut Entry> {
+        open.by_node.get_mut(&self.node).and_then(|entries| entries.get_mut(&self.number))
     }
 
     fn seat(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
         self.seat.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request that is being answered.
+pub(super) struct Visit(Arc<Session>);
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        let mut open = self.0.sessions.open();
+        if let Some(entry) = self.0.entry(&mut open) {
+            entry.running = entry.running.saturating_sub(1);
+            entry.idle_since = Instant::now();
+        }
+        // One that came meanwhile may have found no room.
+        open.limit();
     }
 }
 

@@ -299,6 +299,7 @@ impl Peer {
         let publisher = Publisher::new(ledger.handle.clone(), catalog.handle.clone(), store.clone());
         let dialer = Dialer::new(&self.key, network, Arc::new(members.clone())).unwrap();
         let swarm = SwarmTask::spawn(SwarmSetup {
+            limits: swift_p2p::driver::Limits::unlimited(),
             me: self.id(),
             ledger: ledger.handle.clone(),
             catalog: catalog.handle.clone(),

@@ -10,6 +10,7 @@
     reason = "what the tests share fails them as they do themselves"
 )]
 
+mod crowding;
 mod harness;
 mod identity;
 mod limits;

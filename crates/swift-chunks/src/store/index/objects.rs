@@ -142,6 +142,7 @@ impl Index {
             )?
             .execute(params![mtime_ns, bytes, bytes, id])?;
         connection.prepare_cached("DELETE FROM pages WHERE object = ?")?.execute([id])?;
+        Self::put_priority(connection, key.file_id, None)?;
         connection
             .prepare_cached(
                 "UPDATE objects SET state = ?, held = 0, reserved = 0, stored = 0

@@ -26,7 +26,10 @@ impl Owner {
 
     pub(super) fn on_checked(&mut self, file: FileId, chunk: ChunkIndex, end: CheckEnd) {
         match end.outcome {
-            CheckOutcome::Verified => self.note_verified(file, chunk),
+            CheckOutcome::Verified => {
+                self.note_readable(file);
+                self.note_verified(file, chunk);
+            }
             CheckOutcome::Damaged => {
                 warn!(%file, chunk = chunk.get(), reason = end.detail, "a chunk was not kept; it is fetched again");
                 if end.is_disk_to_blame {

@@ -149,6 +149,7 @@ impl Owner {
             receiving.incoming.close();
         }
         self.received.forget(file);
+        self.priorities.forget(&file);
         self.tell(Input::FileAdded { file, publisher, held: ChunkSet::full(layout), want: Want::Wanted });
         self.tell(Input::Durable { file });
         self.limit_resting(file);

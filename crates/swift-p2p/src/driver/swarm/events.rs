@@ -8,7 +8,10 @@ use swift_chunks::{
 };
 use tokio::sync::oneshot;
 
-use super::{copies::FileCopies, library::Found, serving::Serving, transfers::Transfers};
+use super::{
+    arriving::Arriving, copies::FileCopies, library::Found, priorities, serving::Serving,
+    transfers::Transfers,
+};
 use crate::swarm::{
     CheckOutcome, ExchangeId, FetchFailure, FetchOutcome, Priority, SendOutcome,
     message::{Answer, Confirm, Holdings, Offer, WhoHas},
@@ -45,14 +48,20 @@ pub(super) enum Command {
         range: Range<u64>,
         reply: oneshot::Sender<Serving>,
     },
+    /// Says how soon a file is wanted, durably.
     Prioritize {
         file: FileId,
         priority: Priority,
+        reply: priorities::Reply,
     },
-    /// Somebody reads the file in order, and waits for this chunk; or nobody does any more.
-    ReadingAt {
+    /// The files that are wanted sooner or later than others.
+    Priorities {
+        reply: oneshot::Sender<Vec<(FileId, Priority)>>,
+    },
+    /// Somebody wants to read a file in order that may be on its way.
+    Read {
         file: FileId,
-        chunk: Option<ChunkIndex>,
+        reply: oneshot::Sender<Option<Arriving>>,
     },
     /// What this node keeps has changed: of this file, or of any.
     KeepChanged {
@@ -86,7 +95,7 @@ impl Command {
             Self::Offer { offer, .. } => vec![offer.file],
             Self::WhoHas { who_has, .. } => who_has.asks.iter().map(|ask| ask.file).collect(),
             Self::Survey { files, .. } => files.clone(),
-            Self::Hint { file } | Self::Prioritize { file, .. } | Self::ReadingAt { file, .. } => vec![*file],
+            Self::Hint { file } | Self::Prioritize { file, .. } | Self::Read { file, .. } => vec![*file],
             _ => Vec::new(),
         }
     }
@@ -155,6 +164,8 @@ pub(super) enum Event {
         asked: Vec<FileId>,
     },
     Fetched {
+        /// Of the order that has ended.
+        id: u64,
         from: NodeId,
         file: FileId,
         slice: Slice,
@@ -168,6 +179,17 @@ pub(super) enum Event {
     SendEnded {
         id: u64,
         outcome: SendOutcome,
+    },
+    /// A priority was kept, or not.
+    Prioritized {
+        file: FileId,
+        priority: Priority,
+        outcome: Result<(), StoreError>,
+        reply: priorities::Reply,
+    },
+    /// Somebody who reads a file while it arrives is elsewhere in it, or gone.
+    ReadingMoved {
+        file: FileId,
     },
     /// Files were looked up; then the command that needed them goes on.
     Found {

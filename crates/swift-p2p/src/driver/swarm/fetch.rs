@@ -3,21 +3,23 @@
 mod landing;
 mod sink;
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{Response, StatusCode, header::RANGE};
 use swift_chain::NodeId;
 use swift_chunks::{Download, GrainTree, Grains, Slice};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     events::FetchEnd,
-    incoming::{Arrived, Incoming, note_arrived},
+    incoming::{Arrival, Arrived, Incoming},
     manifest::{refused, unreachable},
     trees::{self, GRAINS_HEADER, GRAINS_WANTED},
 };
 use crate::{
+    driver::limits::Throttle,
     swarm::FetchFailure,
     transport::{PeerClient, PeerClients},
 };
@@ -26,8 +28,19 @@ use sink::{Sink, blame_part};
 /// Bytes that are hashed and written at once: a TLS record at a time would cost four times the calls.
 const BATCH_LEN: usize = 64 * 1024;
 
+/// How long a source that has no room for another connection is left alone before it is asked again: a slice of somebody
+/// else is soon through. Not so long in all that it would seem to stall.
+const NO_ROOM_PAUSES: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(300),
+    Duration::from_millis(600),
+    Duration::from_millis(1000),
+];
+
 /// An order to fetch.
 pub(super) struct Fetch {
+    /// Another one for every order.
+    pub(super) id: u64,
     pub(super) from: NodeId,
     pub(super) slice: Slice,
     pub(super) file: Arc<Incoming>,
@@ -37,39 +50,49 @@ pub(super) struct Fetch {
 
 impl Fetch {
     /// Carries the order out. Dropped half way, it leaves the slice unheld.
-    pub(super) async fn run(&self, clients: &PeerClients) -> FetchEnd {
-        match self.attempt(clients).await {
+    pub(super) async fn run(&self, clients: &PeerClients, down: &Throttle) -> FetchEnd {
+        match self.attempt(clients, &Arrival { arrived: &self.arrived, down }).await {
             Ok(()) => FetchEnd::verified(),
             Err(end) => end,
         }
     }
 
-    async fn attempt(&self, clients: &PeerClients) -> Result<(), FetchEnd> {
+    async fn attempt(&self, clients: &PeerClients, arrival: &Arrival<'_>) -> Result<(), FetchEnd> {
         let unreached = |error: crate::transport::DialError| {
             FetchEnd::failed(FetchFailure::Unreachable, error.to_string())
         };
         let client = clients.client(&self.from).map_err(unreached)?;
-        let download = self.file.ready(&client, &self.arrived).await?;
+        let download = self.file.ready(&client, arrival).await?;
         if self.slice.is_chunk() {
-            self.fetch_chunk(&client, &download).await
+            self.fetch_chunk(&client, &download, arrival).await
         } else {
-            self.fetch_part(&client, &download).await
+            self.fetch_part(&client, &download, arrival).await
         }
     }
 
     /// A whole chunk is judged by both hashes while it passes.
-    async fn fetch_chunk(&self, client: &PeerClient, download: &Arc<Download>) -> Result<(), FetchEnd> {
+    async fn fetch_chunk(
+        &self,
+        client: &PeerClient,
+        download: &Arc<Download>,
+        arrival: &Arrival<'_>,
+    ) -> Result<(), FetchEnd> {
         if self.file.is_held(download, self.slice.chunk()) {
             return Ok(());
         }
         let mut sink = self.sink_for_chunk(download)?;
         let response = self.request(client, download, None).await?;
-        self.drain(response, &mut sink, |error| self.blame_chunk(download, error)).await?;
+        drain(response, arrival, &mut sink, |error| self.blame_chunk(download, error)).await?;
         self.land_chunk(download, sink).await
     }
 
     /// A part of a chunk is judged by the chunk's grain tree, which comes with it unless it is here.
-    async fn fetch_part(&self, client: &PeerClient, download: &Arc<Download>) -> Result<(), FetchEnd> {
+    async fn fetch_part(
+        &self,
+        client: &PeerClient,
+        download: &Arc<Download>,
+        arrival: &Arrival<'_>,
+    ) -> Result<(), FetchEnd> {
         if self.is_here(download, self.grains(download)) {
             return Ok(());
         }
@@ -81,7 +104,7 @@ impl Fetch {
             }
         };
         let mut sink = self.sink_for_part(download, &tree)?;
-        self.drain(response, &mut sink, blame_part).await?;
+        drain(response, arrival, &mut sink, blame_part).await?;
         self.land_part(download, &tree, sink).await
     }
 
@@ -103,32 +126,27 @@ impl Fetch {
         grains: Option<&str>,
     ) -> Result<Response, FetchEnd> {
         let Range { start, end } = self.slice.range(download.layout());
-        let request = client.get(&format!("/download?id={}", self.file.content.file_id));
-        let mut request = request.header(RANGE, format!("bytes={}-{}", start, end.saturating_sub(1)));
-        if let Some(grains) = grains {
-            request = request.header(GRAINS_HEADER, grains);
+        let send = || {
+            let request = client.get(&format!("/download?id={}", self.file.content.file_id));
+            let request = request.header(RANGE, format!("bytes={}-{}", start, end.saturating_sub(1)));
+            match grains {
+                Some(grains) => request.header(GRAINS_HEADER, grains).send(),
+                None => request.send(),
+            }
+        };
+        let mut response = send().await.map_err(|error| unreachable(&error))?;
+        for pause in NO_ROOM_PAUSES {
+            if response.status() != StatusCode::SERVICE_UNAVAILABLE {
+                break;
+            }
+            sleep(pause).await;
+            response = send().await.map_err(|error| unreachable(&error))?;
         }
-        let response = request.send().await.map_err(|error| unreachable(&error))?;
         match response.status() {
             StatusCode::PARTIAL_CONTENT => Ok(response),
             StatusCode::OK if end - start == download.layout().file_len() => Ok(response),
             status => Err(refused(status)),
         }
-    }
-
-    async fn drain<S: Sink>(
-        &self,
-        mut response: Response,
-        sink: &mut S,
-        blame: impl Fn(S::Error) -> FetchEnd,
-    ) -> Result<(), FetchEnd> {
-        let mut batch = Vec::with_capacity(BATCH_LEN);
-        let mut give = |bytes: &[u8]| sink.take(bytes).map_err(&blame);
-        while let Some(frame) = response.chunk().await.map_err(|error| unreachable(&error))? {
-            note_arrived(&self.arrived, frame.len());
-            push(&mut batch, frame, &mut give)?;
-        }
-        if batch.is_empty() { Ok(()) } else { give(&batch) }
     }
 
     fn grains(&self, download: &Download) -> Grains {
@@ -139,6 +157,23 @@ impl Fetch {
     fn is_here(&self, download: &Download, grains: Grains) -> bool {
         download.is_complete() || download.grains(self.slice.chunk()).contains(grains)
     }
+}
+
+/// Reads an answer to its end, as fast as the limit lets it: what is not read yet slows its sender down.
+async fn drain<S: Sink>(
+    mut response: Response,
+    arrival: &Arrival<'_>,
+    sink: &mut S,
+    blame: impl Fn(S::Error) -> FetchEnd,
+) -> Result<(), FetchEnd> {
+    let mut batch = Vec::with_capacity(BATCH_LEN);
+    let mut give = |bytes: &[u8]| sink.take(bytes).map_err(&blame);
+    while let Some(mut frame) = response.chunk().await.map_err(|error| unreachable(&error))? {
+        while !frame.is_empty() {
+            push(&mut batch, arrival.next(&mut frame).await, &mut give)?;
+        }
+    }
+    if batch.is_empty() { Ok(()) } else { give(&batch) }
 }
 
 /// Collects frames until there is a batch. A frame as large as one goes through as it is.

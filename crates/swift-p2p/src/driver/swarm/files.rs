@@ -7,7 +7,7 @@ use std::{
 
 use swift_chain::NodeId;
 use swift_chunks::{ChunkIndex, ChunkLayout, ContentRef, FileId};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use super::incoming::Incoming;
 
@@ -48,6 +48,8 @@ pub(super) enum Stage {
 /// A file on its way here.
 pub(super) struct Receiving {
     pub(super) incoming: Arc<Incoming>,
+    /// Tells those who read it that there is more; by going, that it is here, or will not be.
+    pub(super) progress: watch::Sender<()>,
     /// Chunks that passed both hashes and are not durable.
     pub(super) pending: BTreeSet<ChunkIndex>,
     pub(super) pending_bytes: u64,
@@ -74,6 +76,7 @@ impl Receiving {
     pub(super) fn new(incoming: Arc<Incoming>) -> Self {
         Self {
             incoming,
+            progress: watch::Sender::new(()),
             pending: BTreeSet::new(),
             pending_bytes: 0,
             pending_since: None,

@@ -3,12 +3,14 @@
 use std::ops::Range;
 
 use swift_chain::NodeId;
-use swift_chunks::{ChunkIndex, FileId, HeldPromise};
+use swift_chunks::{FileId, HeldPromise, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
+    arriving::Arriving,
     copies::FileCopies,
     events::{Command, Event},
+    priorities::Prioritized,
     serving::Serving,
     survey::FILES_MAX,
     transfers::Transfers,
@@ -89,15 +91,24 @@ impl SwarmHandle {
         self.ask(|reply| Command::Serve { to, file, range, reply }).await
     }
 
-    /// How soon a file is wanted, until it is here or the node stops.
-    pub async fn set_priority(&self, file: FileId, priority: Priority) -> Result<(), Stopped> {
-        self.tell(Command::Prioritize { file, priority }).await
+    /// Says how soon a file is wanted that is on its way; durable when this returns, until the file is here.
+    pub async fn set_priority(
+        &self,
+        file: FileId,
+        priority: Priority,
+    ) -> Result<Result<Prioritized, StoreError>, Stopped> {
+        self.ask(|reply| Command::Prioritize { file, priority, reply }).await
     }
 
-    /// Somebody reads a file in order that is still on its way, and waits for this chunk; none when nobody does any
-    /// more. One reader per file is followed, the last that said something.
-    pub async fn reading_at(&self, file: FileId, chunk: Option<ChunkIndex>) -> Result<(), Stopped> {
-        self.tell(Command::ReadingAt { file, chunk }).await
+    /// The files on their way that are wanted sooner or later than others.
+    pub async fn priorities(&self) -> Result<Vec<(FileId, Priority)>, Stopped> {
+        self.ask(|reply| Command::Priorities { reply }).await
+    }
+
+    /// A file that is on its way, for somebody who reads it in order: what is read next is fetched first. Nothing if the
+    /// file is not on its way.
+    pub async fn read(&self, file: FileId) -> Result<Option<Arriving>, Stopped> {
+        self.ask(|reply| Command::Read { file, reply }).await
     }
 
     /// The rule of what this node keeps has changed, or a pin: of this file, or any file's. What is kept now is fetched,

@@ -8,14 +8,15 @@ use std::{
     },
 };
 
+use bytes::Bytes;
 use swift_chunks::{
-    ChunkFault, ChunkIndex, ChunkWriteError, ChunkWriter, ContentRef, Download, GrainTree, Grains, Slice,
-    Store, StoreError, WrittenChunk,
+    ChunkFault, ChunkIndex, ChunkLayout, ChunkWriteError, ChunkWriter, ContentRef, Download, GrainTree,
+    Grains, Slice, Store, StoreError, WrittenChunk,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{events::FetchEnd, manifest, trees::Trees};
-use crate::{swarm::message::OPEN_CHUNKS_MAX, transport::PeerClient};
+use super::{arriving::Readers, events::FetchEnd, manifest, trees::Trees};
+use crate::{driver::limits::Throttle, swarm::message::OPEN_CHUNKS_MAX, transport::PeerClient};
 
 /// Grain trees of one file: of every chunk that is open, and of some that were to be.
 const TREES_MAX: usize = 2 * OPEN_CHUNKS_MAX;
@@ -24,7 +25,12 @@ const TREES_MAX: usize = 2 * OPEN_CHUNKS_MAX;
 pub(super) struct Incoming {
     pub(super) store: Store,
     pub(super) content: ContentRef,
+    pub(super) layout: ChunkLayout,
+    /// Who reads it while it arrives.
+    pub(super) readers: Readers,
     download: Mutex<Option<Arc<Download>>>,
+    /// Bytes of the manifest that have come, by whichever fetch.
+    manifest_arrived: Arrived,
     /// Held while the download is opened and its manifest comes in.
     opening: tokio::sync::Mutex<()>,
     /// Held while a chunk goes from written to recorded. Taken before the other two.
@@ -54,12 +60,36 @@ struct Writer {
 /// Bytes of one fetch that have arrived, for whoever watches over it.
 pub(super) type Arrived = AtomicU64;
 
+/// How bytes of one fetch come in: as fast as they may, and counted.
+pub(super) struct Arrival<'a> {
+    pub(super) arrived: &'a Arrived,
+    pub(super) down: &'a Throttle,
+}
+
+impl Arrival<'_> {
+    /// The next piece of a frame, once it may pass.
+    pub(super) async fn next(&self, frame: &mut Bytes) -> Bytes {
+        let piece = frame.split_to(frame.len().min(self.down.piece_len()));
+        self.down.pass(piece.len()).await;
+        self.arrived.fetch_add(piece.len() as u64, Ordering::Relaxed);
+        piece
+    }
+}
+
 impl Incoming {
-    pub(super) fn new(store: Store, content: ContentRef, served: Arc<Trees>) -> Arc<Self> {
+    pub(super) fn new(
+        store: Store,
+        content: ContentRef,
+        layout: ChunkLayout,
+        served: Arc<Trees>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store,
             content,
+            layout,
+            readers: Readers::default(),
             download: Mutex::default(),
+            manifest_arrived: Arrived::default(),
             opening: tokio::sync::Mutex::default(),
             settling: Mutex::default(),
             chunks: Mutex::default(),
@@ -97,7 +127,7 @@ impl Incoming {
     pub(super) async fn ready(
         &self,
         source: &PeerClient,
-        arrived: &Arrived,
+        arrival: &Arrival<'_>,
     ) -> Result<Arc<Download>, FetchEnd> {
         if let Some(download) = self.download().filter(|download| download.has_manifest()) {
             return Ok(download);
@@ -105,9 +135,14 @@ impl Incoming {
         let _turn = self.opening.lock().await;
         let download = self.open().map_err(|error| FetchEnd::of_store(&error))?;
         if !download.has_manifest() && !download.is_complete() {
-            manifest::fetch(source, &download, arrived).await?;
+            manifest::fetch(source, &download, arrival, &self.manifest_arrived).await?;
         }
         Ok(download)
+    }
+
+    /// Bytes of the manifest that have come.
+    pub(super) fn manifest_bytes(&self) -> u64 {
+        self.manifest_arrived.load(Ordering::Relaxed)
     }
 
     /// Says who writes a slice, until the note is dropped.
@@ -215,8 +250,4 @@ impl Drop for Note {
     fn drop(&mut self) {
         self.home.chunks().writers.retain(|writer| writer.id != self.id);
     }
-}
-
-pub(super) fn note_arrived(arrived: &Arrived, bytes: usize) {
-    arrived.fetch_add(bytes as u64, Ordering::Relaxed);
 }

@@ -62,7 +62,10 @@ impl Owner {
         let mut receiving = self.files.receiving_len();
         for Found { file, live } in found {
             match live {
-                None => self.forget(file),
+                None => {
+                    self.forget(file);
+                    self.forget_priority(file);
+                }
                 Some(live) if live.is_complete || !live.is_kept || receiving < WANTED_MAX => {
                     receiving += usize::from(live.is_kept && !live.is_complete);
                     self.take(file, live);
@@ -104,7 +107,7 @@ impl Owner {
             self.tell(Input::FileAdded { file, publisher, held, want: Want::Unwanted });
             return self.limit_resting(file);
         }
-        let incoming = Incoming::new(self.library.store.clone(), content, self.trees.clone());
+        let incoming = Incoming::new(self.library.store.clone(), content, layout, self.trees.clone());
         let mut receiving = Box::new(Receiving::new(incoming));
         receiving.is_finish_due = held.is_full();
         self.files.insert(file, Entry { publisher, content, layout, stage: Stage::Receiving(receiving) });
@@ -113,6 +116,7 @@ impl Owner {
             self.drive_disk(file);
         } else {
             self.tell(Input::FileAdded { file, publisher, held, want: Want::Wanted });
+            self.tell_urgency(file);
         }
     }
 
@@ -128,7 +132,8 @@ impl Owner {
         let Some(entry) = self.files.get_mut(&file) else { return };
         let (publisher, layout) = (entry.publisher, entry.layout);
         if is_kept {
-            let incoming = Incoming::new(self.library.store.clone(), entry.content, self.trees.clone());
+            let incoming =
+                Incoming::new(self.library.store.clone(), entry.content, entry.layout, self.trees.clone());
             entry.stage = Stage::Receiving(Box::new(Receiving::new(incoming)));
         } else {
             entry.stage = Stage::Unwanted;

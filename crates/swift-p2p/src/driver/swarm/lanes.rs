@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use swift_chain::NodeId;
@@ -15,16 +16,23 @@ use tokio::{
     runtime::{Builder, Runtime},
     sync::mpsc,
     task::JoinSet,
+    time::timeout,
 };
 
 use super::{
     events::{Event, FetchEnd},
     fetch::Fetch,
 };
-use crate::transport::{Dialer, PeerClients};
+use crate::{
+    driver::limits::{ConnectionLimit, Limits, Places, Throttle},
+    swarm::FetchFailure,
+    transport::{Dialer, PeerClients},
+};
 
 /// Two keep one source's connections apart, so that one decrypts while the other waits for the disk.
 const LANES: usize = 2;
+/// How long a fetch waits for its place under the limit on connections: not so long that its source would seem to stall.
+const PLACE_WAIT: Duration = Duration::from_secs(2);
 
 enum Order {
     Fetch(Fetch),
@@ -41,11 +49,24 @@ struct Lane {
 }
 
 impl Lanes {
-    pub(super) fn spawn(dialer: &Dialer, events: &mpsc::UnboundedSender<Event>) -> io::Result<Self> {
-        (0..LANES)
-            .map(|at| Lane::spawn(at, dialer.clone(), events.clone()))
-            .collect::<Result<_, _>>()
-            .map(Self)
+    pub(super) fn spawn(
+        dialer: &Dialer,
+        limits: &Limits,
+        events: &mpsc::UnboundedSender<Event>,
+    ) -> io::Result<Self> {
+        let places = Places::default();
+        let follow = places.clone();
+        limits.follow_connections(move |limit| follow.set(limit.map(ConnectionLimit::fetches)));
+        let lanes = (0..LANES).map(|at| {
+            let clients = Arc::new(PeerClients::new(dialer.clone()));
+            let follow = clients.clone();
+            // Each lane has half of the connections that may stay open without being used.
+            let most = |limit: ConnectionLimit| limit.fetches().div_ceil(LANES);
+            limits.follow_connections(move |limit| follow.keep_at_most(limit.map(most)));
+            let (down, places) = (limits.down().clone(), places.clone());
+            Lane::spawn(at, Worker { clients, down, places, events: events.clone() })
+        });
+        lanes.collect::<Result<_, _>>().map(Self)
     }
 
     /// Gives a fetch to the lane that has least to do.
@@ -75,69 +96,83 @@ impl Lanes {
     }
 }
 
+/// What a lane works with.
+#[derive(Clone)]
+struct Worker {
+    /// Connections belong to the runtime that opened them, so every lane has clients of its own.
+    clients: Arc<PeerClients>,
+    down: Throttle,
+    /// Of all lanes together.
+    places: Places,
+    events: mpsc::UnboundedSender<Event>,
+}
+
 impl Lane {
-    fn spawn(at: usize, dialer: Dialer, events: mpsc::UnboundedSender<Event>) -> io::Result<Self> {
+    fn spawn(at: usize, worker: Worker) -> io::Result<Self> {
         let (orders, inbox) = mpsc::unbounded_channel();
         let running = Arc::new(AtomicUsize::new(0));
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let counter = running.clone();
         let thread = thread::Builder::new()
             .name(format!("lane-{at}"))
-            .spawn(move || run(&runtime, dialer, inbox, &events, &counter))?;
+            .spawn(move || worker.run(&runtime, inbox, &counter))?;
         Ok(Self { orders, running, thread })
     }
 }
 
-fn run(
-    runtime: &Runtime,
-    dialer: Dialer,
-    mut orders: mpsc::UnboundedReceiver<Order>,
-    events: &mpsc::UnboundedSender<Event>,
-    running: &Arc<AtomicUsize>,
-) {
-    // Connections belong to the runtime that opened them, so every lane has clients of its own.
-    let clients = Arc::new(PeerClients::new(dialer));
-    runtime.block_on(async {
-        let mut fetches = JoinSet::new();
-        loop {
-            tokio::select! {
-                order = orders.recv() => match order {
-                    None => break,
-                    Some(Order::Forget(peer)) => clients.forget(&peer),
-                    Some(Order::Fetch(fetch)) => {
-                        let place = Place(running.clone());
-                        fetches.spawn(carry_out(fetch, clients.clone(), events.clone(), place));
-                    }
-                },
-                Some(_) = fetches.join_next() => {}
+impl Worker {
+    fn run(self, runtime: &Runtime, mut orders: mpsc::UnboundedReceiver<Order>, running: &Arc<AtomicUsize>) {
+        runtime.block_on(async {
+            let mut fetches = JoinSet::new();
+            loop {
+                tokio::select! {
+                    order = orders.recv() => match order {
+                        None => break,
+                        Some(Order::Forget(peer)) => self.clients.forget(&peer),
+                        Some(Order::Fetch(fetch)) => {
+                            let running = Running::new(running);
+                            fetches.spawn(self.clone().carry_out(fetch, running));
+                        }
+                    },
+                    Some(_) = fetches.join_next() => {}
+                }
             }
-        }
-        fetches.shutdown().await;
-    });
-}
+            fetches.shutdown().await;
+        });
+    }
 
-async fn carry_out(
-    fetch: Fetch,
-    clients: Arc<PeerClients>,
-    events: mpsc::UnboundedSender<Event>,
-    _place: Place,
-) {
-    let end: Option<FetchEnd> = tokio::select! {
-        biased;
-        () = fetch.stop.cancelled() => None,
-        end = fetch.run(&clients) => Some(end),
-    };
-    if let Some(end) = end {
-        let (from, file, slice) = (fetch.from, fetch.file.content.file_id, fetch.slice);
-        // The owner may be gone: the node is stopping.
-        let _ = events.send(Event::Fetched { from, file, slice, end });
+    async fn carry_out(self, fetch: Fetch, _running: Running) {
+        let end: Option<FetchEnd> = tokio::select! {
+            biased;
+            () = fetch.stop.cancelled() => None,
+            end = self.fetch(&fetch) => Some(end),
+        };
+        if let Some(end) = end {
+            let (id, from, file, slice) = (fetch.id, fetch.from, fetch.file.content.file_id, fetch.slice);
+            // The owner may be gone: the node is stopping.
+            let _ = self.events.send(Event::Fetched { id, from, file, slice, end });
+        }
+    }
+
+    async fn fetch(&self, fetch: &Fetch) -> FetchEnd {
+        match timeout(PLACE_WAIT, self.places.enter()).await {
+            Ok(_place) => fetch.run(&self.clients, &self.down).await,
+            Err(_) => FetchEnd::failed(FetchFailure::Refused, "this node may open no more connections"),
+        }
     }
 }
 
 /// Counts a fetch while it runs.
-struct Place(Arc<AtomicUsize>);
+struct Running(Arc<AtomicUsize>);
 
-impl Drop for Place {
+impl Running {
+    /// A fetch that is counted already.
+    fn new(running: &Arc<AtomicUsize>) -> Self {
+        Self(running.clone())
+    }
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

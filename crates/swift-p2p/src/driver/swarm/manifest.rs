@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 use bytes::{Buf, Bytes};
@@ -12,7 +12,7 @@ use tokio::{sync::mpsc, task};
 
 use super::{
     events::FetchEnd,
-    incoming::{Arrived, note_arrived},
+    incoming::{Arrival, Arrived},
 };
 use crate::{
     swarm::FetchFailure,
@@ -26,7 +26,8 @@ const PIECES_MAX: usize = 8;
 pub(super) async fn fetch(
     source: &PeerClient,
     download: &Arc<Download>,
-    arrived: &Arrived,
+    arrival: &Arrival<'_>,
+    manifest_arrived: &Arrived,
 ) -> Result<(), FetchEnd> {
     let content = download.content();
     let path = format!("/peer/manifest?id={}&manifest={}", content.file_id, content.manifest_hash);
@@ -46,10 +47,15 @@ pub(super) async fn fetch(
     };
     let broken = loop {
         match response.chunk().await {
-            Ok(Some(piece)) => {
-                note_arrived(arrived, piece.len());
-                // When the other end has seen enough it says so by its result.
-                if pieces.send(Ok(piece)).await.is_err() {
+            Ok(Some(mut frame)) => {
+                let mut is_enough = false;
+                while !frame.is_empty() && !is_enough {
+                    let piece = arrival.next(&mut frame).await;
+                    manifest_arrived.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                    // When the other end has seen enough it says so by its result.
+                    is_enough = pieces.send(Ok(piece)).await.is_err();
+                }
+                if is_enough {
                     break None;
                 }
             }

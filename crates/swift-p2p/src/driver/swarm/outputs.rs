@@ -26,22 +26,19 @@ impl Owner {
                 }
             }
             Output::Fetch { from, file, slice } => {
-                let receiving = self.files.get(&file).and_then(|entry| entry.receiving());
-                let Some(receiving) = receiving else {
+                self.next_fetch += 1;
+                let id = self.next_fetch;
+                let (stop, arrived) = (CancellationToken::new(), Arc::default());
+                let running =
+                    Running { id, stop: stop.clone(), arrived: Arc::clone(&arrived), seen: 0, counted: 0 };
+                self.fetches.insert((from, file, slice), running);
+                let Some(receiving) = self.files.get(&file).and_then(|entry| entry.receiving()) else {
                     let end = FetchEnd::failed(FetchFailure::Refused, "the file is not wanted any more");
-                    let _ = self.events.send(Event::Fetched { from, file, slice, end });
+                    let _ = self.events.send(Event::Fetched { id, from, file, slice, end });
                     return;
                 };
-                let (stop, arrived) = (CancellationToken::new(), Arc::default());
-                let fetch = Fetch {
-                    from,
-                    slice,
-                    file: receiving.incoming.clone(),
-                    arrived: Arc::clone(&arrived),
-                    stop: stop.clone(),
-                };
-                self.fetches.insert((from, file, slice), Running { stop, arrived, seen: 0, counted: 0 });
-                self.lanes.fetch(fetch);
+                let file = receiving.incoming.clone();
+                self.lanes.fetch(Fetch { id, from, slice, file, arrived, stop });
             }
             Output::CancelFetch { from, file, slice } => {
                 if let Some(running) = self.end_fetch(from, file, slice) {

@@ -25,6 +25,7 @@ use super::{
     lanes::Lanes,
     library::Library,
     post::Post,
+    priorities::Priorities,
     rates::Rates,
     sends::Sends,
     survey::Surveys,
@@ -43,6 +44,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(30);
 
 /// One request to a peer that runs in a lane.
 pub(super) struct Running {
+    pub(super) id: u64,
     pub(super) stop: CancellationToken,
     pub(super) arrived: Arc<Arrived>,
     /// Bytes of which the machine was told.
@@ -64,6 +66,8 @@ pub(super) struct Owner {
     pub(super) work: TaskTracker,
     pub(super) files: Files,
     pub(super) fetches: HashMap<(NodeId, FileId, Slice), Running>,
+    pub(super) priorities: Priorities,
+    pub(super) next_fetch: u64,
     pub(super) sends: Sends,
     pub(super) received: Rates,
     pub(super) sent: Rates,
@@ -109,6 +113,8 @@ impl Owner {
             work: TaskTracker::new(),
             files: Files::default(),
             fetches: HashMap::new(),
+            priorities: Priorities::default(),
+            next_fetch: 0,
             sends: Sends::default(),
             received: Rates::default(),
             sent: Rates::default(),
@@ -222,8 +228,9 @@ impl Owner {
                 // Who asked may be gone; then the send ends with what is dropped here.
                 drop(reply.send(self.serve(to, file, &range)));
             }
-            Command::Prioritize { file, priority } => self.tell(Input::Prioritized { file, priority }),
-            Command::ReadingAt { file, chunk } => self.tell(Input::ReadingAt { file, chunk }),
+            Command::Prioritize { file, priority, reply } => self.prioritize(file, priority, reply),
+            Command::Priorities { reply } => drop(reply.send(self.priorities.all())),
+            Command::Read { file, reply } => drop(reply.send(self.arriving(file))),
             Command::KeepChanged { file } => self.look_again(file),
             Command::LetGo { promise, reply } => self.let_go(promise, reply),
             Command::Survey { files, is_new_only, reply } => self.survey(files, is_new_only, reply),
@@ -263,7 +270,7 @@ impl Owner {
                 self.tell(Input::WhoHasFailed { to });
                 self.surveys.answered(to, &asked);
             }
-            Event::Fetched { from, file, slice, end } => self.on_fetched(from, file, slice, end),
+            Event::Fetched { id, from, file, slice, end } => self.on_fetched(id, (from, file, slice), end),
             Event::Checked { file, chunk, end } => self.on_checked(file, chunk, end),
             Event::SendEnded { id, outcome } => {
                 if let Some(mut sending) = self.sends.end(id) {
@@ -272,6 +279,10 @@ impl Owner {
                     self.tell(Input::SendEnded { to, file, slice, outcome });
                 }
             }
+            Event::Prioritized { file, priority, outcome, reply } => {
+                self.on_prioritized(file, priority, outcome, reply);
+            }
+            Event::ReadingMoved { file } => self.tell_urgency(file),
             Event::Found { found, then } => {
                 self.take_all(found);
                 self.answer(then);
@@ -308,12 +319,18 @@ impl Owner {
     }
 
     /// A fetch that the machine has not broken off has ended.
-    fn on_fetched(&mut self, from: NodeId, file: FileId, slice: Slice, end: FetchEnd) {
-        if self.end_fetch(from, file, slice).is_none() {
-            // It ended while it was being broken off. What it wrote counts all the same.
-            if end.outcome != FetchOutcome::Verified {
-                return;
-            }
+    fn on_fetched(&mut self, id: u64, (from, file, slice): (NodeId, FileId, Slice), end: FetchEnd) {
+        let is_current = self.fetches.get(&(from, file, slice)).is_some_and(|running| running.id == id);
+        // One that ended while it was being broken off says nothing of another that was begun since. But what it wrote
+        // counts all the same.
+        if !is_current && end.outcome != FetchOutcome::Verified {
+            return;
+        }
+        if let Some(running) = self.end_fetch(from, file, slice).filter(|_| !is_current) {
+            running.stop.cancel();
+        }
+        if end.outcome == FetchOutcome::Verified {
+            self.note_readable(file);
         }
         match end.outcome {
             FetchOutcome::Verified if slice.is_chunk() => self.note_verified(file, slice.chunk()),
@@ -353,7 +370,10 @@ impl Owner {
         self.received.turn(took);
         self.sent.turn(took);
         for (&(from, file, slice), running) in &mut self.fetches {
-            let bytes = running.arrived.load(Ordering::Relaxed);
+            // While one brings the manifest, the others of the file wait for it, and none of them stalls.
+            let receiving = self.files.get(&file).and_then(|entry| entry.receiving());
+            let of_manifest = receiving.map_or(0, |receiving| receiving.incoming.manifest_bytes());
+            let bytes = running.arrived.load(Ordering::Relaxed) + of_manifest;
             if std::mem::replace(&mut running.seen, bytes) != bytes {
                 progressed.push(Input::FetchProgress { from, file, slice, bytes });
             }

@@ -69,6 +69,12 @@ impl Rates {
         self.0.range((file, first)..=(file, last)).map(|(&(_, peer), gauge)| gauge.shown(peer)).collect()
     }
 
+    /// Whether something of a file has moved in this turn or the last one.
+    pub(super) fn is_moving(&self, file: FileId) -> bool {
+        let (first, last) = (NodeId::from_bytes([0; 32]), NodeId::from_bytes([255; 32]));
+        self.0.range((file, first)..=(file, last)).any(|(_, gauge)| gauge.fresh > 0 || gauge.idle_turns == 0)
+    }
+
     /// Files of which something moves, in order.
     pub(super) fn files(&self) -> Vec<FileId> {
         let mut files: Vec<FileId> = self.0.keys().map(|&(file, _)| file).collect();
@@ -101,7 +107,10 @@ mod tests {
         rates.turn(Duration::from_secs(1));
         assert_eq!(rates.of_file(file), [PeerRate { peer, bytes: 550, bytes_per_second: 200 }]);
         assert_eq!(rates.files(), [file]);
-        (0..IDLE_TURNS).for_each(|_| rates.turn(Duration::from_secs(1)));
+        assert!(rates.is_moving(file) && !rates.is_moving(other));
+        rates.turn(Duration::from_secs(1));
+        assert!(!rates.is_moving(file));
+        (1..IDLE_TURNS).for_each(|_| rates.turn(Duration::from_secs(1)));
         assert!(rates.files().is_empty());
     }
 

@@ -10,6 +10,10 @@ use super::{
     owner::Owner,
     rates::PeerRate,
 };
+use crate::swarm::Priority;
+
+/// Why a file waits of which others may have something.
+const AFTER_OTHERS: &str = "after files that are wanted sooner";
 
 /// Rows that are shown of each direction.
 const SHOWN_MAX: usize = 1000;
@@ -38,9 +42,13 @@ pub struct TransferState {
     pub remaining: Option<Duration>,
     /// Whom it comes from.
     pub peers: Vec<PeerRate>,
+    /// How soon it is wanted.
+    pub priority: Priority,
+    /// Clients that read it as it comes, for whom it is wanted before all others.
+    pub readers: usize,
     /// What is happening.
     pub stage: TransferStage,
-    /// Why it is blocked.
+    /// Why it is blocked, or waits, if that is known.
     pub detail: Option<String>,
 }
 
@@ -78,21 +86,32 @@ impl Owner {
 
     pub(super) fn transfers(&mut self) -> Transfers {
         self.measure();
+        let most_urgent = self.most_urgent();
         let unfinished = self.files.iter().filter(|(_, entry)| !entry.is_resting());
-        let mut incoming: Vec<TransferState> =
-            unfinished.take(SHOWN_MAX).map(|(&file, entry)| self.transfer(file, entry)).collect();
+        let mut incoming: Vec<TransferState> = unfinished
+            .take(SHOWN_MAX)
+            .map(|(&file, entry)| self.transfer(file, entry, most_urgent))
+            .collect();
         incoming.sort_unstable_by_key(|row| row.file);
         let outgoing = self.sent.files().into_iter().take(SHOWN_MAX);
         let outgoing = outgoing.map(|file| Outgoing { file, peers: self.sent.of_file(file) }).collect();
         Transfers { incoming, outgoing }
     }
 
-    fn transfer(&self, file: FileId, entry: &Entry) -> TransferState {
+    /// The highest urgency of a file of which something is coming.
+    fn most_urgent(&self) -> Priority {
+        let moving = self.received.files().into_iter().filter(|file| self.received.is_moving(*file));
+        moving.map(|file| self.urgency(&file)).max().unwrap_or(Priority::Low)
+    }
+
+    fn transfer(&self, file: FileId, entry: &Entry, most_urgent: Priority) -> TransferState {
         let total_bytes = entry.content.len;
         let progress = self.swarm.progress(&file);
         let done_bytes = progress.map_or(total_bytes, |progress| progress.bytes);
         let receiving = entry.receiving();
+        let readers = receiving.map_or(0, |receiving| receiving.incoming.readers.len());
         let is_moving = progress.is_some_and(|progress| progress.coming > 0)
+            || self.received.is_moving(file)
             || receiving.is_some_and(|receiving| receiving.is_finish_due);
         let (stage, detail) = match (&entry.stage, receiving.and_then(|receiving| receiving.blocked.clone()))
         {
@@ -102,15 +121,29 @@ impl Owner {
             }
             (_, Some(detail)) => (TransferStage::Blocked, Some(detail)),
             _ if is_moving => (TransferStage::Receiving, None),
-            _ => (TransferStage::Waiting, None),
+            _ => {
+                let is_later = most_urgent > self.urgency(&file);
+                (TransferStage::Waiting, is_later.then(|| AFTER_OTHERS.to_owned()))
+            }
         };
-        let peers = self.received.of_file(file);
+        let (peers, priority) = (self.received.of_file(file), self.priorities.of(&file));
         let bytes_per_second: u64 = peers.iter().map(|peer| peer.bytes_per_second).sum();
         let remaining = match (stage, total_bytes.saturating_sub(done_bytes).checked_div(bytes_per_second)) {
             (TransferStage::Receiving, Some(seconds)) => Some(Duration::from_secs(seconds)),
             _ => None,
         };
-        TransferState { file, done_bytes, total_bytes, bytes_per_second, remaining, peers, stage, detail }
+        TransferState {
+            file,
+            done_bytes,
+            total_bytes,
+            bytes_per_second,
+            remaining,
+            peers,
+            priority,
+            readers,
+            stage,
+            detail,
+        }
     }
 }
 

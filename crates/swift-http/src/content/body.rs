@@ -1,0 +1,227 @@
+//! Bodies with content: read piece by piece, as they are sent.
+
+use std::{
+    collections::VecDeque,
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use axum::{body::Body, http::Method};
+use bytes::Bytes;
+use futures_util::stream;
+use swift_chunks::{CHUNK_LEN, ContentReader, ReadError};
+use swift_p2p::driver::{Arriving, SendGuard, Throttle};
+use tokio::{task, time::timeout};
+
+/// What other nodes, which check every byte themselves, are sent per read.
+const RAW_READ_LEN: u64 = 512 * 1024;
+/// How long a client waits for more of a file of which nothing comes.
+const ARRIVAL_WAIT: Duration = Duration::from_secs(60);
+
+/// A piece of a body.
+pub(super) enum Segment {
+    Text(String),
+    Content(Range<u64>),
+}
+
+/// Where content comes from, and how it goes out.
+pub(super) struct Source {
+    content: Content,
+    /// Members are sent no faster than the limit.
+    pace: Option<Throttle>,
+    guard: Option<SendGuard>,
+    /// Was read, and is not sent yet.
+    ready: Bytes,
+}
+
+enum Content {
+    /// Checked before it leaves.
+    Verified(ContentReader),
+    /// As it is: its receiver checks it.
+    Raw(Arc<RawContent>),
+    /// Checked, in order, as it comes.
+    Arriving(Arriving),
+}
+
+/// What a blocking thread reads from.
+struct RawContent {
+    reader: ContentReader,
+    /// Buffers of this body that are free again.
+    free: Mutex<Vec<Vec<u8>>>,
+}
+
+/// Breaks a body off.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct ReadFailed(String);
+
+impl Source {
+    fn new(content: Content) -> Self {
+        Self { content, pace: None, guard: None, ready: Bytes::new() }
+    }
+
+    /// A complete file, for a client.
+    pub(super) fn verified(reader: ContentReader) -> Self {
+        Self::new(Content::Verified(reader))
+    }
+
+    /// What is here of a file, for a member.
+    pub(super) fn for_member(reader: ContentReader, guard: Option<SendGuard>, up: Throttle) -> Self {
+        let content = Content::Raw(Arc::new(RawContent { reader, free: Mutex::default() }));
+        Self { pace: Some(up), guard, ..Self::new(content) }
+    }
+
+    /// A file that is on its way, for a client.
+    pub(super) fn arriving(arriving: Arriving) -> Self {
+        Self::new(Content::Arriving(arriving))
+    }
+
+    /// Reads the first bytes of the first range that will be sent.
+    pub(super) async fn look_ahead(&mut self, first: Range<u64>) -> Result<(), ReadFailed> {
+        self.ready = self.content.read(first).await?;
+        Ok(())
+    }
+
+    pub(super) fn body(self, segments: VecDeque<Segment>, method: &Method) -> Body {
+        if *method == Method::HEAD {
+            return Body::empty();
+        }
+        Body::from_stream(stream::try_unfold((self, segments), |(mut source, mut segments)| async move {
+            let piece = source.next(&mut segments).await?;
+            Ok::<_, ReadFailed>(piece.map(|piece| (piece, (source, segments))))
+        }))
+    }
+
+    /// The next piece to send; none when all is sent.
+    async fn next(&mut self, segments: &mut VecDeque<Segment>) -> Result<Option<Bytes>, ReadFailed> {
+        loop {
+            match segments.pop_front() {
+                None => return Ok(None),
+                Some(Segment::Text(text)) => return Ok(Some(text.into())),
+                Some(Segment::Content(range)) if range.is_empty() => {}
+                Some(Segment::Content(range)) => {
+                    if self.ready.is_empty() {
+                        self.ready = self.content.read(range.clone()).await?;
+                    }
+                    let piece = self.take_ready().await;
+                    segments.push_front(Segment::Content(range.start + piece.len() as u64..range.end));
+                    return Ok(Some(piece));
+                }
+            }
+        }
+    }
+
+    /// As much of what was read as may leave now.
+    async fn take_ready(&mut self) -> Bytes {
+        let Some(pace) = &self.pace else { return std::mem::take(&mut self.ready) };
+        let piece = self.ready.split_to(self.ready.len().min(pace.piece_len()));
+        pace.pass(piece.len()).await;
+        if let Some(guard) = &self.guard {
+            guard.sent(piece.len());
+        }
+        piece
+    }
+}
+
+impl Content {
+    /// The first bytes of a range: as many as one read gives.
+    async fn read(&mut self, range: Range<u64>) -> Result<Bytes, ReadFailed> {
+        match self {
+            Self::Verified(reader) => {
+                let reader = reader.clone();
+                blocking(move || read_verified(&reader, &range)).await
+            }
+            Self::Raw(content) => {
+                let content = content.clone();
+                blocking(move || read_raw(&content, &range)).await
+            }
+            Self::Arriving(arriving) => read_arriving(arriving, range).await,
+        }
+    }
+}
+
+async fn blocking(
+    read: impl FnOnce() -> Result<Bytes, ReadError> + Send + 'static,
+) -> Result<Bytes, ReadFailed> {
+    match task::spawn_blocking(read).await {
+        Ok(Ok(piece)) if !piece.is_empty() => Ok(piece),
+        Ok(Ok(_)) => Err(ReadFailed("the content ends before its length".into())),
+        Ok(Err(error)) => Err(broke_off(&error)),
+        Err(error) => Err(ReadFailed(error.to_string())),
+    }
+}
+
+/// The status line is gone; the connection breaks off, and the store has quarantined what is rotten.
+fn broke_off(error: &dyn std::fmt::Display) -> ReadFailed {
+    tracing::error!(%error, "a download broke off");
+    ReadFailed(error.to_string())
+}
+
+/// Waits until the first byte of the range is here, and reads what there is.
+async fn read_arriving(arriving: &mut Arriving, range: Range<u64>) -> Result<Bytes, ReadFailed> {
+    let mut is_over = false;
+    loop {
+        arriving.seek(range.start);
+        let (content, range) = (arriving.content(), range.clone());
+        match task::spawn_blocking(move || content.read(range)).await {
+            Ok(Ok(Some(piece))) if !piece.is_empty() => return Ok(piece.into()),
+            Ok(Ok(_)) if is_over => {
+                return Err(ReadFailed("the file is not on its way to this node any more".into()));
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(broke_off(&error)),
+            Err(error) => return Err(ReadFailed(error.to_string())),
+        }
+        match timeout(ARRIVAL_WAIT, arriving.progressed()).await {
+            Ok(Ok(())) => {}
+            // It is here now, as the next look shows, or it will not be.
+            Ok(Err(_)) => is_over = true,
+            Err(_) => return Err(ReadFailed("nothing more of the file has come for a while".into())),
+        }
+    }
+}
+
+/// Reads into a buffer that comes back when the connection is done with it: two serve a body of any length.
+fn read_raw(content: &Arc<RawContent>, range: &Range<u64>) -> Result<Bytes, ReadError> {
+    let len = usize::try_from((range.end - range.start).min(RAW_READ_LEN)).unwrap_or(usize::MAX);
+    let mut buffer = content.free().pop().unwrap_or_default();
+    buffer.resize(len, 0);
+    let len = content.reader.read_at(range.start, &mut buffer)?;
+    buffer.truncate(len);
+    Ok(Bytes::from_owner(Lent { buffer, home: content.clone() }))
+}
+
+fn read_verified(reader: &ContentReader, range: &Range<u64>) -> Result<Bytes, ReadError> {
+    let layout = reader.layout();
+    let Some(chunk) = layout.chunk(range.start / CHUNK_LEN) else { return Ok(Bytes::new()) };
+    let mut buffer = Vec::new();
+    reader.read_verified_chunk(chunk, &mut buffer)?;
+    let chunk = layout.range(chunk);
+    let within = |offset: u64| usize::try_from(offset - chunk.start).unwrap_or(usize::MAX);
+    Ok(Bytes::from(buffer).slice(within(range.start)..within(range.end.min(chunk.end))))
+}
+
+impl RawContent {
+    fn free(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A buffer on its way out.
+struct Lent {
+    buffer: Vec<u8>,
+    home: Arc<RawContent>,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.home.free().push(std::mem::take(&mut self.buffer));
+    }
+}

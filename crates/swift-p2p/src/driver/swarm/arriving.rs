@@ -1,0 +1,262 @@
+//! Reading a file in order while it is on its way: what is verified is read at once, and what is missing comes first.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use swift_chunks::{
+    CHUNK_LEN, ChunkIndex, ChunkLayout, ContentReader, FileId, GRAIN_LEN, GrainTree, ReadError, Slice,
+    SliceVerifier, StoreError,
+};
+use tokio::sync::{mpsc, watch};
+
+use super::{events::Event, incoming::Incoming, owner::Owner};
+use crate::swarm::{Input, Priority};
+
+/// Grains that are read at once.
+const GRAINS_MAX: u64 = 16;
+
+/// Where those are who read a file while it arrives.
+#[derive(Default)]
+pub(super) struct Readers(Mutex<Places>);
+
+#[derive(Default)]
+struct Places {
+    at: BTreeMap<u64, ChunkIndex>,
+    next: u64,
+}
+
+impl Readers {
+    /// The first chunk that anybody waits for.
+    pub(super) fn first(&self) -> Option<ChunkIndex> {
+        self.places().at.values().min().copied()
+    }
+
+    /// How many read it.
+    pub(super) fn len(&self) -> usize {
+        self.places().at.len()
+    }
+
+    fn enter(&self) -> u64 {
+        let mut places = self.places();
+        places.next += 1;
+        places.next
+    }
+
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A file that is on its way here, for somebody who reads it in order. When it is dropped, the file is in no hurry any
+/// more.
+pub struct Arriving {
+    content: ArrivingContent,
+    progress: watch::Receiver<()>,
+    reader: u64,
+    events: mpsc::UnboundedSender<Event>,
+}
+
+/// The content of a file that is on its way: what a thread reads that may block.
+#[derive(Clone)]
+pub struct ArrivingContent(Arc<Incoming>);
+
+/// The file is not on its way any more, and is not here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the file is not on its way to this node any more")]
+pub struct NoLongerArriving;
+
+impl Arriving {
+    pub(super) fn new(
+        incoming: Arc<Incoming>,
+        progress: watch::Receiver<()>,
+        events: mpsc::UnboundedSender<Event>,
+    ) -> Self {
+        let reader = incoming.readers.enter();
+        Self { content: ArrivingContent(incoming), progress, reader, events }
+    }
+
+    /// Its division into chunks.
+    pub fn layout(&self) -> ChunkLayout {
+        self.content.layout()
+    }
+
+    /// What to read from.
+    pub fn content(&self) -> ArrivingContent {
+        self.content.clone()
+    }
+
+    /// From here on the file is needed next: peers are asked for this first. Call it before reading, and when the read
+    /// gave nothing, [`Self::progressed`].
+    pub fn seek(&mut self, offset: u64) {
+        self.progress.mark_unchanged();
+        let Some(chunk) = self.layout().chunk(offset / CHUNK_LEN) else { return };
+        let before = self.content.0.readers.places().at.insert(self.reader, chunk);
+        if before != Some(chunk) {
+            self.tell();
+        }
+    }
+
+    /// Waits until more of the file is here than at the last [`Self::seek`]. An error if there will be no more.
+    pub async fn progressed(&mut self) -> Result<(), NoLongerArriving> {
+        self.progress.changed().await.map_err(|_| NoLongerArriving)
+    }
+
+    fn tell(&self) {
+        // The swarm may have ended.
+        let _ = self.events.send(Event::ReadingMoved { file: self.content.0.content.file_id });
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        self.content.0.readers.places().at.remove(&self.reader);
+        self.tell();
+    }
+}
+
+impl fmt::Debug for Arriving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arriving").field("file", &self.content.0.content.file_id).finish_non_exhaustive()
+    }
+}
+
+impl ArrivingContent {
+    /// Reads from the beginning of a range as much as is verified, a few grains or the rest of a chunk, and checks it
+    /// again. Nothing if its first byte is not here. Blocks.
+    pub fn read(&self, range: Range<u64>) -> Result<Option<Vec<u8>>, ReadError> {
+        let layout = self.layout();
+        let Some(chunk) = layout.chunk(range.start / CHUNK_LEN) else { return Ok(None) };
+        let Some(reader) = self.reader()? else { return Ok(None) };
+        let of_chunk = layout.range(chunk);
+        let wanted = range.start..range.end.min(of_chunk.end);
+        let read = if reader.holds(chunk) {
+            let mut bytes = Vec::new();
+            reader.read_verified_chunk(chunk, &mut bytes).map(|()| Some((bytes, of_chunk.start)))
+        } else if reader.can_read(of_chunk.clone()) {
+            whole(&reader, chunk).map(|read| read.map(|bytes| (bytes, of_chunk.start)))
+        } else {
+            self.grains(&reader, chunk, &wanted)
+        };
+        match read {
+            Ok(read) => Ok(read.map(|(bytes, at)| part(bytes, at, &wanted))),
+            // It was let go of, or moved to its place, since it was looked at.
+            Err(ReadError::NotHeld { .. } | ReadError::Store(StoreError::NotFound(_))) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What reads the file as it is now; nothing if nothing of it is here.
+    fn reader(&self) -> Result<Option<ContentReader>, StoreError> {
+        if let Some(download) = self.0.download() {
+            return Ok(Some(download.part_reader()));
+        }
+        match self.0.store.reader(self.0.content.file_id) {
+            Ok(reader) => Ok(Some(reader).filter(|reader| reader.content() == self.0.content)),
+            Err(StoreError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Grains of a chunk that is not whole, checked by the tree by which they were judged when they came.
+    fn grains(
+        &self,
+        reader: &ContentReader,
+        chunk: ChunkIndex,
+        wanted: &Range<u64>,
+    ) -> Result<Option<(Vec<u8>, u64)>, ReadError> {
+        let Some(tree) = self.0.tree(chunk) else { return Ok(None) };
+        let layout = self.layout();
+        let begin = layout.range(chunk).start;
+        let first = (wanted.start - begin) / GRAIN_LEN;
+        let (mut bytes, mut buffer) = (Vec::new(), Vec::new());
+        for number in first..first + GRAINS_MAX {
+            let number = u32::try_from(number).ok();
+            let grain = number.and_then(|number| Slice::around(layout, chunk, number, 0));
+            let Some(grain) = grain.filter(|grain| reader.can_read(grain.range(layout))) else { break };
+            let range = grain.range(layout);
+            buffer.resize(usize::try_from(range.end - range.start).unwrap_or(0), 0);
+            reader.read_at(range.start, &mut buffer)?;
+            let mut verifier = SliceVerifier::new(grain, &tree);
+            if verifier.update(&buffer).and_then(|()| verifier.finish()).is_err() {
+                return Err(differs(reader, chunk));
+            }
+            bytes.extend_from_slice(&buffer);
+            if range.end >= wanted.end {
+                break;
+            }
+        }
+        Ok((!bytes.is_empty()).then_some((bytes, begin + first * GRAIN_LEN)))
+    }
+
+    fn layout(&self) -> ChunkLayout {
+        self.0.layout
+    }
+}
+
+impl fmt::Debug for ArrivingContent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ArrivingContent").field(&self.0.content.file_id).finish()
+    }
+}
+
+/// A chunk that is verified and not durable yet.
+fn whole(reader: &ContentReader, chunk: ChunkIndex) -> Result<Option<Vec<u8>>, ReadError> {
+    let layout = reader.layout();
+    let range = layout.range(chunk);
+    let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap_or(0)];
+    let len = reader.read_at(range.start, &mut bytes)?;
+    let tree = GrainTree::of_chunk(layout, chunk, &bytes[..len]);
+    if tree.is_ok_and(|tree| {
+        reader.digest(chunk).is_ok_and(|digest| digest.chaining_value == tree.chaining_value())
+    }) {
+        return Ok(Some(bytes));
+    }
+    Err(differs(reader, chunk))
+}
+
+fn differs(reader: &ContentReader, chunk: ChunkIndex) -> ReadError {
+    StoreError::ReadBackDiffers { file_id: reader.content().file_id, chunk: chunk.get() }.into()
+}
+
+/// The wanted part of bytes that begin at `at`.
+fn part(mut bytes: Vec<u8>, at: u64, wanted: &Range<u64>) -> Vec<u8> {
+    let within =
+        |offset: u64| usize::try_from(offset.saturating_sub(at)).unwrap_or(usize::MAX).min(bytes.len());
+    let (start, end) = (within(wanted.start), within(wanted.end));
+    bytes.truncate(end);
+    bytes.split_off(start)
+}
+
+impl Owner {
+    /// The file for somebody who reads it while it arrives; nothing if it does not.
+    pub(super) fn arriving(&self, file: FileId) -> Option<Arriving> {
+        let receiving = self.files.get(&file)?.receiving()?;
+        Some(Arriving::new(receiving.incoming.clone(), receiving.progress.subscribe(), self.events.clone()))
+    }
+
+    /// More of a file is verified: whoever waits for it looks again.
+    pub(super) fn note_readable(&self, file: FileId) {
+        if let Some(receiving) = self.files.get(&file).and_then(|entry| entry.receiving()) {
+            receiving.progress.send_replace(());
+        }
+    }
+
+    /// How soon a file is wanted: before others if somebody reads it, whatever its priority.
+    pub(super) fn urgency(&self, file: &FileId) -> Priority {
+        let receiving = self.files.get(file).and_then(|entry| entry.receiving());
+        let is_read = receiving.is_some_and(|receiving| receiving.incoming.readers.first().is_some());
+        if is_read { Priority::High } else { self.priorities.of(file) }
+    }
+
+    /// Tells the machine how soon a file is wanted and where it is read.
+    pub(super) fn tell_urgency(&mut self, file: FileId) {
+        let Some(receiving) = self.files.get(&file).and_then(|entry| entry.receiving()) else { return };
+        let chunk = receiving.incoming.readers.first();
+        self.tell(Input::Prioritized { file, priority: self.urgency(&file) });
+        self.tell(Input::ReadingAt { file, chunk });
+    }
+}
