@@ -29,7 +29,7 @@ pub use presence::{PeerEvent, Presence};
 pub use publish::{PublishError, Published, Publisher, Publishing, Withdrawing};
 pub use swarm::{
     GRAINS_HEADER, Outgoing, PeerRate, SendGuard, Serving, Stopped, SwarmHandle, SwarmSetup, SwarmStartError,
-    SwarmTask, TransferStage, TransferState, Transfers,
+    SwarmTask, Traffic, TransferStage, TransferState, Transfers,
 };
 pub use upkeep::UpkeepTask;
 pub use validators::ForValidatorsSource;

@@ -223,6 +223,7 @@ impl Owner {
             Command::ReadingAt { file, chunk } => self.tell(Input::ReadingAt { file, chunk }),
             Command::Copies { file, reply } => self.survey(file, reply),
             Command::Transfers { reply } => drop(reply.send(self.transfers())),
+            Command::Traffic { reply } => drop(reply.send(self.traffic())),
         }
     }
 
