@@ -63,8 +63,21 @@ enum Choice {
 }
 
 #[derive(clap::Args)]
-#[group(id = "what", required = true, multiple = false, args = ["names", "all", "list"])]
 pub(crate) struct Args {
+    #[command(flatten)]
+    what: What,
+    /// Plays with release builds
+    #[arg(long)]
+    release: bool,
+    /// What nodes are on whose links should be cut or slow
+    #[arg(long, value_enum, default_value_t = Choice::Auto)]
+    network: Choice,
+}
+
+/// One of these. In a structure of its own, since its members exclude each other.
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct What {
     /// The scenarios to play
     #[arg(value_name = "NAME")]
     names: Vec<String>,
@@ -74,29 +87,24 @@ pub(crate) struct Args {
     /// Names them and plays none
     #[arg(long)]
     list: bool,
-    /// Plays with release builds
-    #[arg(long)]
-    release: bool,
-    /// What nodes are on whose links should be cut or slow
-    #[arg(long, value_enum, default_value_t = Choice::Auto)]
-    network: Choice,
 }
 
 impl Args {
     /// All scenarios with dev builds, as the checks play them.
     pub(crate) fn all() -> Self {
-        Self { names: Vec::new(), all: true, list: false, release: false, network: Choice::Auto }
+        let what = What { names: Vec::new(), all: true, list: false };
+        Self { what, release: false, network: Choice::Auto }
     }
 }
 
 pub(crate) fn run(args: &Args, interrupt: &Interrupt) -> Result<()> {
-    if args.list {
+    if args.what.list {
         for scenario in CASES {
             println!("{:<32} {}", scenario.name, scenario.about);
         }
         return Ok(());
     }
-    let chosen = choose(CASES, args)?;
+    let chosen = choose(CASES, &args.what)?;
     let profile = if args.release { Profile::Release } else { Profile::Dev };
     let binaries = Arc::new(Binaries::find_or_build(profile)?);
     let no_links = if chosen.iter().any(|s| s.on == On::Links) { why_no_links(args.network)? } else { None };
@@ -137,15 +145,15 @@ fn why_no_links(choice: Choice) -> Result<Option<String>> {
     Ok(obstacle)
 }
 
-fn choose<'a>(cases: &'a [Scenario], args: &Args) -> Result<Vec<&'a Scenario>> {
-    if args.all {
+fn choose<'a>(cases: &'a [Scenario], what: &What) -> Result<Vec<&'a Scenario>> {
+    if what.all {
         return Ok(cases.iter().collect());
     }
     let find = |name: &String| {
         let unknown = || anyhow!("no scenario is called {name}; `cargo xtask scenario --list` names them");
         cases.iter().find(|s| s.name == *name).ok_or_else(unknown)
     };
-    args.names.iter().map(find).collect()
+    what.names.iter().map(find).collect()
 }
 
 /// Plays one scenario in a world of its own, which a failure leaves behind.
@@ -187,8 +195,8 @@ fn play_in(world: &mut World, scenario: &Scenario) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn args(names: &[&str]) -> Args {
-        Args { names: names.iter().map(|n| (*n).to_owned()).collect(), ..Args { all: false, ..Args::all() } }
+    fn what(names: &[&str]) -> What {
+        What { names: names.iter().map(|n| (*n).to_owned()).collect(), all: false, list: false }
     }
 
     #[test]
@@ -205,9 +213,9 @@ mod tests {
 
     #[test]
     fn scenarios_are_chosen_by_name_or_all_at_once() -> Result<()> {
-        assert_eq!(choose(CASES, &Args::all())?.len(), CASES.len());
-        assert_eq!(choose(CASES, &args(&["one_node_serves_what_it_took"]))?.len(), 1);
-        assert!(choose(CASES, &args(&["no_such_story"])).is_err());
+        assert_eq!(choose(CASES, &Args::all().what)?.len(), CASES.len());
+        assert_eq!(choose(CASES, &what(&["one_node_serves_what_it_took"]))?.len(), 1);
+        assert!(choose(CASES, &what(&["no_such_story"])).is_err());
         Ok(())
     }
 

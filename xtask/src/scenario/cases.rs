@@ -58,7 +58,7 @@ pub(super) const CASES: &[Scenario] = &[
     },
     Scenario {
         name: "receiver_dies_mid_transfer",
-        about: "kill -9 of a receiver in the middle of a transfer: after a restart it goes on where it was",
+        about: "kill -9 of a receiver in the middle of a transfer, and of the publisher: after a restart it goes on where it was",
         on: On::Links,
         play: receiver_dies_mid_transfer::play,
     },
@@ -94,7 +94,7 @@ pub(super) const CASES: &[Scenario] = &[
     },
     Scenario {
         name: "lying_peer_is_dropped",
-        about: "a member whose copy is not the file: nobody takes it over, and the receiver names the sender",
+        about: "a member whose copy is not the file: nobody takes it over, and all receivers name the sender",
         on: On::Links,
         play: lying_peer_is_dropped::play,
     },

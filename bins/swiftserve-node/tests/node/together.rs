@@ -30,7 +30,8 @@ async fn what_a_member_writes_is_final_and_seen_by_all() {
     assert!(founder.client.get("/v1/files/from-the-joiner").await.is(200).body == bytes);
     assert!(std::fs::read(founder.home.path("files/from-the-joiner")).unwrap() == bytes);
     // Once, and little beside it.
-    let (received, sent) = (traffic(&founder).await["received_bytes"].clone(), traffic(&joiner).await["sent_bytes"].clone());
+    let (received, sent) =
+        (traffic(&founder).await["received_bytes"].clone(), traffic(&joiner).await["sent_bytes"].clone());
     for moved in [received, sent] {
         let moved = moved.as_u64().unwrap();
         assert!((5 << 20..(5 << 20) + 100_000).contains(&moved), "{moved} bytes moved");

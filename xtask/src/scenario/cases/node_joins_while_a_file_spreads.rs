@@ -4,15 +4,15 @@ use anyhow::{Result, ensure};
 
 use super::transfer::{arrives, has_some};
 use crate::scenario::lan::Cable;
+use crate::scenario::node::NodeSpec;
 use crate::scenario::world::World;
 
 pub(super) fn play(world: &mut World) -> Result<()> {
     world.cable(Cable::both(60));
-    let size: u64 = world.paced(48 << 20, 512 << 20);
+    let size: u64 = world.paced(48 << 20, 256 << 20);
     let mut a = world.found()?;
     let mut others = vec![world.join(&a)?, world.join(&a)?];
-    let spec = world.spec()?;
-    let spec = crate::scenario::node::NodeSpec { ticket: Some(a.ticket()?), ..spec };
+    let spec = NodeSpec { ticket: Some(a.ticket()?), ..world.spec()? };
     let file = world.file("big.iso", size, 1)?;
     a.ctl(&[&"upload", &file])?.ok()?;
 

@@ -50,7 +50,9 @@ pub(super) fn has_some(world: &World, node: &Node, name: &str, at_least: u64) ->
         let transfers = node.get("/v1/transfers")?;
         let done = of_file(&transfers, name).and_then(|transfer| transfer["done_bytes"].as_u64());
         if done.is_none() && node.files_dir().join(name).exists() {
-            bail!("{name} was complete before it was seen on its way: the file is too small for this machine");
+            bail!(
+                "{name} was complete before it was seen on its way: the file is too small for this machine"
+            );
         }
         Ok(done.filter(|done| *done >= at_least))
     })

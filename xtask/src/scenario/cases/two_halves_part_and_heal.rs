@@ -9,7 +9,7 @@ use crate::scenario::world::World;
 
 pub(super) fn play(world: &mut World) -> Result<()> {
     world.cable(Cable::both(60));
-    let size: u64 = world.paced(24 << 20, 256 << 20);
+    let size: u64 = world.paced(24 << 20, 96 << 20);
     let a = world.found()?;
     let b = world.join(&a)?;
     let mut here = [a, b];

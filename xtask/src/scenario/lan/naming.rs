@@ -114,7 +114,8 @@ fn start_in(stat: &str) -> Option<u64> {
 
 /// The namespace of process numbers that this process is in.
 fn numbering() -> Result<u64> {
-    let link = fs::read_link("/proc/self/ns/pid").context("/proc does not tell the namespace of processes")?;
+    let link =
+        fs::read_link("/proc/self/ns/pid").context("/proc does not tell the namespace of processes")?;
     let digits: String = link.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
     digits.parse().with_context(|| format!("{} has no number", link.display()))
 }
@@ -129,7 +130,14 @@ mod tests {
         let tag = Tag { maker: maker.clone(), seed: 0xab };
         assert_eq!(tag.namespace("3"), "swiftserve-4026531836-4711-99-000000ab-3");
         assert_eq!(Maker::of(&tag.namespace("switch")), Some(maker));
-        for foreign in ["", "swiftserve-1", "swiftserve-1-2-3-ab", "swiftserve-1-2-x-ab-1", "nl1-2-3-4-5", "swiftserve-1-2-3-ab-1-1"] {
+        for foreign in [
+            "",
+            "swiftserve-1",
+            "swiftserve-1-2-3-ab",
+            "swiftserve-1-2-x-ab-1",
+            "nl1-2-3-4-5",
+            "swiftserve-1-2-3-ab-1-1",
+        ] {
             assert_eq!(Maker::of(foreign), None, "{foreign}");
         }
     }

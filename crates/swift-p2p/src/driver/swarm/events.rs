@@ -6,7 +6,11 @@ use swift_chain::NodeId;
 use swift_chunks::{ChunkIndex, ChunkSet, FileId, Slice, StoreError, VisibleChanges};
 use tokio::sync::oneshot;
 
-use super::{library::Found, serving::Serving, transfers::{Traffic, Transfers}};
+use super::{
+    library::Found,
+    serving::Serving,
+    transfers::{Traffic, Transfers},
+};
 use crate::swarm::{
     CheckOutcome, ExchangeId, FetchFailure, FetchOutcome, Priority, SendOutcome,
     message::{Answer, Confirm, Holdings, Offer, WhoHas},
