@@ -35,25 +35,28 @@ pub(super) fn play(world: &mut World) -> Result<()> {
     let listed = c.get("/v1/status")?["files"].as_u64();
     ensure!(listed == Some(FILES), "the ledger has {listed:?} files");
 
-    // Both sides look at the same moment, the large one first: what is seen then is the order.
     let large = world.file("large.iso", world.paced(48 << 20, 512 << 20), 7)?;
     let small = world.file("small.txt", 10_000, 8)?;
     a.ctl(&[&"upload", &large])?.ok()?;
     a.ctl(&[&"upload", &small])?.ok()?;
-    for node in [&b, &c] {
-        let shown = |name: &str| node.files_dir().join(name).exists();
-        let what = format!("{} to have the small file before the large one", node.name());
-        world.patience().until(&what, ARRIVAL, || {
-            let is_large_here = shown("large.iso");
-            ensure!(!is_large_here || shown("small.txt"), "the small file had to wait for the large one");
-            Ok(shown("small.txt").then_some(()))
-        })?;
-    }
+    let mut waiting = vec![&b, &c];
+    world.patience().until("the small file to arrive before the large one", ARRIVAL, || {
+        waiting.retain(|node| !shows(node, "small.txt"));
+        for node in &waiting {
+            let late = shows(node, "large.iso") && !shows(node, "small.txt");
+            ensure!(!late, "the small file had to wait for the large one on {}", node.name());
+        }
+        Ok(waiting.is_empty().then_some(()))
+    })?;
     for node in [&mut b, &mut c] {
         arrives(world, node, &large)?;
         arrives(world, node, &small)?;
     }
     [a, b, c].iter_mut().try_for_each(Node::stop)
+}
+
+fn shows(node: &Node, name: &str) -> bool {
+    node.files_dir().join(name).exists()
 }
 
 /// Half of the files, most of them small: none, one byte, a grain and so on up to two chunks, and what is between.

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 
 use super::transfer::{arrives, has_some};
 use crate::scenario::lan::Cable;
-use crate::scenario::node::NodeSpec;
+use crate::scenario::node::{Node, NodeSpec};
 use crate::scenario::world::World;
 
 pub(super) fn play(world: &mut World) -> Result<()> {
@@ -29,5 +29,5 @@ pub(super) fn play(world: &mut World) -> Result<()> {
     }
     ensure!(a.received()? == 0, "the publisher fetched what it had");
     a.stop()?;
-    others.iter_mut().try_for_each(|node| node.stop())
+    others.iter_mut().try_for_each(Node::stop)
 }

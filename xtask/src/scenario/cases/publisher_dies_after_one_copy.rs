@@ -5,6 +5,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::transfer::{ARRIVAL, arrives};
 use crate::scenario::lan::Cable;
+use crate::scenario::node::Node;
 use crate::scenario::world::World;
 
 const SIZE: u64 = 32 << 20;
@@ -41,5 +42,5 @@ pub(super) fn play(world: &mut World) -> Result<()> {
     for node in &mut others {
         arrives(world, node, &file)?;
     }
-    others.iter_mut().try_for_each(|node| node.stop())
+    others.iter_mut().try_for_each(Node::stop)
 }
