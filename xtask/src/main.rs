@@ -91,6 +91,10 @@ mod tests {
         assert!(Cli::try_parse_from(["xtask", "scenario", "--all", "--list"]).is_err());
         assert!(Cli::try_parse_from(["xtask", "scenario", "--all"]).is_ok());
         assert!(Cli::try_parse_from(["xtask", "scenario", "one_node_serves_what_it_took"]).is_ok());
+        for how in [&["--release"][..], &["--network", "loopback"]] {
+            assert!(Cli::try_parse_from([&["xtask", "scenario", "--all"], how].concat()).is_ok());
+            assert!(Cli::try_parse_from([&["xtask", "scenario"], how].concat()).is_err());
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub(crate) mod data;
 pub(crate) mod http;
 mod lan;
 pub(crate) mod node;
+mod outcome;
 mod port;
 pub(crate) mod process;
 pub(crate) mod wait;
@@ -25,8 +26,10 @@ use anyhow::{Result, anyhow, bail};
 use crate::interrupt::Interrupt;
 use binaries::{Binaries, Profile};
 use cases::CASES;
+use lan::Lan;
+use outcome::{Outcome, Tally};
 use wait::Patience;
-use world::World;
+use world::{Network, World, moment};
 
 /// A story that real processes play.
 pub(crate) struct Scenario {
@@ -34,12 +37,47 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     /// One line on what happens.
     pub(crate) about: &'static str,
+    /// What its nodes are on.
+    pub(crate) on: On,
     pub(crate) play: fn(&mut World) -> Result<()>,
 }
 
+/// What a scenario wants of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum On {
+    /// Nothing: all nodes live on loopback, which is quicker.
+    Loopback,
+    /// Cables that can be cut and have a speed, where these are allowed. What cannot be played without it leaves out.
+    Links,
+}
+
+/// What `Links` are played on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Choice {
+    /// Namespaces where this process may make them, else loopback
+    Auto,
+    /// Namespaces, or nothing
+    Namespaces,
+    /// Loopback
+    Loopback,
+}
+
 #[derive(clap::Args)]
-#[group(id = "what", required = true, multiple = false, args = ["names", "all", "list"])]
 pub(crate) struct Args {
+    #[command(flatten)]
+    what: What,
+    /// Plays with release builds
+    #[arg(long)]
+    release: bool,
+    /// What nodes are on whose links should be cut or slow
+    #[arg(long, value_enum, default_value_t = Choice::Auto)]
+    network: Choice,
+}
+
+/// One of these. In a structure of its own, since its members exclude each other.
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct What {
     /// The scenarios to play
     #[arg(value_name = "NAME")]
     names: Vec<String>,
@@ -49,76 +87,98 @@ pub(crate) struct Args {
     /// Names them and plays none
     #[arg(long)]
     list: bool,
-    /// Plays with release builds
-    #[arg(long)]
-    release: bool,
 }
 
 impl Args {
     /// All scenarios with dev builds, as the checks play them.
     pub(crate) fn all() -> Self {
-        Self { names: Vec::new(), all: true, list: false, release: false }
+        let what = What { names: Vec::new(), all: true, list: false };
+        Self { what, release: false, network: Choice::Auto }
     }
 }
 
 pub(crate) fn run(args: &Args, interrupt: &Interrupt) -> Result<()> {
-    if args.list {
+    if args.what.list {
         for scenario in CASES {
             println!("{:<32} {}", scenario.name, scenario.about);
         }
         return Ok(());
     }
-    let chosen = choose(CASES, args)?;
+    let chosen = choose(CASES, &args.what)?;
     let profile = if args.release { Profile::Release } else { Profile::Dev };
     let binaries = Arc::new(Binaries::find_or_build(profile)?);
+    let no_links = if chosen.iter().any(|s| s.on == On::Links) { why_no_links(args.network)? } else { None };
     let patience = Patience::new(interrupt);
-    let (mut passed, mut failed) = (0, Vec::new());
+    let mut tally = Tally::default();
     for scenario in chosen {
         println!("\nscenario {}: {}", scenario.name, scenario.about);
         let begun = Instant::now();
-        match play(scenario, &binaries, &patience) {
-            Ok(()) => {
-                println!("scenario {} ok, {:.1} s", scenario.name, begun.elapsed().as_secs_f64());
-                passed += 1;
-            }
-            Err(error) => {
-                eprintln!(
-                    "scenario {} FAILED, {:.1} s: {error:#}",
-                    scenario.name,
-                    begun.elapsed().as_secs_f64()
-                );
-                eprintln!("to repeat it: cargo xtask scenario {}", scenario.name);
-                failed.push(scenario.name);
-            }
-        }
+        let outcome = play(scenario, no_links.as_deref(), &binaries, &patience);
+        tally.note(scenario.name, outcome, begun.elapsed());
         interrupt.check()?;
     }
-    println!("\nscenarios: {passed} passed, {} failed", failed.len());
+    println!("\n{tally}");
+    let failed = tally.failed();
     if !failed.is_empty() {
         bail!("failed: {}", failed.join(", "));
     }
     Ok(())
 }
 
-fn choose<'a>(cases: &'a [Scenario], args: &Args) -> Result<Vec<&'a Scenario>> {
-    if args.all {
+/// Looks once, and says, whether nodes can be on links, and takes down what killed runs left.
+fn why_no_links(choice: Choice) -> Result<Option<String>> {
+    let obstacle = match choice {
+        Choice::Loopback => Some("loopback was asked for".to_owned()),
+        Choice::Auto | Choice::Namespaces => Lan::obstacle(moment()),
+    };
+    match &obstacle {
+        None => {
+            println!("network: namespaces with shaped links");
+            let left = lan::sweep()?;
+            if left > 0 {
+                println!("network: {left} namespaces of killed runs are gone now");
+            }
+        }
+        Some(why) if choice == Choice::Namespaces => bail!("there can be no links: {why}"),
+        Some(why) => println!("network: loopback only, since there are no links: {why}"),
+    }
+    Ok(obstacle)
+}
+
+fn choose<'a>(cases: &'a [Scenario], what: &What) -> Result<Vec<&'a Scenario>> {
+    if what.all {
         return Ok(cases.iter().collect());
     }
     let find = |name: &String| {
         let unknown = || anyhow!("no scenario is called {name}; `cargo xtask scenario --list` names them");
         cases.iter().find(|s| s.name == *name).ok_or_else(unknown)
     };
-    args.names.iter().map(find).collect()
+    what.names.iter().map(find).collect()
 }
 
 /// Plays one scenario in a world of its own, which a failure leaves behind.
-fn play(scenario: &Scenario, binaries: &Arc<Binaries>, patience: &Patience) -> Result<()> {
-    let mut world = World::new(scenario.name, Arc::clone(binaries), patience.clone())?;
-    let result = play_in(&mut world, scenario);
-    if result.is_err() {
+fn play(
+    scenario: &Scenario,
+    no_links: Option<&str>,
+    binaries: &Arc<Binaries>,
+    patience: &Patience,
+) -> Outcome {
+    let made = World::new(scenario.name, Arc::clone(binaries), patience.clone());
+    let made = made.and_then(|world| match (scenario.on, no_links) {
+        (On::Loopback, _) => Ok(world),
+        (On::Links, Some(why)) => Ok(world.on(Network::Loopback { because: why.to_owned() })),
+        (On::Links, None) => Ok(world.on(Network::Links(Lan::new(moment())?))),
+    });
+    let mut world = match made {
+        Ok(world) => world,
+        Err(error) => return Outcome::of(Err(error), Vec::new()),
+    };
+    let ended = play_in(&mut world, scenario);
+    let outcome = Outcome::of(ended, world.left_out());
+    if matches!(outcome, Outcome::Failed { .. }) {
         world.keep();
     }
-    result
+    outcome
 }
 
 /// A panic is a failure like another: the processes end with the nodes that hold them either way.
@@ -135,8 +195,8 @@ fn play_in(world: &mut World, scenario: &Scenario) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn args(names: &[&str]) -> Args {
-        Args { names: names.iter().map(|n| (*n).to_owned()).collect(), ..Args { all: false, ..Args::all() } }
+    fn what(names: &[&str]) -> What {
+        What { names: names.iter().map(|n| (*n).to_owned()).collect(), all: false, list: false }
     }
 
     #[test]
@@ -153,15 +213,15 @@ mod tests {
 
     #[test]
     fn scenarios_are_chosen_by_name_or_all_at_once() -> Result<()> {
-        assert_eq!(choose(CASES, &Args::all())?.len(), CASES.len());
-        assert_eq!(choose(CASES, &args(&["one_node_serves_what_it_took"]))?.len(), 1);
-        assert!(choose(CASES, &args(&["no_such_story"])).is_err());
+        assert_eq!(choose(CASES, &Args::all().what)?.len(), CASES.len());
+        assert_eq!(choose(CASES, &what(&["one_node_serves_what_it_took"]))?.len(), 1);
+        assert!(choose(CASES, &what(&["no_such_story"])).is_err());
         Ok(())
     }
 
     #[test]
     fn a_scenario_that_panics_fails_and_the_next_one_can_run() -> Result<()> {
-        let scenario = |play| Scenario { name: "made_up", about: "a test", play };
+        let scenario = |play| Scenario { name: "made_up", about: "a test", on: On::Loopback, play };
         let binaries = Arc::new(Binaries { node: "none".into(), ctl: "none".into() });
         let mut world = World::new("test", binaries, Patience::new(&Interrupt::default()))?;
         let error = play_in(&mut world, &scenario(|_| panic!("on purpose"))).unwrap_err();

@@ -36,7 +36,7 @@ pub use presence::{PeerEvent, Presence};
 pub use publish::{PublishError, Published, Publisher, Publishing, Withdrawing};
 pub use swarm::{
     Arriving, ArrivingContent, FileCopies, GRAINS_HEADER, NoLongerArriving, Outgoing, PeerRate, Prioritized,
-    SendGuard, Serving, Stopped, SwarmHandle, SwarmSetup, SwarmStartError, SwarmTask, TransferStage,
+    SendGuard, Serving, Stopped, SwarmHandle, SwarmSetup, SwarmStartError, SwarmTask, Traffic, TransferStage,
     TransferState, Transfers,
 };
 pub use upkeep::UpkeepTask;

@@ -10,8 +10,9 @@ use tempfile::TempDir;
 
 use super::binaries::Binaries;
 use super::data;
-use super::lan::{Lan, Place};
+use super::lan::{Cable, Lan, Place};
 use super::node::{Node, NodeSpec};
+use super::outcome::Skip;
 use super::port::Ports;
 use super::wait::Patience;
 
@@ -19,6 +20,11 @@ use super::wait::Patience;
 /// dropped, unless the world was told to keep it. Nodes belong to the scenario and end with it.
 #[derive(Debug)]
 pub(crate) struct World {
+    /// Before the folder, which what still runs on the network may write to.
+    network: Network,
+    /// Cables of nodes to come.
+    cable: Cable,
+    left_out: Vec<String>,
     folder: TempDir,
     binaries: Arc<Binaries>,
     patience: Patience,
@@ -26,7 +32,20 @@ pub(crate) struct World {
     started: usize,
 }
 
+/// What carries what nodes say to each other.
+#[derive(Debug)]
+pub(crate) enum Network {
+    /// All of them live with us, at one address.
+    Loopback {
+        /// Why there are no links, for who needs some.
+        because: String,
+    },
+    /// Each lives in a place of its own.
+    Links(Lan),
+}
+
 impl World {
+    /// A world on loopback.
     pub(crate) fn new(name: &str, binaries: Arc<Binaries>, patience: Patience) -> Result<Self> {
         Self::new_in(&env::temp_dir(), name, binaries, patience)
     }
@@ -40,7 +59,54 @@ impl World {
     ) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix(&format!("swiftserve-{name}-")).tempdir_in(parent);
         let folder = folder.context("cannot make a folder for the nodes")?;
-        Ok(Self { folder, binaries, patience, ports: Ports::new(moment()), started: 0 })
+        Ok(Self {
+            network: Network::Loopback { because: "this is played on loopback".into() },
+            cable: Cable::default(),
+            left_out: Vec::new(),
+            folder,
+            binaries,
+            patience,
+            ports: Ports::new(moment()),
+            started: 0,
+        })
+    }
+
+    /// The same world, its nodes on another network.
+    pub(crate) fn on(self, network: Network) -> Self {
+        Self { network, ..self }
+    }
+
+    /// Whether nodes are on cables that can be cut and have a speed.
+    pub(crate) fn has_links(&self) -> bool {
+        matches!(self.network, Network::Links(_))
+    }
+
+    /// The cables. Without any the scenario is skipped.
+    pub(crate) fn lan(&self) -> Result<&Lan> {
+        match &self.network {
+            Network::Links(lan) => Ok(lan),
+            Network::Loopback { because } => Err(Skip(format!("it needs links: {because}")).into()),
+        }
+    }
+
+    /// How fast the cables of nodes are that are started from now on. Without links it has no effect.
+    pub(crate) fn cable(&mut self, cable: Cable) {
+        self.cable = cable;
+    }
+
+    /// `shaped` where cables are as fast as they are told to be, `unshaped` where they are as fast as the machine: for
+    /// what must take a while on either.
+    pub(crate) fn paced<T>(&self, shaped: T, unshaped: T) -> T {
+        if self.has_links() { shaped } else { unshaped }
+    }
+
+    /// Notes what of a scenario cannot be played here, and why.
+    pub(crate) fn leave_out(&mut self, what: &str) {
+        self.left_out.push(what.to_owned());
+    }
+
+    pub(crate) fn left_out(&self) -> Vec<String> {
+        self.left_out.clone()
     }
 
     pub(crate) fn patience(&self) -> &Patience {
@@ -59,27 +125,20 @@ impl World {
         self.start(NodeSpec { ticket: Some(member.ticket()?), ..spec })
     }
 
-    /// Starts a node in a place of its own, which founds a network or joins that of another.
-    pub(crate) fn start_at(&mut self, place: Place, member: Option<&Node>) -> Result<Node> {
-        let ticket = member.map(Node::ticket).transpose()?;
-        let spec = self.spec()?;
-        self.start(NodeSpec { place: Some(place), ticket, ..spec })
-    }
-
-    /// A network whose cables can be cut.
-    pub(crate) fn lan(&self) -> Result<Lan> {
-        Lan::new(moment())
-    }
-
     /// A node to be, with a folder and a port of its own; for scenarios that change more than these.
     pub(crate) fn spec(&mut self) -> Result<NodeSpec> {
         self.started += 1;
         let name = format!("node-{}", self.started);
+        let cable = self.cable;
+        let place: Option<Place> = match &mut self.network {
+            Network::Loopback { .. } => None,
+            Network::Links(lan) => Some(lan.place(cable)?),
+        };
         Ok(NodeSpec {
             data_dir: self.folder.path().join(&name),
             name,
             port: self.ports.free()?,
-            place: None,
+            place,
             ticket: None,
             args: Vec::new(),
             env: Vec::new(),
@@ -123,8 +182,8 @@ impl World {
     }
 }
 
-/// Something that differs between two worlds, to begin looking for ports at different places.
-fn moment() -> u64 {
+/// Something that differs between two worlds: to begin looking for ports at different places, and to name networks.
+pub(super) fn moment() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::from(since.subsec_nanos()) << 32 | u64::from(process::id())
 }

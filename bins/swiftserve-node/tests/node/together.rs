@@ -29,6 +29,14 @@ async fn what_a_member_writes_is_final_and_seen_by_all() {
     founder.completes("from-the-joiner").await;
     assert!(founder.client.get("/v1/files/from-the-joiner").await.is(200).body == bytes);
     assert!(std::fs::read(founder.home.path("files/from-the-joiner")).unwrap() == bytes);
+    // Once, and little beside it.
+    let (received, sent) =
+        (traffic(&founder).await["received_bytes"].clone(), traffic(&joiner).await["sent_bytes"].clone());
+    for moved in [received, sent] {
+        let moved = moved.as_u64().unwrap();
+        assert!((5 << 20..(5 << 20) + 100_000).contains(&moved), "{moved} bytes moved");
+    }
+    assert_eq!(traffic(&joiner).await["received_bytes"], 0);
 
     // Only the node that published a file, or an admin of the network, changes it.
     founder.client.put("from-the-founder", b"f").await.ok();
@@ -98,4 +106,8 @@ async fn what_rotted_on_one_node_comes_back_from_another() {
     joiner.completes("a").await;
     assert!(joiner.client.get("/v1/files/a").await.is(200).body == bytes);
     assert!(std::fs::read(joiner.home.path("files/a")).unwrap() == bytes);
+}
+
+async fn traffic(site: &Site) -> serde_json::Value {
+    site.client.get("/v1/status").await.ok().json()["traffic"].clone()
 }

@@ -11,6 +11,7 @@ use swift_chain::{
     Address, BlockHash, Certificate, NetworkId, NodeId, QuorumHealth, Role, Validator, ValidatorSet,
 };
 use swift_chunks::StoreError;
+use swift_p2p::driver::Traffic;
 use tokio::task;
 
 use super::risk::AtRisk;
@@ -38,6 +39,7 @@ pub(super) struct Status {
     files: u64,
     bytes: u128,
     store: StoreStatus,
+    traffic: TrafficRow,
     peers_online: usize,
     problem: Option<String>,
     /// Only when it was asked for.
@@ -103,6 +105,19 @@ pub(super) struct StoreStatus {
     available_bytes: u64,
 }
 
+/// Content that moved between this node and others since it started.
+#[derive(Serialize)]
+struct TrafficRow {
+    received_bytes: u64,
+    sent_bytes: u64,
+}
+
+impl From<Traffic> for TrafficRow {
+    fn from(traffic: Traffic) -> Self {
+        Self { received_bytes: traffic.received_bytes, sent_bytes: traffic.sent_bytes }
+    }
+}
+
 pub(super) async fn status(
     State(services): State<Services>,
     Extension(access): Extension<Access>,
@@ -153,6 +168,7 @@ pub(super) async fn status(
             quota_bytes: usage.quota,
             available_bytes: usage.available,
         },
+        traffic: services.swarm.traffic().await?.into(),
         peers_online: services.presence.online().len(),
         problem,
         at_risk,

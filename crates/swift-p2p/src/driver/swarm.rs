@@ -52,7 +52,7 @@ pub use priorities::Prioritized;
 pub use rates::PeerRate;
 pub use sends::SendGuard;
 pub use serving::Serving;
-pub use transfers::{Outgoing, TransferStage, TransferState, Transfers};
+pub use transfers::{Outgoing, Traffic, TransferStage, TransferState, Transfers};
 pub use trees::GRAINS_HEADER;
 
 use lanes::Lanes;

@@ -43,10 +43,43 @@ pub(super) fn is_midway(world: &World, node: &Node, name: &str) -> Result<u64> {
     })
 }
 
+/// Waits until a node has so many verified bytes of a file, durable or not, and not all of it. Gives how many.
+pub(super) fn has_some(world: &World, node: &Node, name: &str, at_least: u64) -> Result<u64> {
+    let what = format!("{} to have {at_least} bytes of {name}", node.name());
+    world.patience().until(&what, ARRIVAL, || {
+        let transfers = node.get("/v1/transfers")?;
+        let done = of_file(&transfers, name).and_then(|transfer| transfer["done_bytes"].as_u64());
+        if done.is_none() && node.files_dir().join(name).exists() {
+            bail!(
+                "{name} was complete before it was seen on its way: the file is too small for this machine"
+            );
+        }
+        Ok(done.filter(|done| *done >= at_least))
+    })
+}
+
+/// Waits until a node knows that a file is complete on these nodes and on no other.
+pub(super) fn has_copies(world: &World, asked: &Node, name: &str, holders: &[&Node]) -> Result<()> {
+    let mut ids: Vec<String> = holders.iter().map(|node| node.id()).collect::<Result<_>>()?;
+    ids.sort();
+    let what = format!("{} to know of {} copies of {name}", asked.name(), ids.len());
+    world.patience().until(&what, ARRIVAL, || {
+        let answer = asked.get(&format!("/v1/files/{name}?copies"))?;
+        let listed = answer["complete"].as_array().context("no list of complete copies")?;
+        let mut listed: Vec<&str> = listed.iter().filter_map(Value::as_str).collect();
+        listed.sort_unstable();
+        Ok((listed == ids).then_some(()))
+    })
+}
+
 /// Bytes of a file that a node has verified and synced, as its list of transfers says.
 pub(super) fn durable_bytes(transfers: &Value, name: &str) -> Option<u64> {
-    let of_file = |transfer: &&Value| transfer["file"] == name;
-    transfers.as_array()?.iter().find(of_file)?["durable_bytes"].as_u64()
+    of_file(transfers, name)?["durable_bytes"].as_u64()
+}
+
+fn of_file<'a>(transfers: &'a Value, name: &str) -> Option<&'a Value> {
+    let is_it = |transfer: &&Value| transfer["file"] == name && transfer["direction"] == "in";
+    transfers.as_array()?.iter().find(is_it)
 }
 
 /// Waits until two nodes have the same last block.

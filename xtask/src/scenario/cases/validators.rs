@@ -12,12 +12,6 @@ use crate::scenario::world::World;
 /// How long a write or a change may take to be everywhere. Generous: it bounds a failure.
 pub(super) const LEVEL: Duration = Duration::from_secs(60);
 
-/// The id of a node.
-pub(super) fn id(node: &Node) -> Result<String> {
-    let status = node.ctl_json(&[&"status"])?;
-    Ok(status["node_id"].as_str().context("status has no node_id")?.to_owned())
-}
-
 pub(super) fn height(node: &Node) -> Result<u64> {
     node.ctl_json(&[&"status"])?["height"].as_u64().context("status has no height")
 }
@@ -25,7 +19,7 @@ pub(super) fn height(node: &Node) -> Result<u64> {
 /// Gives every one of `nodes` but the founder, which has it, a weight of 1.
 pub(super) fn promote(founder: &Node, nodes: &[&Node]) -> Result<()> {
     for node in nodes {
-        founder.ctl(&[&"node", &"promote", &id(node)?])?.ok()?;
+        founder.ctl(&[&"node", &"promote", &node.id()?])?.ok()?;
     }
     Ok(())
 }

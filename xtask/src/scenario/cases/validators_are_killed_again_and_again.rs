@@ -19,7 +19,7 @@ pub(super) fn play(world: &mut World) -> Result<()> {
     }
     // The writer decides nothing: the four others do, so that any one of them may die.
     promote(&writer, &others.iter().collect::<Vec<_>>())?;
-    let founder = super::validators::id(&writer)?;
+    let founder = writer.id()?;
     others[0].ctl(&[&"status"])?.ok()?;
     writer.ctl(&[&"node", &"demote", &founder])?.ok()?;
 

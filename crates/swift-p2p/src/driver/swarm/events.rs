@@ -9,8 +9,12 @@ use swift_chunks::{
 use tokio::sync::oneshot;
 
 use super::{
-    arriving::Arriving, copies::FileCopies, library::Found, priorities, serving::Serving,
-    transfers::Transfers,
+    arriving::Arriving,
+    copies::FileCopies,
+    library::Found,
+    priorities,
+    serving::Serving,
+    transfers::{Traffic, Transfers},
 };
 use crate::swarm::{
     CheckOutcome, ExchangeId, FetchFailure, FetchOutcome, Priority, SendOutcome,
@@ -85,6 +89,9 @@ pub(super) enum Command {
     },
     Transfers {
         reply: oneshot::Sender<Transfers>,
+    },
+    Traffic {
+        reply: oneshot::Sender<Traffic>,
     },
 }
 

@@ -13,7 +13,7 @@ use super::{
     priorities::Prioritized,
     serving::Serving,
     survey::FILES_MAX,
-    transfers::Transfers,
+    transfers::{Traffic, Transfers},
 };
 use crate::swarm::{
     Priority,
@@ -158,6 +158,11 @@ impl SwarmHandle {
     /// What moves: files on their way here, and what others are sent.
     pub async fn transfers(&self) -> Result<Transfers, Stopped> {
         self.ask(|reply| Command::Transfers { reply }).await
+    }
+
+    /// How much content has moved since the node started.
+    pub async fn traffic(&self) -> Result<Traffic, Stopped> {
+        self.ask(|reply| Command::Traffic { reply }).await
     }
 
     /// What keeps content from being stored, if anything does.

@@ -238,6 +238,7 @@ impl Owner {
                 drop(reply.send(files.iter().map(|file| self.copies_of(file)).collect()));
             }
             Command::Transfers { reply } => drop(reply.send(self.transfers())),
+            Command::Traffic { reply } => drop(reply.send(self.traffic())),
         }
     }
 

@@ -12,7 +12,11 @@ const IDLE_TURNS: u32 = 10;
 
 /// One direction. A turn is about a second.
 #[derive(Default)]
-pub(super) struct Rates(BTreeMap<(FileId, NodeId), Gauge>);
+pub(super) struct Rates {
+    gauges: BTreeMap<(FileId, NodeId), Gauge>,
+    /// Of all files and peers, since the start.
+    bytes: u64,
+}
 
 #[derive(Default)]
 struct Gauge {
@@ -39,17 +43,23 @@ pub struct PeerRate {
 impl Rates {
     /// Bytes have moved.
     pub(super) fn add(&mut self, file: FileId, peer: NodeId, bytes: u64) {
-        let is_full = self.0.len() >= GAUGES_MAX && !self.0.contains_key(&(file, peer));
+        self.bytes += bytes;
+        let is_full = self.gauges.len() >= GAUGES_MAX && !self.gauges.contains_key(&(file, peer));
         if bytes > 0 && !is_full {
-            let gauge = self.0.entry((file, peer)).or_default();
+            let gauge = self.gauges.entry((file, peer)).or_default();
             (gauge.bytes, gauge.fresh) = (gauge.bytes + bytes, gauge.fresh + bytes);
         }
+    }
+
+    /// All that has moved since the start.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// A turn that took this long has ended.
     pub(super) fn turn(&mut self, took: Duration) {
         let micros = took.as_micros().max(1);
-        self.0.retain(|_, gauge| {
+        self.gauges.retain(|_, gauge| {
             let sample = u128::from(std::mem::take(&mut gauge.fresh)) * 1_000_000 / micros;
             let sample = u64::try_from(sample).unwrap_or(u64::MAX);
             gauge.idle_turns = if sample == 0 { gauge.idle_turns + 1 } else { 0 };
@@ -60,13 +70,13 @@ impl Rates {
 
     /// A file is done with.
     pub(super) fn forget(&mut self, file: FileId) {
-        self.0.retain(|(of, _), _| *of != file);
+        self.gauges.retain(|(of, _), _| *of != file);
     }
 
     /// What moves of a file.
     pub(super) fn of_file(&self, file: FileId) -> Vec<PeerRate> {
         let (first, last) = (NodeId::from_bytes([0; 32]), NodeId::from_bytes([255; 32]));
-        self.0.range((file, first)..=(file, last)).map(|(&(_, peer), gauge)| gauge.shown(peer)).collect()
+        self.gauges.range((file, first)..=(file, last)).map(|(&(_, peer), gauge)| gauge.shown(peer)).collect()
     }
 
     /// Whether something of a file has moved in this turn or the last one.
@@ -77,7 +87,7 @@ impl Rates {
 
     /// Files of which something moves, in order.
     pub(super) fn files(&self) -> Vec<FileId> {
-        let mut files: Vec<FileId> = self.0.keys().map(|&(file, _)| file).collect();
+        let mut files: Vec<FileId> = self.gauges.keys().map(|&(file, _)| file).collect();
         files.dedup();
         files
     }
@@ -123,5 +133,16 @@ mod tests {
             rates.add(FileId::from_bytes(file), NodeId::from_bytes([9; 32]), 1);
         }
         assert_eq!(rates.files().len(), GAUGES_MAX);
+    }
+
+    #[test]
+    fn all_that_moved_is_counted_also_what_is_not_shown_and_what_is_done_with() {
+        let (file, peer) = (FileId::from_bytes([1; 32]), NodeId::from_bytes([9; 32]));
+        let mut rates = Rates::default();
+        rates.add(file, peer, 300);
+        rates.forget(file);
+        (0..IDLE_TURNS).for_each(|_| rates.turn(Duration::from_secs(1)));
+        rates.add(file, peer, 20);
+        assert_eq!(rates.bytes(), 320);
     }
 }

@@ -27,6 +27,15 @@ pub struct Transfers {
     pub outgoing: Vec<Outgoing>,
 }
 
+/// Content that moved between this node and others since it started, also what was of no use in the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes that came.
+    pub received_bytes: u64,
+    /// Bytes that went out.
+    pub sent_bytes: u64,
+}
+
 /// How far a file is that is on its way here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransferState {
@@ -82,6 +91,11 @@ impl Owner {
         for (to, file, bytes) in self.sends.take_fresh() {
             self.sent.add(file, to, bytes);
         }
+    }
+
+    pub(super) fn traffic(&mut self) -> Traffic {
+        self.measure();
+        Traffic { received_bytes: self.received.bytes(), sent_bytes: self.sent.bytes() }
     }
 
     pub(super) fn transfers(&mut self) -> Transfers {
