@@ -43,6 +43,7 @@ pub(crate) fn router() -> Router<Services> {
         .route("/keep", get(keep::show).put(keep::set))
         .route("/pins", get(keep::pins))
         .route("/pins/{*name}", put(keep::pin).delete(keep::unpin))
+        .route("/promises", get(keep::promises))
         .route("/transfers", get(transfers::list))
         .route("/tokens", get(tokens::list).post(tokens::create))
         .route("/tokens/{label}", delete(tokens::revoke))

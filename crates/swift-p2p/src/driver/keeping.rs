@@ -237,8 +237,7 @@ impl Owner {
 
     fn evict(&mut self, signed: SignedPromise) {
         let Promise { file, promiser, until_ms, .. } = signed.promise;
-        // Structs of numbers encode without failing; an empty record would only be of no use to show.
-        let statement = postcard::to_allocvec(&signed).unwrap_or_default();
+        let statement = signed.to_record();
         let swarm = self.setup.swarm.clone();
         self.work.spawn(async move {
             let is_gone = swarm.evict(HeldPromise { file_id: file, until_ms, statement }).await.unwrap_or(false);

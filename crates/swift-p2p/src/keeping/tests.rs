@@ -396,6 +396,11 @@ fn messages_have_these_bytes_and_no_others() {
     ];
     assert_eq!(bytes, golden.concat());
     assert_eq!(KeepAnswer::decode(&bytes), Ok(KeepAnswer::Promised(signed)));
+    assert_eq!(
+        (signed.to_record(), SignedPromise::from_record(&bytes[1..])),
+        (bytes[1..].to_vec(), Some(signed))
+    );
+    assert_eq!(SignedPromise::from_record(&bytes), None);
     assert_eq!(KeepAnswer::Refused(KeepRefusal::Unable).encode(), [1, 3]);
     for broken in [&bytes[1..], &bytes[..bytes.len() - 1], &[&bytes[..], &[0]].concat(), &[1, 4], &[]] {
         assert!(KeepAnswer::decode(broken).is_err());

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 /// What members said of files that is remembered; of more, the files that were spoken of first are forgotten.
 const SAYINGS_MAX: usize = 262_144;
 /// What was asked of everybody is asked again after this.
-const FRESH_FOR: Duration = Duration::from_secs(60);
+const FRESH_FOR: Duration = Duration::from_secs(5);
 
 /// Where a file is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_is_fresh_until_a_minute_is_over_or_somebody_comes() {
+    fn what_was_asked_is_fresh_for_a_while_or_until_somebody_comes() {
         let (mut copies, now) = (Copies::default(), Instant::now());
         assert!(!copies.is_fresh(&file(1), now));
         copies.note_asked(file(1), now);
