@@ -211,7 +211,8 @@ async fn two_nodes_that_keep_nothing_any_more_end_with_one_copy() {
     let none = json!({"keep": "none"});
     let (one, two) =
         tokio::join!(founder.client.set("/v1/keep", &none), member.client.set("/v1/keep", &none));
-    (one.ok(), two.ok());
+    one.ok();
+    two.ok();
     let copies = || [&founder, &member].into_iter().filter(|site| has(site, "a", &bytes).1).count();
     until(|| async { copies() == 1 }).await;
     let keeper = if has(&founder, "a", &bytes).1 { &founder } else { &member };

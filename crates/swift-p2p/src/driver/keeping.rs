@@ -155,10 +155,9 @@ impl Owner {
                     }
                     None => break,
                 },
-                Some(done) = self.work.join_next() => match done {
-                    Ok(event) => self.on_event(event),
-                    // A panic was reported, and a question that it was about is over.
-                    Err(_) => {}
+                // A panic was reported; what it was about is tried again after the next start.
+                Some(done) = self.work.join_next() => if let Ok(event) = done {
+                    self.on_event(event);
                 },
                 _ = tick.tick() => self.look(),
             }

@@ -51,7 +51,7 @@ struct Node {
 }
 
 /// Something under way: it may come late, twice or never.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Parcel {
     Request {
         from: usize,
@@ -296,7 +296,7 @@ proptest! {
                     world.deliver(parcel);
                 },
                 Step::Again { which } => if let Some(at) = pick(which, &world) {
-                    let parcel = world.under_way[at].clone();
+                    let parcel = world.under_way[at];
                     world.deliver(parcel);
                 },
                 Step::Lose { which } => if let Some(at) = pick(which, &world) {
