@@ -72,6 +72,14 @@ impl Copies {
         }
     }
 
+    /// A file is not live any more.
+    pub(super) fn forget(&mut self, file: &FileId) {
+        if let Some(known) = self.files.remove(file) {
+            self.sayings -= known.said.len();
+            self.order.retain(|other| other != file);
+        }
+    }
+
     pub(super) fn peer_came(&mut self) {
         self.arrivals += 1;
     }

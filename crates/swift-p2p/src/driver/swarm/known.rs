@@ -62,7 +62,10 @@ impl Owner {
         let mut receiving = self.files.receiving_len();
         for Found { file, live } in found {
             match live {
-                None => self.forget(file),
+                None => {
+                    self.forget(file);
+                    self.copies.forget(&file);
+                }
                 Some(live) if live.is_complete || !live.is_kept || receiving < WANTED_MAX => {
                     receiving += usize::from(live.is_kept && !live.is_complete);
                     self.take(file, live);
