@@ -42,6 +42,26 @@ pub(crate) struct Status {
     pub(crate) evidence: u64,
     #[serde(default)]
     pub(crate) problem: Option<String>,
+    #[serde(default)]
+    pub(crate) at_risk: Option<AtRisk>,
+}
+
+/// Files with one copy, or none, on nodes that can be reached.
+#[derive(Debug, Deserialize)]
+pub(crate) struct AtRisk {
+    pub(crate) count: u64,
+    #[serde(default)]
+    pub(crate) looked_at: u64,
+    #[serde(default)]
+    pub(crate) files: Vec<LoneFile>,
+}
+
+/// One of them.
+#[derive(Debug, Deserialize)]
+pub(crate) struct LoneFile {
+    pub(crate) name: String,
+    pub(crate) size: u64,
+    pub(crate) copies: u64,
 }
 
 /// Who takes part in deciding the next block.
@@ -114,6 +134,8 @@ pub(crate) struct FileRecord {
     pub(crate) held_bytes: u64,
     #[serde(default)]
     pub(crate) complete: bool,
+    #[serde(default)]
+    pub(crate) copies: Option<u64>,
 }
 
 /// The answer to a write that concerns a file.
@@ -137,6 +159,9 @@ fn one() -> u64 {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Copies {
     pub(crate) complete: Vec<String>,
+    /// Hold no whole copy, and do not want one.
+    #[serde(default)]
+    pub(crate) not_keeping: Vec<String>,
     #[serde(default)]
     pub(crate) online: Vec<String>,
     #[serde(default)]
@@ -163,6 +188,24 @@ pub(crate) enum KeepRule {
     Patterns(Vec<String>),
 }
 
+/// `GET /v1/promises`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Promises {
+    pub(crate) given: Vec<KeepPromise>,
+    pub(crate) held: Vec<KeepPromise>,
+}
+
+/// That a file is kept until a time: for another node, or by one.
+#[derive(Debug, Deserialize)]
+pub(crate) struct KeepPromise {
+    pub(crate) file_id: String,
+    #[serde(default)]
+    pub(crate) file: Option<String>,
+    #[serde(default, alias = "by")]
+    pub(crate) to: Option<String>,
+    pub(crate) until_ms: u64,
+}
+
 /// The answer to a pin or its end.
 #[derive(Debug, Deserialize)]
 pub(crate) struct PinChanged {
@@ -187,6 +230,17 @@ pub(crate) struct Node {
     pub(crate) online: bool,
     #[serde(default)]
     pub(crate) is_self: bool,
+    #[serde(default)]
+    pub(crate) holds: Option<Holds>,
+    #[serde(default)]
+    pub(crate) keeps: Option<String>,
+}
+
+/// What a member holds whole.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Holds {
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
 }
 
 /// What is coming in or going out.

@@ -53,6 +53,8 @@ enum Command {
     Pin(keep::PinArgs),
     /// Leaves pinned files to the node's rule again
     Unpin(keep::PinArgs),
+    /// Shows which files the node has promised to keep for others, and by whose promises it let go of files
+    Promises(Shown),
     /// Lists the network's members
     Nodes(Shown),
     /// Manages one member
@@ -125,6 +127,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Keep(args) => keep::keep(context, args).await,
         Command::Pin(args) => keep::pin(context, args).await,
         Command::Unpin(args) => keep::unpin(context, args).await,
+        Command::Promises(shown) => keep::promises(context, shown).await,
         Command::Nodes(shown) => nodes::list(context, shown).await,
         Command::Node(command) => node::run(context, command).await,
         Command::Status(shown) => status::run(context, shown).await,

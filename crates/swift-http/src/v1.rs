@@ -48,6 +48,7 @@ pub(crate) fn router() -> Router<Services> {
         .route("/limits", get(limits::show).patch(limits::change))
         .route("/priorities", get(priorities::list))
         .route("/priorities/{*name}", put(priorities::change))
+        .route("/promises", get(keep::promises))
         .route("/transfers", get(transfers::list))
         .route("/tokens", get(tokens::list).post(tokens::create))
         .route("/tokens/{label}", delete(tokens::revoke))

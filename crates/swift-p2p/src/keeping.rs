@@ -86,7 +86,7 @@ pub enum Input {
 }
 
 /// Something to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Ask a holder, and report [`Input::Answered`] or [`Input::Failed`] with the same exchange.
     Ask {

@@ -153,6 +153,7 @@ fn input() -> impl Strategy<Value = Input> {
         }),
         1 => known_file().prop_map(|file| Input::FileRemoved { file }),
         1 => file().prop_map(|file| Input::Durable { file }),
+        1 => file().prop_map(|file| Input::Evicted { file }),
         1 => file().prop_map(|file| Input::Survey { file }),
         1 => (file(), prop::collection::vec(any_chunk(), 0..3)).prop_map(|(file, chunks)| Input::Lost { file, chunks }),
         1 => (file(), priority).prop_map(|(file, priority)| Input::Prioritized { file, priority }),
@@ -206,7 +207,9 @@ impl Books {
             Input::SendStarted { to, file, slice } => _ = self.unasked.insert((*to, *file, *slice)),
             Input::SendEnded { to, file, slice, .. } => _ = self.unasked.remove(&(*to, *file, *slice)),
             Input::ChunkChecked { file, chunk, .. } => _ = self.checking.remove(&(*file, *chunk)),
-            Input::FileRemoved { file } => self.checking.retain(|(of, _)| of != file),
+            Input::FileRemoved { file } | Input::Evicted { file } => {
+                self.checking.retain(|(of, _)| of != file);
+            }
             Input::Lost { file, chunks } => {
                 self.checking.retain(|(of, at)| of != file || !chunks.contains(at));
             }

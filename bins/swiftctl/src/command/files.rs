@@ -40,7 +40,7 @@ pub(crate) async fn ls(context: &Context, args: &LsArgs) -> Result<(), Error> {
     let rows = all_files(&context.client()?, what, args.prefix.as_deref()).await?;
     let records: Vec<FileRecord> = rows.iter().map(|row| understand(what, row)).collect::<Result<_, _>>()?;
     context.output(&args.shown).show(&rows, || {
-        table(["name", "size", "published", "by", "block", "here"], records.into_iter().map(row))
+        table(["name", "size", "published", "by", "block", "here", "copies"], records.into_iter().map(row))
     })
 }
 
@@ -48,7 +48,7 @@ pub(crate) async fn ls(context: &Context, args: &LsArgs) -> Result<(), Error> {
 async fn all_files(client: &Client, what: &str, prefix: Option<&str>) -> Result<Vec<Value>, Error> {
     let (mut rows, mut after) = (Vec::new(), None::<String>);
     loop {
-        let mut query = vec![("limit", PAGE_LEN)];
+        let mut query = vec![("limit", PAGE_LEN), ("copies", "1")];
         query.extend(prefix.map(|prefix| ("prefix", prefix)));
         query.extend(after.as_deref().map(|after| ("after", after)));
         let mut page = client.get(what, &with_query("/v1/files", &query)).await?;
@@ -71,13 +71,15 @@ async fn all_files(client: &Client, what: &str, prefix: Option<&str>) -> Result<
     }
 }
 
-fn row(file: FileRecord) -> [String; 6] {
+fn row(file: FileRecord) -> [String; 7] {
     let here = match file.complete {
         true => "complete".into(),
         false => format!("{} %", size::percent(file.held_bytes, file.size.max(1)).min(99)),
     };
     let published = date::rfc3339(file.time_ms);
-    [file.name, size::human(file.size), published, short(&file.publisher), file.height.to_string(), here]
+    let copies = file.copies.map_or_else(|| "-".into(), |copies| copies.to_string());
+    let (size, by, height) = (size::human(file.size), short(&file.publisher), file.height.to_string());
+    [file.name, size, published, by, height, here, copies]
 }
 
 pub(crate) async fn rm(context: &Context, args: &RmArgs) -> Result<(), Error> {
@@ -133,14 +135,18 @@ mod tests {
             time_ms: 0,
             held_bytes,
             complete,
+            copies: complete.then_some(2),
         }
     }
 
     #[test]
     fn a_row_says_how_much_is_here() {
         let text = |file| row(file).join("|");
-        assert_eq!(text(record(1 << 30, true)), "big.iso|1.0 GiB|1970-01-01T00:00:00Z|aaaaaaaaaa|3|complete");
-        assert!(text(record(1 << 29, false)).ends_with("|50 %"));
-        assert!(text(record(1 << 30, false)).ends_with("|99 %"));
+        assert_eq!(
+            text(record(1 << 30, true)),
+            "big.iso|1.0 GiB|1970-01-01T00:00:00Z|aaaaaaaaaa|3|complete|2"
+        );
+        assert!(text(record(1 << 29, false)).ends_with("|50 %|-"));
+        assert!(text(record(1 << 30, false)).ends_with("|99 %|-"));
     }
 }

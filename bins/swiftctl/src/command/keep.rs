@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 
 use super::series::Series;
 use crate::{
-    api::{KeepRule, Kept, PinChanged},
+    api::{KeepPromise, KeepRule, Kept, PinChanged, Promises},
     cli::Context,
     client::understand,
     error::Error,
-    output::{Shown, note, print},
-    text::{name, shell},
+    output::{Shown, note, print, table},
+    text::{date, name, shell},
 };
 
 /// What to keep.
@@ -130,6 +130,21 @@ async fn change(context: &Context, args: &PinArgs, method: Method) -> Result<(),
         note(&format!("it comes by itself; see: {} ls {}", client.command(), shell::quote(name)));
     }
     ended.and_then(|()| series.finish())
+}
+
+pub(crate) async fn promises(context: &Context, shown: &Shown) -> Result<(), Error> {
+    let what = "cannot tell the promises";
+    let answer = context.client()?.get(what, "/v1/promises").await?;
+    let promises: Promises = understand(what, &answer)?;
+    context.output(shown).show(&answer, || {
+        let row = |direction: &str, promise: KeepPromise| {
+            let node = promise.to.unwrap_or_else(|| "-".into());
+            [promise.file.unwrap_or(promise.file_id), direction.into(), node, date::rfc3339(promise.until_ms)]
+        };
+        let given = promises.given.into_iter().map(|promise| row("kept here for", promise));
+        let held = promises.held.into_iter().map(|promise| row("kept by", promise));
+        table(["file", "what", "node", "until"], given.chain(held))
+    })
 }
 
 #[cfg(test)]

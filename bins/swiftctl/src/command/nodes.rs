@@ -4,11 +4,12 @@ use serde_json::Value;
 use swift_chain::NodeId;
 
 use crate::{
-    api::Node,
+    api::{Holds, Node},
     cli::Context,
     client::{Client, understand},
     error::Error,
     output::{Shown, table},
+    text::size,
 };
 
 /// Characters of an id that are enough to name a node.
@@ -17,7 +18,10 @@ const PREFIX_LEN_MIN: usize = 6;
 pub(crate) async fn list(context: &Context, shown: &Shown) -> Result<(), Error> {
     let (answer, nodes) = ask(&context.client()?).await?;
     context.output(shown).show(&answer, || {
-        table(["node id", "role", "address", "online", "joined", "weight"], nodes.into_iter().map(row))
+        table(
+            ["node id", "role", "address", "online", "joined", "weight", "holds", "keeps"],
+            nodes.into_iter().map(row),
+        )
     })
 }
 
@@ -29,14 +33,19 @@ async fn ask(client: &Client) -> Result<(Value, Vec<Node>), Error> {
 }
 
 /// Ids are shown whole: they are what other commands take.
-fn row(node: Node) -> [String; 6] {
+fn row(node: Node) -> [String; 8] {
     let online = match (node.is_self, node.online) {
         (true, _) => "this node",
         (_, true) => "yes",
         (_, false) => "no",
     };
     let (joined, weight) = (node.joined_height.to_string(), node.validator_weight.to_string());
-    [node.node_id, node.role, node.address, online.into(), joined, weight]
+    let unknown = || "-".to_owned();
+    let holds = node.holds.map_or_else(unknown, |Holds { files, bytes }| {
+        format!("{files} {}, {}", if files == 1 { "file" } else { "files" }, size::human(bytes))
+    });
+    let keeps = node.keeps.unwrap_or_else(unknown);
+    [node.node_id, node.role, node.address, online.into(), joined, weight, holds, keeps]
 }
 
 /// The whole id of a member that is named by it, or by its beginning.

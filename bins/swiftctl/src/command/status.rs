@@ -1,17 +1,17 @@
 //! `status`: how the node and its network are.
 
 use crate::{
-    api::{Quorum, Status, Store, Validator},
+    api::{AtRisk, LoneFile, Quorum, Status, Store, Validator},
     cli::Context,
     client::understand,
     error::Error,
-    output::{Shown, facts},
+    output::{Shown, facts, table},
     text::{date, printable, size},
 };
 
 pub(crate) async fn run(context: &Context, shown: &Shown) -> Result<(), Error> {
     let what = "cannot tell the status";
-    let answer = context.client()?.get(what, "/v1/status").await?;
+    let answer = context.client()?.get(what, "/v1/status?copies").await?;
     let status: Status = understand(what, &answer)?;
     context.output(shown).show(&answer, || told(&status))
 }
@@ -46,12 +46,33 @@ fn told(status: &Status) -> String {
     }
     pairs.extend(status.store.as_ref().map(|store| ("store", store_told(store))));
     pairs.push(("problem", status.problem.clone().unwrap_or_else(|| "none".into())));
-    let facts = facts(pairs);
+    let mut text = String::new();
     if is_lost {
         let why = printable(&warning.unwrap_or_default());
-        return format!("NO QUORUM: writes wait and nothing becomes final: {why}\n\n{facts}");
+        text.push_str(&format!("NO QUORUM: writes wait and nothing becomes final: {why}\n\n"));
     }
-    facts
+    // A network of one has one copy of everything, which nobody need be told first.
+    if let Some(at_risk) = status.at_risk.as_ref().filter(|at_risk| at_risk.count > 0 && status.members > 1) {
+        text.push_str(&at_risk_told(at_risk));
+    }
+    text + &facts(pairs)
+}
+
+/// What to worry about comes first.
+fn at_risk_told(at_risk: &AtRisk) -> String {
+    let AtRisk { count, looked_at, files } = at_risk;
+    let (noun, of) = (if *count == 1 { "file has" } else { "files have" }, looked_at);
+    let mut text = format!("AT RISK: {count} {noun} no second copy that can be reached ({of} looked at)\n");
+    let rows = files.iter().map(|LoneFile { name, size, copies }| {
+        let copies = if *copies == 1 { "1 copy".to_owned() } else { format!("{copies} copies") };
+        [name.clone(), size::human(*size), copies]
+    });
+    text.push_str(&table(["name", "size", "copies"], rows));
+    let more = count.saturating_sub(files.len() as u64);
+    if more > 0 {
+        text.push_str(&format!("\nand {more} more; see `swiftctl ls`"));
+    }
+    text + "\n\n"
 }
 
 fn evidence_told(count: u64) -> String {
@@ -136,6 +157,25 @@ mod tests {
         assert!(told.contains("evidence    1 proof that a validator lied; see"), "{told}");
         let told = told_of(json!({"node_id": "n", "network_id": "w", "height": 12, "evidence": 0}));
         assert!(!told.contains("evidence"), "{told}");
+    }
+
+    #[test]
+    fn files_without_a_second_copy_come_first() {
+        let lone = json!({"count": 3, "looked_at": 9, "files": [
+            {"name": "gone", "size": 1, "copies": 0}, {"name": "big.iso", "size": 1 << 30, "copies": 1},
+        ]});
+        let status = |members: u64, at_risk: &Value| {
+            told_of(
+                json!({"node_id": "n", "network_id": "w", "height": 12, "members": members, "at_risk": at_risk}),
+            )
+        };
+        let told = status(2, &lone);
+        let expected = "AT RISK: 3 files have no second copy that can be reached (9 looked at)\nNAME     SIZE     \
+                        COPIES\ngone     1 B      0 copies\nbig.iso  1.0 GiB  1 copy\nand 1 more; see `swiftctl ls`\n\n\
+                        node id";
+        assert!(told.starts_with(expected), "{told}");
+        assert!(status(1, &lone).starts_with("node id"));
+        assert!(status(2, &json!({"count": 0, "looked_at": 9, "files": []})).starts_with("node id"));
     }
 
     /// A network of `weights`, of whose validators the first is this node.

@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// Puts the content in the place of what the name holds
     #[arg(long)]
     replace: bool,
-    /// Waits for so many complete copies, or for one on all members that are online
+    /// Waits for so many complete copies, or for one on all members that are online and keep the file
     #[arg(long, value_name = "N|all")]
     wait: Option<Wanted>,
     /// How long to wait for copies

@@ -49,3 +49,19 @@ fn the_rule_is_shown_and_set() {
     assert_eq!(keep(&["a*", "b,c", "-o", "json"]).ended(0).json()["keep"], json!(["a*", "b,c"]));
     keep(&["all", "a*"]).ended(2);
 }
+
+#[test]
+fn promises_are_listed_with_who_keeps_what() {
+    let said = json!({
+        "given": [{"file": "a", "file_id": "ab", "to": "n1", "until_ms": 0}],
+        "held": [{"file": null, "file_id": "cd", "by": "n2", "until_ms": 1000, "promise": "00"}],
+    });
+    let answer = said.clone();
+    let node = FakeNode::start(move |_| Answer::json(&answer));
+    let folder = tempfile::tempdir().unwrap();
+    let ask = |args: &[&str]| swiftctl(folder.path(), &[&["--node", &node.url], args].concat(), b"").ended(0);
+    assert_eq!(ask(&["promises", "-o", "json"]).json(), said);
+    let text = ask(&["promises"]).text();
+    assert!(text.contains("a     kept here for  n1    1970-01-01T00:00:00Z"), "{text}");
+    assert!(text.contains("cd    kept by        n2    1970-01-01T00:00:01Z"), "{text}");
+}

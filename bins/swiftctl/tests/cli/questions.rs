@@ -38,7 +38,7 @@ fn json_passes_on_what_the_node_said() {
     let nodes = json!([{"node_id": "n", "role": "admin", "address": "a:1", "online": true, "is_self": true}]);
     let (said_status, said_nodes) = (status.clone(), nodes.clone());
     let node = FakeNode::start(move |request| match request.line.as_str() {
-        "GET /v1/status" => Answer::json(&said_status),
+        "GET /v1/status?copies" => Answer::json(&said_status),
         "GET /v1/nodes" => Answer::json(&said_nodes),
         _ => Answer::json(&json!([])),
     });
@@ -82,10 +82,10 @@ fn refusals_say_what_would_have_happened_and_why_it_did_not() {
 fn a_list_of_files_is_all_of_its_pages() {
     let file = |name| json!({"name": name, "size": 1_u64 << 30, "file_id": "x", "complete": true});
     let node = FakeNode::start(move |request| match request.line.as_str() {
-        "GET /v1/files?limit=1000&prefix=a%26b" => {
+        "GET /v1/files?limit=1000&copies=1&prefix=a%26b" => {
             Answer::json(&json!({"files": [file("a&b/1")], "next": "c 1"}))
         }
-        "GET /v1/files?limit=1000&prefix=a%26b&after=c%201" => {
+        "GET /v1/files?limit=1000&copies=1&prefix=a%26b&after=c%201" => {
             Answer::json(&json!({"files": [file("a&b/2")], "next": null}))
         }
         line => Answer::problem(400, "bad_request", line),

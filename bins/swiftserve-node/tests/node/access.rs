@@ -5,7 +5,7 @@ use reqwest::Method;
 use crate::{client::answered, site::Site, wire::Wire};
 
 /// Every route but those that anyone may ask, with a method that it takes.
-const GUARDED: [(&str, &str); 27] = [
+const GUARDED: [(&str, &str); 34] = [
     ("GET", "/getHash?num=0"),
     ("GET", "/topBlockNumber"),
     ("GET", "/totalBlocks"),
@@ -29,10 +29,17 @@ const GUARDED: [(&str, &str); 27] = [
     ("GET", "/v1/blocks"),
     ("GET", "/v1/blocks/1"),
     ("GET", "/v1/transfers"),
+    ("GET", "/v1/keep"),
+    ("PUT", "/v1/keep"),
+    ("GET", "/v1/pins"),
+    ("PUT", "/v1/pins/a"),
+    ("DELETE", "/v1/pins/a"),
+    ("GET", "/v1/promises"),
     ("GET", "/v1/tokens"),
     ("POST", "/v1/tokens"),
     ("DELETE", "/v1/tokens/admin"),
     ("POST", "/peer/hello"),
+    ("POST", "/peer/keep"),
 ];
 
 fn method(name: &str) -> Method {
@@ -108,6 +115,9 @@ async fn a_token_opens_what_its_scopes_say_and_no_more() {
         ("GET", "/v1/blocks"),
         ("GET", "/v1/blocks/1"),
         ("GET", "/v1/transfers"),
+        ("GET", "/v1/keep"),
+        ("GET", "/v1/pins"),
+        ("GET", "/v1/promises"),
     ];
     let administers = [
         ("POST", "/addBlock"),

@@ -1,7 +1,9 @@
 //! What a node keeps: its rule, and its pins.
 
+use data_encoding::HEXLOWER;
 use serde_json::json;
 use swift_chunks::KeepRule;
+use swift_p2p::keeping::SignedPromise;
 
 use crate::{
     client::{Client, until},
@@ -24,6 +26,13 @@ async fn publish(founder: &Site, other: &Client, name: &str, bytes: &[u8]) {
     until(|| async { other.names().await.contains(&name.to_owned()) }).await;
 }
 
+/// Waits until a file stands in the folder.
+async fn appears(home: &Home, name: &str, bytes: &[u8]) {
+    let path = home.path("files").join(name);
+    until(|| async { path.exists() }).await;
+    assert!(std::fs::read(&path).unwrap() == bytes);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_keeps_nothing_fetches_what_is_pinned_and_nothing_else() {
     let founder = Site::found().await;
@@ -38,7 +47,7 @@ async fn a_node_that_keeps_nothing_fetches_what_is_pinned_and_nothing_else() {
     assert_eq!((&answer["status"], &answer["already"]), (&json!(true), &json!(false)));
     assert_eq!(member.client.mark("/v1/pins/dir/pinned").await.ok().json()["already"], true);
     member.completes("dir/pinned").await;
-    assert!(std::fs::read(member.home.path("files/dir/pinned")).unwrap() == pinned);
+    appears(&member.home, "dir/pinned", &pinned).await;
     assert_eq!(member.client.record("other").await["held_bytes"], 0);
     assert!(!member.home.path("files/other").exists());
     let listed = member.client.get("/v1/pins").await.ok().json();
@@ -59,7 +68,7 @@ async fn a_pin_outlives_a_crash() {
     let member = Program::start(member.kill().await, &[]).await;
     let _founder = founder.start().await;
     until(|| async { client.record("a").await["complete"] == true }).await;
-    assert!(std::fs::read(member.home.path("files/a")).unwrap() == bytes);
+    appears(&member.home, "a", &bytes).await;
     // Without the flag the rule is the one that was set last.
     assert_eq!(client.get("/v1/keep").await.ok().json(), json!({"keep": "none", "set_at_start": null}));
     member.terminate().await;
@@ -166,13 +175,27 @@ async fn the_last_copy_stays_and_of_two_one_goes() {
     until(|| async { has(&founder, "a", &bytes) == (false, false) }).await;
     assert_eq!(has(&member, "a", &bytes), (true, true));
 
+    let held = founder.client.get("/v1/promises").await.ok().json();
+    assert_eq!((&held["held"][0]["by"], &held["given"]), (&json!(member.node.id()), &json!([])));
+    let promise = HEXLOWER.decode(held["held"][0]["promise"].as_str().unwrap().as_bytes()).unwrap();
+    let signed = SignedPromise::from_record(&promise).unwrap();
+    assert!(signed.is_genuine(&founder.node.network()) && signed.promise.asker == founder.node.id());
+
     // Now the other is bound by its promise, also when its rule changes and after a restart.
-    member.client.set("/v1/keep", &json!({"keep": "none"})).await.ok();
     let member = member.stop().await.start().await;
-    member.client.set("/v1/keep", &json!({"keep": ["b"]})).await.ok();
     founder.client.mark("/v1/pins/a").await.ok();
     founder.completes("a").await;
+    let given = member.client.get("/v1/promises").await.ok().json();
+    assert_eq!(
+        (&given["given"][0]["to"], &given["given"][0]["file"]),
+        (&json!(founder.node.id()), &json!("a"))
+    );
+    // What may go besides goes, so this node has looked at all it has.
+    member.client.put("b", b"b").await.ok();
+    founder.client.set("/v1/keep", &json!({"keep": "all"})).await.ok();
+    founder.completes("b").await;
     member.client.set("/v1/keep", &json!({"keep": "none"})).await.ok();
+    until(|| async { has(&member, "b", b"b") == (false, false) }).await;
     assert_eq!(has(&member, "a", &bytes), (true, true));
     assert!(member.client.get("/v1/files/a").await.is(200).body == bytes);
 }
@@ -188,9 +211,72 @@ async fn two_nodes_that_keep_nothing_any_more_end_with_one_copy() {
     let none = json!({"keep": "none"});
     let (one, two) =
         tokio::join!(founder.client.set("/v1/keep", &none), member.client.set("/v1/keep", &none));
-    (one.ok(), two.ok());
+    one.ok();
+    two.ok();
     let copies = || [&founder, &member].into_iter().filter(|site| has(site, "a", &bytes).1).count();
     until(|| async { copies() == 1 }).await;
     let keeper = if has(&founder, "a", &bytes).1 { &founder } else { &member };
     assert!(keeper.client.get("/v1/files/a").await.is(200).body == bytes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_are_counted_and_what_has_no_second_one_is_named() {
+    let founder = Site::found().await;
+    let keeper = Site::join(&founder.invite().await).await;
+    let other = join_keeping(&founder, KeepRule::None).await;
+    until(|| async { founder.client.get("/v1/status").await.ok().json()["peers_online"] == 2 }).await;
+    founder.client.put("a", b"some bytes").await.ok();
+    keeper.completes("a").await;
+    let mut complete = [founder.node.id(), keeper.node.id()];
+    complete.sort();
+    until(|| async {
+        let copies = founder.client.get("/v1/files/a?copies").await.ok().json();
+        copies["complete"] == json!(complete) && copies["not_keeping"] == json!([other.node.id()])
+    })
+    .await;
+    for site in [&founder, &keeper, &other] {
+        until(|| async {
+            let listed = site.client.get("/v1/files?copies").await.ok().json();
+            listed["files"][0]["copies"] == 2
+        })
+        .await;
+        let status = site.client.get("/v1/status?copies").await.ok().json();
+        assert_eq!(status["at_risk"], json!({"count": 0, "looked_at": 1, "files": []}));
+    }
+    assert_eq!(founder.client.get("/v1/status").await.ok().json()["at_risk"], json!(null));
+
+    // With one of the two away there is no second copy that can be reached.
+    let home = keeper.stop().await;
+    let lone = json!({"count": 1, "looked_at": 1, "files": [{"name": "a", "size": 10, "copies": 1}]});
+    for site in [&founder, &other] {
+        until(|| async { site.client.get("/v1/status?copies").await.ok().json()["at_risk"] == lone }).await;
+    }
+    let keeper = home.start().await;
+    until(|| async { founder.client.get("/v1/status?copies").await.ok().json()["at_risk"]["count"] == 0 })
+        .await;
+    drop(keeper);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_node_tells_what_it_holds_and_keeps() {
+    let founder = Site::found().await;
+    let member = join_keeping(&founder, "*.iso".parse().unwrap()).await;
+    founder.client.put("a.iso", &[7; 1000]).await.ok();
+    founder.client.put("b", &[8; 100]).await.ok();
+    member.completes("a.iso").await;
+    let row = |node: swift_chain::NodeId, files: u64, bytes: u64, keeps: &str| {
+        let rows = json!({"node_id": node, "holds": {"files": files, "bytes": bytes}, "keeps": keeps});
+        move |shown: &serde_json::Value| {
+            let mut shown = shown.as_array().unwrap().iter();
+            shown.any(|shown| rows.as_object().unwrap().iter().all(|(key, value)| shown[key] == *value))
+        }
+    };
+    let (first, second) = (row(founder.node.id(), 2, 1100, "all"), row(member.node.id(), 1, 1000, "some"));
+    for site in [&founder, &member] {
+        until(|| async {
+            let shown = site.client.get("/v1/nodes").await.ok().json();
+            first(&shown) && second(&shown)
+        })
+        .await;
+    }
 }

@@ -1,16 +1,17 @@
 //! `/v1/keep` and `/v1/pins`: what this node keeps.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use axum::{
     Json,
     extract::{Path, Query, State},
 };
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use swift_chain::{FileName, FileRecord};
-use swift_chunks::{KeepRule, Pinned, StoreError};
-use swift_p2p::driver::wall_clock_ms;
+use swift_chain::{FileName, FileRecord, Hash, NodeId};
+use swift_chunks::{FileId, KeepRule, Pinned, StoreError};
+use swift_p2p::{driver::wall_clock_ms, keeping::SignedPromise};
 use tokio::{task, time::timeout};
 
 use crate::{
@@ -115,6 +116,46 @@ pub(super) async fn pins(
     pins.truncate(limit);
     let next = pins.last().filter(|_| more).cloned();
     Ok(Json(json!({ "pins": pins, "next": next })))
+}
+
+/// Promises that are listed, of each kind.
+const PROMISES_MAX: usize = 1000;
+
+/// What this node keeps for others, and by whose promises it let go of files.
+pub(super) async fn promises(
+    _: Allowed<ReadOnly>,
+    State(services): State<Services>,
+) -> Result<Json<Value>, Problem> {
+    let looked = in_store(&services, |store| {
+        Ok((store.promises_given(PROMISES_MAX)?, store.promises_held(PROMISES_MAX)?))
+    });
+    let (given, held) = looked.await?;
+    let files: Vec<FileId> =
+        given.iter().map(|it| it.file_id).chain(held.iter().map(|it| it.file_id)).collect();
+    let names = services.ledger.read(move |reader| {
+        let mut names = HashMap::new();
+        for file in files {
+            let record = reader.file_by_id(&Hash::from_bytes(*file.as_bytes()))?;
+            names.insert(file, record.map(|record| record.entry.name));
+        }
+        Ok(names)
+    });
+    let names = names.await?;
+    let node = |bytes: &[u8]| <[u8; 32]>::try_from(bytes).ok().map(NodeId::from_bytes);
+    let given = given.into_iter().map(|promise| {
+        json!({
+            "file": names.get(&promise.file_id), "file_id": promise.file_id, "to": node(&promise.to),
+            "until_ms": promise.until_ms,
+        })
+    });
+    let held = held.into_iter().map(|promise| {
+        let by = SignedPromise::from_record(&promise.statement).map(|signed| signed.promise.promiser);
+        json!({
+            "file": names.get(&promise.file_id), "file_id": promise.file_id, "by": by, "until_ms": promise.until_ms,
+            "promise": HEXLOWER.encode(&promise.statement),
+        })
+    });
+    Ok(Json(json!({ "given": given.collect::<Vec<_>>(), "held": held.collect::<Vec<_>>() })))
 }
 
 /// Durable when it is answered; the content comes by itself.

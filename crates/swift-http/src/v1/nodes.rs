@@ -58,7 +58,11 @@ pub(super) async fn list(
     let (members, validators) = looked.await?;
     let me = services.key.id();
     let online = services.presence.online();
-    let mine = *services.shelf.borrow();
+    // Others hear of it with the next greeting; here it is as it is now.
+    let store = services.store.clone();
+    let whole = tokio::task::spawn_blocking(move || store.whole()).await;
+    let whole = whole.map_err(|error| Problem::internal(&error))??;
+    let mine = Shelf { files: whole.files, bytes: whole.bytes, ..*services.shelf.borrow() };
     let rows = members.into_iter().map(|(node, member)| {
         let said = || services.presence.hello_of(&node).map(|hello| hello.shelf);
         let shelf = if node == me { Some(mine) } else { said() };

@@ -155,10 +155,9 @@ impl Owner {
                     }
                     None => break,
                 },
-                Some(done) = self.work.join_next() => match done {
-                    Ok(event) => self.on_event(event),
-                    // A panic was reported, and a question that it was about is over.
-                    Err(_) => {}
+                // A panic was reported; what it was about is tried again after the next start.
+                Some(done) = self.work.join_next() => if let Ok(event) = done {
+                    self.on_event(event);
                 },
                 _ = tick.tick() => self.look(),
             }
@@ -237,8 +236,7 @@ impl Owner {
 
     fn evict(&mut self, signed: SignedPromise) {
         let Promise { file, promiser, until_ms, .. } = signed.promise;
-        // Structs of numbers encode without failing; an empty record would only be of no use to show.
-        let statement = postcard::to_allocvec(&signed).unwrap_or_default();
+        let statement = signed.to_record();
         let swarm = self.setup.swarm.clone();
         self.work.spawn(async move {
             let is_gone = swarm.evict(HeldPromise { file_id: file, until_ms, statement }).await.unwrap_or(false);

@@ -74,6 +74,17 @@ impl SignedPromise {
         Self { promise, signature: key.sign(network, &promise) }
     }
 
+    /// As it is kept on record.
+    pub fn to_record(&self) -> Vec<u8> {
+        // Numbers and arrays of bytes: nothing that could fail.
+        postcard::to_allocvec(self).unwrap_or_default()
+    }
+
+    /// Reads a record; nothing if it is none.
+    pub fn from_record(bytes: &[u8]) -> Option<Self> {
+        postcard::take_from_bytes(bytes).ok().filter(|(_, rest)| rest.is_empty()).map(|(signed, _)| signed)
+    }
+
     /// Whether the promiser it names has signed it, for this network.
     pub fn is_genuine(&self, network: &NetworkId) -> bool {
         self.promise.promiser.verify(network, &self.promise, &self.signature)

@@ -51,7 +51,7 @@ struct Node {
 }
 
 /// Something under way: it may come late, twice or never.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Parcel {
     Request {
         from: usize,
@@ -296,7 +296,7 @@ proptest! {
                     world.deliver(parcel);
                 },
                 Step::Again { which } => if let Some(at) = pick(which, &world) {
-                    let parcel = world.under_way[at].clone();
+                    let parcel = world.under_way[at];
                     world.deliver(parcel);
                 },
                 Step::Lose { which } => if let Some(at) = pick(which, &world) {
@@ -396,6 +396,11 @@ fn messages_have_these_bytes_and_no_others() {
     ];
     assert_eq!(bytes, golden.concat());
     assert_eq!(KeepAnswer::decode(&bytes), Ok(KeepAnswer::Promised(signed)));
+    assert_eq!(
+        (signed.to_record(), SignedPromise::from_record(&bytes[1..])),
+        (bytes[1..].to_vec(), Some(signed))
+    );
+    assert_eq!(SignedPromise::from_record(&bytes), None);
     assert_eq!(KeepAnswer::Refused(KeepRefusal::Unable).encode(), [1, 3]);
     for broken in [&bytes[1..], &bytes[..bytes.len() - 1], &[&bytes[..], &[0]].concat(), &[1, 4], &[]] {
         assert!(KeepAnswer::decode(broken).is_err());

@@ -190,3 +190,52 @@ fn a_peer_that_has_confirmed_nothing_is_offered_one_slice_unless_it_is_the_only_
     ask(&mut swarm, 2, 0, 1);
     assert_eq!(swarm.sends_len(), swarm.credit());
 }
+
+#[test]
+fn a_file_that_is_let_go_is_held_offered_and_wanted_no_more_and_neighbours_hear_of_it() {
+    let mut swarm = holder_of(1, 4);
+    ask(&mut swarm, 2, 0, 1);
+    assert!(
+        drain(&mut swarm).iter().any(|output| matches!(output, Output::Offer { to, .. } if *to == node(2)))
+    );
+    swarm.handle(Time::ZERO, Input::Evicted { file: file(0) });
+    let outputs = drain(&mut swarm);
+    let told = outputs.iter().filter_map(|output| match output {
+        Output::Announce { to, holdings } => Some((*to, holdings.holdings[0].map.clone().unwrap())),
+        _ => None,
+    });
+    let told: Vec<_> = told.collect();
+    assert_eq!((outputs.len(), told.len()), (3, 3));
+    let layout = swarm.held(&file(0)).unwrap().layout();
+    for (_, map) in &told {
+        assert_eq!(map.interest, Interest::Unwanted);
+        assert_eq!(map.held, Held::All(ChunkSet::empty(layout).encode()));
+    }
+    assert_eq!((swarm.sends_len(), swarm.held(&file(0)).unwrap().len()), (0, 0));
+    ask(&mut swarm, 2, 0, 2);
+    assert!(matches!(&drain(&mut swarm)[..], [Output::Holdings { .. }]));
+    assert_eq!(swarm.poll_timeout(), None);
+
+    // Wanted again, it is asked for like any other.
+    let held = ChunkSet::empty(layout);
+    swarm
+        .handle(Time::ZERO, Input::FileAdded { file: file(0), publisher: node(1), held, want: Want::Wanted });
+    assert!(drain(&mut swarm).iter().all(|output| matches!(output, Output::WhoHas { .. })));
+}
+
+#[test]
+fn a_file_that_is_not_wanted_any_more_is_declined_and_neighbours_hear_of_it() {
+    let mut swarm = Swarm::new(node(1), Config::default(), 1);
+    swarm.handle(Time::ZERO, Input::PeerOnline { peer: node(2) });
+    let held = ChunkSet::empty(ChunkLayout::new(CHUNK_LEN).unwrap());
+    for want in [Want::Wanted, Want::Unwanted] {
+        let (file, held) = (file(0), held.clone());
+        swarm.handle(Time::ZERO, Input::FileAdded { file, publisher: node(2), held, want });
+    }
+    let outputs = drain(&mut swarm);
+    let is_told = |output: &Output| {
+        let Output::Announce { holdings, .. } = output else { return false };
+        holdings.holdings[0].map.as_ref().is_some_and(|map| map.interest == Interest::Unwanted)
+    };
+    assert!(outputs.iter().any(is_told), "{outputs:?}");
+}

@@ -21,7 +21,7 @@ const POLL_INTERVAL_MAX: Duration = Duration::from_secs(2);
 pub(super) enum Wanted {
     /// At least so many.
     Copies(u64),
-    /// One on every member that is online.
+    /// One on every member that is online and keeps the file.
     All,
 }
 
@@ -48,10 +48,10 @@ impl Wanted {
     }
 }
 
-/// Members that are online and not complete.
+/// Members that are online, keep the file and are not complete.
 fn incomplete(copies: &Copies) -> Vec<&str> {
-    let complete: BTreeSet<_> = copies.complete.iter().collect();
-    copies.online.iter().filter(|node| !complete.contains(node)).map(String::as_str).collect()
+    let done: BTreeSet<_> = copies.complete.iter().chain(&copies.not_keeping).collect();
+    copies.online.iter().filter(|node| !done.contains(node)).map(String::as_str).collect()
 }
 
 /// Asks until the wanted copies are there; how many there are then.
@@ -71,6 +71,10 @@ pub(super) async fn wait(
             if !absent.is_empty() {
                 note(&format!("note: absent, so without a copy as far as known: {absent}"));
             }
+            let others = short_list(copies.not_keeping.iter().map(String::as_str));
+            if !others.is_empty() {
+                note(&format!("note: does not keep this file: {others}"));
+            }
             return Ok(copies.complete.len() as u64);
         }
         let left = timeout.saturating_sub(begun.elapsed());
@@ -87,6 +91,7 @@ fn told(name: &FileName, copies: &Copies) -> String {
         format!("{name} is published, but has only {} complete copies so far", copies.complete.len());
     for (title, nodes) in [
         ("still fetching", short_list(incomplete(copies).into_iter())),
+        ("not keeping it", short_list(copies.not_keeping.iter().map(String::as_str))),
         ("absent", short_list(copies.absent.iter().map(String::as_str))),
     ] {
         if !nodes.is_empty() {
@@ -107,7 +112,8 @@ mod tests {
 
     fn copies(complete: &[&str], online: &[&str], absent: &[&str]) -> Copies {
         let owned = |nodes: &[&str]| nodes.iter().map(|node| (*node).to_owned()).collect();
-        Copies { complete: owned(complete), online: owned(online), absent: owned(absent) }
+        let not_keeping = vec![];
+        Copies { complete: owned(complete), not_keeping, online: owned(online), absent: owned(absent) }
     }
 
     #[test]
@@ -117,6 +123,17 @@ mod tests {
         assert!(Wanted::All.is_met(&copies(&["a", "c"], &["a"], &["c"])));
         assert!(Wanted::Copies(2).is_met(&copies(&["a", "c"], &["a", "b"], &["c"])));
         assert!(!Wanted::Copies(3).is_met(&copies(&["a", "c"], &["a", "b"], &["c"])));
+    }
+
+    #[test]
+    fn those_that_do_not_keep_the_file_are_not_waited_for() {
+        let mut copies = copies(&["a"], &["a", "b", "c"], &[]);
+        copies.not_keeping = vec!["b".into()];
+        assert!(!Wanted::All.is_met(&copies));
+        copies.not_keeping.push("c".into());
+        assert!(Wanted::All.is_met(&copies));
+        let says = told(&"x".parse().unwrap(), &copies);
+        assert!(says.contains("; not keeping it: b, c"), "{says}");
     }
 
     #[test]

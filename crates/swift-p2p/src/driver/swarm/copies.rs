@@ -12,7 +12,7 @@ use tokio::time::Instant;
 /// What members said of files that is remembered; of more, the files that were spoken of first are forgotten.
 const SAYINGS_MAX: usize = 262_144;
 /// What was asked of everybody is asked again after this.
-const FRESH_FOR: Duration = Duration::from_secs(60);
+const FRESH_FOR: Duration = Duration::from_secs(5);
 
 /// Where a file is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,6 +69,14 @@ impl Copies {
         while self.sayings > SAYINGS_MAX || self.files.len() > SAYINGS_MAX / 4 {
             let Some(oldest) = self.order.pop_front() else { break };
             self.sayings -= self.files.remove(&oldest).map_or(0, |known| known.said.len());
+        }
+    }
+
+    /// A file is not live any more.
+    pub(super) fn forget(&mut self, file: &FileId) {
+        if let Some(known) = self.files.remove(file) {
+            self.sayings -= known.said.len();
+            self.order.retain(|other| other != file);
         }
     }
 
@@ -155,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_is_fresh_until_a_minute_is_over_or_somebody_comes() {
+    fn what_was_asked_is_fresh_for_a_while_or_until_somebody_comes() {
         let (mut copies, now) = (Copies::default(), Instant::now());
         assert!(!copies.is_fresh(&file(1), now));
         copies.note_asked(file(1), now);

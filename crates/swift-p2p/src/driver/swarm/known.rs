@@ -65,6 +65,7 @@ impl Owner {
                 None => {
                     self.forget(file);
                     self.forget_priority(file);
+                    self.copies.forget(&file);
                 }
                 Some(live) if live.is_complete || !live.is_kept || receiving < WANTED_MAX => {
                     receiving += usize::from(live.is_kept && !live.is_complete);
@@ -85,7 +86,7 @@ impl Owner {
             Some((true, Stage::Unwanted)) if !is_complete && !is_kept => return,
             Some((true, Stage::Stored)) if is_complete => return,
             Some((true, Stage::Abandoned)) => return,
-            Some((true, Stage::Stored)) => return self.lose(file, &held, is_kept),
+            Some((true, Stage::Stored)) => return self.lose(file, held, is_kept),
             // Published here under another name meanwhile.
             Some((true, Stage::Receiving(_) | Stage::Unwanted)) if is_complete => {
                 return self.note_stored(file);
@@ -127,21 +128,21 @@ impl Owner {
         receiving.is_some() && !download.is_some_and(|download| download.has_manifest())
     }
 
-    /// Chunks of a complete file turned out to be damaged.
-    pub(super) fn lose(&mut self, file: FileId, held: &ChunkSet, is_kept: bool) {
+    /// A complete file is not whole any more: chunks turned out to be damaged, or it was let go of.
+    pub(super) fn lose(&mut self, file: FileId, held: ChunkSet, is_kept: bool) {
         let Some(entry) = self.files.get_mut(&file) else { return };
-        let (publisher, layout) = (entry.publisher, entry.layout);
         if is_kept {
             let incoming =
                 Incoming::new(self.library.store.clone(), entry.content, entry.layout, self.trees.clone());
             entry.stage = Stage::Receiving(Box::new(Receiving::new(incoming)));
-        } else {
-            entry.stage = Stage::Unwanted;
-            let held = ChunkSet::empty(layout);
-            self.tell(Input::FileAdded { file, publisher, held, want: Want::Unwanted });
+            let chunks = held.missing().collect();
+            return self.tell(Input::Lost { file, chunks });
         }
-        let chunks = held.missing().collect();
-        self.tell(Input::Lost { file, chunks });
+        let publisher = entry.publisher;
+        entry.stage = Stage::Unwanted;
+        // Others are told that this copy does not count any more; what is left of it can still be had.
+        self.tell(Input::Evicted { file });
+        self.tell(Input::FileAdded { file, publisher, held, want: Want::Unwanted });
     }
 
     /// A file that was on its way is not kept any more: what is durable of it stays, and nothing more is fetched.

@@ -82,7 +82,9 @@ impl Rates {
     /// Whether something of a file has moved in this turn or the last one.
     pub(super) fn is_moving(&self, file: FileId) -> bool {
         let (first, last) = (NodeId::from_bytes([0; 32]), NodeId::from_bytes([255; 32]));
-        self.0.range((file, first)..=(file, last)).any(|(_, gauge)| gauge.fresh > 0 || gauge.idle_turns == 0)
+        self.gauges
+            .range((file, first)..=(file, last))
+            .any(|(_, gauge)| gauge.fresh > 0 || gauge.idle_turns == 0)
     }
 
     /// Files of which something moves, in order.
