@@ -61,6 +61,7 @@
 mod by_chunk;
 mod choosing;
 mod coming;
+mod config;
 mod file;
 mod finding;
 mod giving_up;
@@ -74,6 +75,7 @@ pub mod policy;
 mod random;
 mod receiving;
 mod sending;
+mod sends;
 mod sent;
 mod table;
 #[cfg(test)]
@@ -86,9 +88,10 @@ use std::collections::VecDeque;
 use swift_chain::NodeId;
 use swift_chunks::{ChunkIndex, ChunkSet, FileId, Grains, Slice};
 
+pub use config::Config;
 pub use input::{CheckOutcome, ExchangeId, FetchFailure, FetchOutcome, Input, Priority, SendOutcome, Want};
 pub use output::{AbandonReason, OffenceKind, Output};
-pub use policy::{Config, Policy, Standard};
+pub use policy::{Policy, Standard};
 pub use random::Random;
 pub use time::Time;
 
@@ -97,7 +100,7 @@ use file::{FileKey, FileState, Standing};
 use finding::Finding;
 use meter::Meter;
 use peer::{Peer, PeerKey};
-use sending::Sending;
+use sends::Sending;
 use table::Table;
 
 /// How far a file is on this node.

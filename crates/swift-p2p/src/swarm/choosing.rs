@@ -7,7 +7,7 @@ use super::file::{FileKey, FileState};
 use super::message::OPEN_CHUNKS_MAX;
 use super::peer::PeerKey;
 use super::policy::{SliceChoice, SliceSizing};
-use super::sending::Choice;
+use super::sends::Choice;
 use super::view::View;
 
 /// Chunks among which one is chosen: enough for rarity to mean something, few enough to look at every time.

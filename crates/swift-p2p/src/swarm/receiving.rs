@@ -11,7 +11,7 @@ use super::message::{Answer, Confirm, OPEN_CHUNKS_MAX, Offer, Verdict};
 use super::output::{AbandonReason, OffenceKind, Output};
 use super::peer::PeerKey;
 use super::policy::{Admission, Link, ReceiverLoad};
-use super::sending::smoothed_len;
+use super::sends::smoothed_len;
 
 impl Swarm {
     /// Steps 1 and 2: an offer is answered at once.

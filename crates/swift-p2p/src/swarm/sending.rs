@@ -1,21 +1,20 @@
 //! The sender's half: credit, offers, what became of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
-use std::time::Duration;
-
+use swift_chain::NodeId;
 use swift_chunks::Slice;
 
 use super::Swarm;
 use super::file::{FileKey, Standing};
 use super::input::{ExchangeId, SendOutcome};
-use super::message::{Answer, Interest, OFFER_SLICES_MAX, Offer, Stamp, Verdict};
+use super::message::{Answer, Interest, OFFER_SLICES_MAX, Offer, Verdict};
 use super::output::{OffenceKind, Output};
 use super::peer::{Peer, PeerKey};
 use super::policy::{Link, PeerChoice, doubled};
+use super::sends::{Choice, Exchange, Place, Send, Stage, smoothed_len};
 use super::table::Table;
 use super::time::Time;
-use swift_chain::NodeId;
 
 /// Sends that are kept book of, asked for or not.
 const SENDS_MAX: usize = 1024;
@@ -23,101 +22,6 @@ const SENDS_MAX: usize = 1024;
 const PEERS_PER_LOOK: usize = 32;
 /// Files that are looked at for one offer.
 const FILES_PER_LOOK: usize = 256;
-
-/// Everything that is on its way from here.
-#[derive(Debug, Default)]
-pub(super) struct Sending {
-    /// One place of the credit each.
-    sends: BTreeMap<Place, Send>,
-    /// Offers that are not answered.
-    exchanges: BTreeMap<ExchangeId, Exchange>,
-    /// Places of the credit that these have.
-    offered: usize,
-    next_exchange: u64,
-    /// Files that some peer wants more of.
-    pub(super) lackers: BTreeSet<FileKey>,
-    /// The file that was offered last: the next in order is next.
-    last_file: Option<FileKey>,
-    /// When a peer that cannot be offered anything now can be again.
-    retry_at: Option<Time>,
-    /// From offer to answer when nothing is in the way, over all peers, smoothed.
-    round_trip: Option<Duration>,
-    /// Bytes in a slice, smoothed.
-    slice_len: u64,
-}
-
-/// To whom, of which file, which slice by its number.
-type Place = (PeerKey, FileKey, u32);
-
-#[derive(Clone, Copy, Debug)]
-struct Send {
-    slice: Slice,
-    stage: Stage,
-    /// When serving began.
-    since: Time,
-    /// The place is free again then.
-    deadline: Time,
-}
-
-/// How far a slice is on its way out. A send is in exactly one stage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// Accepted at this moment of the receiver's, not requested.
-    Accepted(Stamp),
-    /// Being served.
-    Running,
-    /// Being served without an open offer: its end frees it.
-    RunningUnasked,
-    /// All bytes went out, not confirmed.
-    Sent,
-}
-
-/// An offer that is not answered.
-#[derive(Debug)]
-struct Exchange {
-    to: PeerKey,
-    file: FileKey,
-    /// What the receiver may choose among.
-    slices: Vec<Slice>,
-    /// How many it may take; each has a place of the credit.
-    take: u8,
-    /// Those that it requested before its answer was here. Such a send may even be over by then.
-    begun: Vec<Slice>,
-    sent_at: Time,
-    deadline: Time,
-}
-
-/// What is to be offered.
-pub(super) struct Choice {
-    /// The first is the best.
-    pub(super) slices: Vec<Slice>,
-}
-
-impl Sending {
-    /// Places of the credit that are taken.
-    pub(super) fn len(&self) -> usize {
-        self.sends.len() + self.offered
-    }
-
-    /// The slices of a file that are on their way to a peer, or offered to it.
-    pub(super) fn open_to(&self, peer: PeerKey, file: FileKey) -> Vec<Slice> {
-        let sends = self.sends.range((peer, file, 0)..=(peer, file, u32::MAX)).map(|(_, send)| send.slice);
-        let offered = self.exchanges.values().filter(|exchange| (exchange.to, exchange.file) == (peer, file));
-        sends.chain(offered.flat_map(|exchange| exchange.slices.iter().copied())).collect()
-    }
-
-    /// The slices of a file that are offered to anybody.
-    pub(super) fn offered(&self, file: FileKey) -> Vec<Slice> {
-        let offered = self.exchanges.values().filter(|exchange| exchange.file == file);
-        offered.flat_map(|exchange| exchange.slices.iter().copied()).collect()
-    }
-
-    /// When something here is over.
-    pub(super) fn next_deadline(&self) -> Option<Time> {
-        let sends = self.sends.values().map(|send| send.deadline);
-        sends.chain(self.exchanges.values().map(|exchange| exchange.deadline)).min()
-    }
-}
 
 impl Swarm {
     /// Fills the credit with offers, file after file in turn.
@@ -510,9 +414,4 @@ impl Swarm {
             }
         }
     }
-}
-
-/// A mean of lengths, of which later ones weigh more.
-pub(super) fn smoothed_len(old: u64, sample: u64) -> u64 {
-    if old == 0 { sample } else { old - old / 8 + sample / 8 }
 }
