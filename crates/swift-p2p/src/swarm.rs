@@ -183,7 +183,7 @@ impl Swarm {
 
     /// When [`Input::Timeout`] is due, if nothing happens before. Ask again after every input.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let late = Some(self.look_at).filter(|&at| at != Time::NEVER);
+        let late = Some(self.look_at).filter(|_| self.awaits_anything());
         [late, self.next_retry(), self.next_ask_deadline()].into_iter().flatten().min()
     }
 

@@ -28,6 +28,12 @@ impl Swarm {
         self.look_at = next.map_or(Time::NEVER, |next| next.min(self.now + LOOK_EVERY));
     }
 
+    /// Whether anything may come too late.
+    pub(super) fn awaits_anything(&self) -> bool {
+        let receiving = self.receiving.len() + self.receiving.unwritable.len();
+        receiving > 0 || !self.sending.is_idle()
+    }
+
     /// Something has set out that may come too late.
     pub(super) fn look_soon(&mut self) {
         self.look_at = self.look_at.min(self.now + LOOK_EVERY);

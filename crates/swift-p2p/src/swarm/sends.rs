@@ -86,6 +86,10 @@ impl Sending {
         self.sends.len() + self.offered
     }
 
+    pub(super) fn is_idle(&self) -> bool {
+        self.sends.is_empty() && self.exchanges.is_empty()
+    }
+
     /// The slices of a file that are on their way to a peer, or offered to it.
     pub(super) fn open_to(&self, peer: PeerKey, file: FileKey) -> Vec<Slice> {
         let sends = self.sends.range((peer, file, 0)..=(peer, file, u32::MAX)).map(|(_, send)| send.slice);
