@@ -35,6 +35,7 @@ impl Swarm {
             file_len: state.layout().file_len(),
             sent: state.sent.bytes,
             lacking: u64::from(state.layout().chunk_count() - view.held().len()) * CHUNK_LEN,
+            neighbours: state.views.len(),
             is_shared: self.peers.len() > 1,
             uplink_rate: self.uplink.rate,
             peer_rate: known.and_then(|peer| peer.rate_to),

@@ -21,7 +21,8 @@ pub struct Config {
     pub warm: Duration,
     /// Slices that an offer lets the receiver choose among.
     pub alternatives: usize,
-    /// How long a slice should keep the uplink busy.
+    /// How long a slice should keep the uplinks busy, of all nodes together through which it goes: about as many as
+    /// the number of neighbours has binary digits.
     pub slice_time: Duration,
     /// The longest that a slice should be on its way to one peer.
     pub slice_time_max: Duration,
@@ -98,7 +99,7 @@ impl Default for Config {
             sends_first: 1,
             warm: Duration::from_millis(200),
             alternatives: 6,
-            slice_time: Duration::from_millis(50),
+            slice_time: Duration::from_millis(300),
             slice_time_max: Duration::from_secs(2),
             slice_levels: (0, SLICE_LEVEL_MAX),
             slice_level_first: 2,

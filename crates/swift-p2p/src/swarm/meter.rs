@@ -27,6 +27,12 @@ struct Sample {
 }
 
 impl Meter {
+    /// Bytes that pass in so long, as far as is known.
+    pub(super) fn sent_in(&self, time: Duration) -> u64 {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.rate.unwrap_or(0).saturating_mul(micros) / 1_000_000
+    }
+
     /// Something is on its way.
     pub(super) fn begin(&mut self, now: Time) {
         self.sample.get_or_insert(Sample { since: now, bytes: 0, slices: 0 });

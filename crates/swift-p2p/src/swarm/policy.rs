@@ -39,6 +39,8 @@ pub struct SliceSizing {
     pub sent: u64,
     /// Bytes of it that the peer lacks, nearly.
     pub lacking: u64,
+    /// Nodes that are known to have or want something of it.
+    pub neighbours: usize,
     /// Whether there are others who may want something of it as well.
     pub is_shared: bool,
     /// Bytes per second that leave this node.
@@ -210,7 +212,8 @@ impl Policy for Standard {
             u64::try_from(u128::from(rate) * time.as_millis() / 1000).unwrap_or(u64::MAX)
         };
         let first = GRAIN_LEN << self.config.slice_level_first;
-        let time = self.config.slice_time.max(sizing.round_trip.unwrap_or_default() / 4);
+        let hops = sizing.neighbours.max(1).ilog2() + 1;
+        let time = (self.config.slice_time / hops).max(sizing.round_trip.unwrap_or_default() / 4);
         let uplink = sizing.uplink_rate.map_or(first, |rate| bytes_in(rate, time));
         let peer = sizing.peer_rate.map_or(u64::MAX, |rate| bytes_in(rate, self.config.slice_time_max));
         let file = sizing.file_len / self.config.slices_per_file.max(1);
@@ -304,27 +307,33 @@ mod tests {
 
     #[test]
     fn a_slice_is_what_leaves_in_a_moment_and_a_chunk_over_fast_links() {
-        let level = |file_len, uplink_rate, peer_rate| {
+        let level_among = |neighbours, file_len, uplink_rate, peer_rate| {
             let (sent, lacking) = (file_len, file_len);
             standard().slice_level(SliceSizing {
                 file_len,
                 sent,
                 lacking,
+                neighbours,
                 is_shared: true,
                 uplink_rate,
                 peer_rate,
                 round_trip: None,
             })
         };
+        let level = |file_len, uplink_rate, peer_rate| level_among(15, file_len, uplink_rate, peer_rate);
         let large = 10 << 30;
         assert_eq!(level(large, None, None), 2);
-        assert_eq!(level(large, Some(5_000_000), None), 1);
+        assert_eq!(level(large, Some(5_000_000), None), 2);
+        // The more nodes a slice goes through, the smaller it is.
+        assert_eq!(level_among(100, large, Some(5_000_000), None), 1);
+        assert_eq!(level_among(1, large, Some(5_000_000), None), 4);
         assert_eq!(level(large, Some(500_000_000), None), SLICE_LEVEL_MAX);
         assert_eq!(level(large, Some(500_000_000), Some(600_000)), 4);
         assert_eq!(level(large, Some(1), None), 0);
         assert_eq!(level(1, Some(500_000_000), None), 0);
         assert_eq!(level(64 << 20, Some(500_000_000), None), 4);
         let alone = SliceSizing {
+            neighbours: 1,
             is_shared: false,
             file_len: 1 << 30,
             sent: 0,

@@ -176,7 +176,7 @@ impl Swarm {
                     open_sends: known.open_sends,
                     confirmed: is_shared.then_some(known.confirmed),
                     is_warm,
-                    lacking: view.lacking(),
+                    lacking: view.lacking().saturating_sub(self.uplink.sent_in(self.now.since(view.updated))),
                 });
             } else if self.sending.retry_at.is_none_or(|at| ready_at < at) {
                 self.sending.retry_at = Some(ready_at);

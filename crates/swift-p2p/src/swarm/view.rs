@@ -204,6 +204,10 @@ impl<P: Ord + Copy> Views<P> {
         self.views.iter().map(|(&peer, view)| (peer, view))
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.views.len()
+    }
+
     /// All of them, in a ring that begins at one.
     pub(super) fn iter_from(&self, first: P) -> impl Iterator<Item = (P, &View)> {
         let ring = self.views.range(first..).chain(self.views.range(..first));
