@@ -1,13 +1,14 @@
-//! What a download has of the chunks that are not durable yet, and who may write where.
+//! What is here of the chunks that are not durable as a whole, and who may write where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::layout::ChunkIndex;
 use crate::slice::Grains;
 
-/// Shared by a download, its writers and its readers. Taken before the lock of the content, never after it.
-#[derive(Clone, Default)]
+/// Belongs to a content; shared by its download, its writers and its readers. Taken before the lock of the content and
+/// after that of the index, never the other way.
+#[derive(Clone, Debug, Default)]
 pub(in crate::store) struct SharedProgress(Arc<Mutex<Progress>>);
 
 impl SharedProgress {
@@ -20,19 +21,27 @@ impl SharedProgress {
 ///
 /// An **epoch** ends when a synchronisation fails: it may drop anything that was written before it and is not
 /// durable, even if the bytes can still be read. So nothing that was begun in an earlier epoch counts.
-#[derive(Default)]
+///
+/// What the index claims of a chunk stays verified, and so is not written to, until the index has taken it back.
+#[derive(Debug, Default)]
 pub(in crate::store) struct Progress {
     epoch: u64,
+    /// How often something was verified and is not any more.
+    losses: u64,
     /// No entry is idle. A few dozen bytes each.
     open: BTreeMap<ChunkIndex, OpenChunk>,
     /// Written chunks for the next commit.
     recorded: Vec<ChunkIndex>,
+    /// Grain trees of open chunks that the index does not have.
+    trees: BTreeMap<ChunkIndex, Vec<u8>>,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct OpenChunk {
     /// These stand in the file as they should.
     verified: Grains,
+    /// Those of them that the index claims, or is about to.
+    durable: Grains,
     /// These have a writer each, of slices.
     writing: Grains,
     /// Somebody has the whole chunk: writes it, checks it, or has written it. Nobody else touches it.
@@ -43,6 +52,31 @@ impl OpenChunk {
     fn is_idle(&self) -> bool {
         self.verified.is_empty() && self.writing.is_empty() && !self.is_taken
     }
+}
+
+/// What the next commit is about: chunks that are written, and grains of others.
+#[derive(Debug)]
+pub(super) struct Changes {
+    pub(super) chunks: Vec<ChunkIndex>,
+    parts: Vec<(ChunkIndex, Grains)>,
+    /// [`Progress::losses`] when this was so.
+    losses: u64,
+}
+
+impl Changes {
+    pub(super) fn is_empty(&self) -> bool {
+        self.chunks.is_empty() && self.parts.is_empty()
+    }
+}
+
+/// What the index is to claim of one chunk that is not whole.
+#[derive(Debug)]
+pub(in crate::store) struct PartClaim {
+    pub(in crate::store) chunk: ChunkIndex,
+    pub(in crate::store) grains: Grains,
+    /// The chunk's grain tree, if the index does not have it.
+    pub(in crate::store) tree: Option<Vec<u8>>,
+    before: Grains,
 }
 
 /// Why a chunk is not checked.
@@ -57,14 +91,41 @@ impl Progress {
         self.epoch
     }
 
+    /// Takes over what the index claims of a chunk.
+    pub(in crate::store) fn restore(&mut self, chunk: ChunkIndex, grains: Grains) {
+        self.open.insert(chunk, OpenChunk { verified: grains, durable: grains, ..OpenChunk::default() });
+    }
+
     pub(in crate::store) fn verified(&self, chunk: ChunkIndex) -> Grains {
         self.open.get(&chunk).map_or(Grains::NONE, |open| open.verified)
+    }
+
+    pub(in crate::store) fn durable(&self, chunk: ChunkIndex) -> Grains {
+        self.open.get(&chunk).map_or(Grains::NONE, |open| open.durable)
+    }
+
+    /// The grain tree of an open chunk, if the index does not have it.
+    pub(in crate::store) fn tree(&self, chunk: ChunkIndex) -> Option<&Vec<u8>> {
+        self.trees.get(&chunk)
+    }
+
+    /// Keeps the tree of a chunk of which a slice is about to be written, for the index.
+    pub(super) fn keep_tree(&mut self, chunk: ChunkIndex, encode: impl FnOnce() -> Vec<u8>) {
+        if self.open.get(&chunk).is_some_and(|open| open.durable.is_empty()) {
+            self.trees.entry(chunk).or_insert_with(encode);
+        }
     }
 
     /// The chunks that have verified grains, and which.
     pub(super) fn open(&self) -> Vec<(ChunkIndex, Grains)> {
         let open = self.open.iter().map(|(&chunk, open)| (chunk, open.verified));
         open.filter(|(_, verified)| !verified.is_empty()).collect()
+    }
+
+    /// The chunks of which the index claims grains, and which.
+    pub(in crate::store) fn durable_parts(&self) -> Vec<(ChunkIndex, Grains)> {
+        let open = self.open.iter().map(|(&chunk, open)| (chunk, open.durable));
+        open.filter(|(_, durable)| !durable.is_empty()).collect()
     }
 
     /// Gives the whole chunk to one who will write it, unless somebody has some of it.
@@ -97,9 +158,40 @@ impl Progress {
         }
     }
 
-    /// Who had the chunk lets go of it, and nothing of it counts any more: it is durable, or it is lost.
+    /// Who had the chunk lets go of it: of what was written only what the index claims counts.
     pub(super) fn release_chunk(&mut self, chunk: ChunkIndex) {
+        let Some(open) = self.open.get_mut(&chunk) else { return };
+        self.losses += u64::from(open.verified != open.durable);
+        *open = OpenChunk { verified: open.durable, is_taken: false, ..*open };
+        self.drop_idle(chunk);
+    }
+
+    /// The chunk is durable as a whole: that is what counts for it from now on.
+    pub(super) fn close_chunk(&mut self, chunk: ChunkIndex) {
         self.open.remove(&chunk);
+        self.trees.remove(&chunk);
+    }
+
+    /// The index claims nothing of the chunk any more, and nothing of it counts.
+    pub(super) fn forget_chunk(&mut self, chunk: ChunkIndex) {
+        let Some(open) = self.open.get_mut(&chunk) else { return };
+        self.losses += 1;
+        (open.verified, open.durable) = (Grains::NONE, Grains::NONE);
+        self.drop_idle(chunk);
+    }
+
+    /// The index claims no part of any chunk any more.
+    pub(in crate::store) fn forget_all(&mut self) {
+        for open in self.open.values_mut() {
+            open.durable = Grains::NONE;
+        }
+        self.end_epoch(Vec::new());
+    }
+
+    fn drop_idle(&mut self, chunk: ChunkIndex) {
+        if self.open.get(&chunk).is_some_and(OpenChunk::is_idle) {
+            self.close_chunk(chunk);
+        }
     }
 
     /// Gives grains to one who will write them, unless somebody has one of them or it is verified.
@@ -116,9 +208,7 @@ impl Progress {
     pub(super) fn release_grains(&mut self, chunk: ChunkIndex, grains: Grains) {
         let Some(open) = self.open.get_mut(&chunk) else { return };
         open.writing = open.writing.without(grains);
-        if open.is_idle() {
-            self.open.remove(&chunk);
-        }
+        self.drop_idle(chunk);
     }
 
     /// Who has the grains has written and verified them. Answers what is verified of the chunk now; nothing if that was
@@ -138,8 +228,43 @@ impl Progress {
         is_current
     }
 
-    pub(super) fn take_recorded(&mut self) -> Vec<ChunkIndex> {
-        std::mem::take(&mut self.recorded)
+    /// Takes out what was recorded, and notes which grains of other chunks the index does not claim yet.
+    pub(super) fn take_changes(&mut self) -> Changes {
+        let chunks = std::mem::take(&mut self.recorded);
+        let recorded: BTreeSet<ChunkIndex> = chunks.iter().copied().collect();
+        let changed = self.open.iter().filter(|(chunk, open)| {
+            open.verified != open.durable && !(open.is_taken && recorded.contains(chunk))
+        });
+        let parts = changed.map(|(&chunk, open)| (chunk, open.verified)).collect();
+        Changes { chunks, parts, losses: self.losses }
+    }
+
+    /// What the index is to claim of chunks that are not whole, now that their bytes are on the disk itself. From now on
+    /// it counts as claimed. If something was lost since, that is left to the next commit: what was written may have
+    /// been written over.
+    pub(super) fn claim_parts(
+        &mut self,
+        changes: &Changes,
+        is_held: impl Fn(ChunkIndex) -> bool,
+    ) -> Vec<PartClaim> {
+        let mut claims = Vec::new();
+        for &(chunk, grains) in changes.parts.iter().filter(|_| changes.losses == self.losses) {
+            let Some(open) = self.open.get_mut(&chunk).filter(|_| !is_held(chunk)) else { continue };
+            let before = open.durable;
+            open.durable = before.and(grains);
+            claims.push(PartClaim { chunk, grains: open.durable, tree: self.trees.remove(&chunk), before });
+        }
+        claims
+    }
+
+    /// The index did not take it.
+    pub(super) fn unclaim_parts(&mut self, claims: Vec<PartClaim>) {
+        for PartClaim { chunk, grains, tree, before } in claims {
+            if let Some(open) = self.open.get_mut(&chunk) {
+                open.durable = open.durable.without(grains.without(before));
+                self.trees.extend(tree.map(|tree| (chunk, tree)));
+            }
+        }
     }
 
     pub(super) fn record_again(&mut self, chunks: Vec<ChunkIndex>) {
@@ -149,13 +274,17 @@ impl Progress {
     /// Ends the epoch. Of what is not durable only who writes is remembered, so that nobody gets in their way.
     pub(super) fn end_epoch(&mut self, lost: Vec<ChunkIndex>) {
         self.epoch += 1;
+        self.losses += 1;
         for chunk in lost.into_iter().chain(std::mem::take(&mut self.recorded)) {
-            self.open.remove(&chunk);
+            if let Some(open) = self.open.get_mut(&chunk) {
+                open.is_taken = false;
+            }
         }
         for open in self.open.values_mut() {
-            open.verified = Grains::NONE;
+            open.verified = open.durable;
         }
         self.open.retain(|_, open| !open.is_idle());
+        self.trees.retain(|chunk, _| self.open.contains_key(chunk));
     }
 }
 
@@ -218,10 +347,73 @@ mod tests {
             let epoch = progress.epoch();
             assert!(progress.take_chunk(chunk) && progress.record(chunk, epoch));
         }
-        let in_flight = progress.take_recorded();
+        let in_flight = progress.take_changes().chunks;
         assert_eq!(in_flight, [chunk(), other]);
         progress.end_epoch(in_flight);
-        assert!(progress.open.is_empty() && progress.take_recorded().is_empty());
+        assert!(progress.open.is_empty() && progress.take_changes().is_empty());
+    }
+
+    fn claimed(progress: &mut Progress) -> Vec<(ChunkIndex, Grains)> {
+        let changes = progress.take_changes();
+        progress
+            .claim_parts(&changes, |_| false)
+            .into_iter()
+            .map(|claim| (claim.chunk, claim.grains))
+            .collect()
+    }
+
+    fn write(progress: &mut Progress, chunk: ChunkIndex, bits: u64) {
+        let epoch = progress.epoch();
+        assert!(progress.take_grains(chunk, grains(bits)));
+        assert!(progress.grains_written(chunk, grains(bits), epoch).is_some());
+        progress.release_grains(chunk, grains(bits));
+    }
+
+    #[test]
+    fn each_commit_is_about_the_chunks_that_changed_since_the_last() {
+        let mut progress = Progress::default();
+        let other = ChunkIndex::minted(8);
+        write(&mut progress, chunk(), 0b1);
+        write(&mut progress, other, 0b1);
+        assert_eq!(claimed(&mut progress), [(chunk(), grains(0b1)), (other, grains(0b1))]);
+        write(&mut progress, other, 0b100);
+        assert_eq!(claimed(&mut progress), [(other, grains(0b101))]);
+        assert!(progress.take_changes().is_empty());
+    }
+
+    #[test]
+    fn a_claim_that_the_index_did_not_take_is_made_again() {
+        let mut progress = Progress::default();
+        write(&mut progress, chunk(), 0b1);
+        assert_eq!(claimed(&mut progress), [(chunk(), grains(0b1))]);
+        write(&mut progress, chunk(), 0b10);
+        let changes = progress.take_changes();
+        let claims = progress.claim_parts(&changes, |_| false);
+        progress.unclaim_parts(claims);
+        assert_eq!((progress.durable(chunk()), progress.verified(chunk())), (grains(0b1), grains(0b11)));
+        assert_eq!(claimed(&mut progress), [(chunk(), grains(0b11))]);
+    }
+
+    #[test]
+    fn a_failed_synchronisation_takes_back_what_is_not_durable_and_nothing_else() {
+        let mut progress = Progress::default();
+        write(&mut progress, chunk(), 0b1);
+        claimed(&mut progress);
+        write(&mut progress, chunk(), 0b10);
+        progress.end_epoch(Vec::new());
+        assert_eq!(progress.verified(chunk()), grains(0b1));
+        assert!(!progress.take_grains(chunk(), grains(0b11)) && progress.take_grains(chunk(), grains(0b10)));
+    }
+
+    #[test]
+    fn what_was_lost_and_written_again_while_the_data_was_synchronised_waits_for_the_next_commit() {
+        let mut progress = Progress::default();
+        write(&mut progress, chunk(), 0b11);
+        let changes = progress.take_changes();
+        progress.forget_chunk(chunk());
+        write(&mut progress, chunk(), 0b11);
+        assert!(progress.claim_parts(&changes, |_| false).is_empty());
+        assert_eq!(claimed(&mut progress), [(chunk(), grains(0b11))]);
     }
 
     #[derive(Clone, Debug)]
