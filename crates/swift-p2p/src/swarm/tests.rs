@@ -1,5 +1,7 @@
 //! Bounds that only the inside shows.
 
+mod restored;
+
 use super::message::{Ask, Held, Interest, Map, WhoHas};
 use super::*;
 use swift_chunks::{CHUNK_LEN, ChunkLayout};
@@ -22,8 +24,8 @@ fn holder_with(config: Config, files: u16, units: u64) -> Swarm {
     let mut swarm = Swarm::new(node(1), config, 1);
     let held = ChunkSet::full(ChunkLayout::new(units * CHUNK_LEN).unwrap());
     for number in 0..files {
-        let (file, publisher, held) = (file(number), node(1), held.clone());
-        swarm.handle(Time::ZERO, Input::FileAdded { file, publisher, held, want: Want::Wanted });
+        let (file, publisher, held, parts) = (file(number), node(1), held.clone(), Vec::new());
+        swarm.handle(Time::ZERO, Input::FileAdded { file, publisher, held, parts, want: Want::Wanted });
     }
     for peer in 2..5 {
         swarm.handle(Time::ZERO, Input::PeerOnline { peer: node(peer) });
