@@ -137,7 +137,8 @@ fn holdings() -> impl Strategy<Value = Holdings> {
 
 fn input() -> impl Strategy<Value = Input> {
     let exchange = || (0_u64..30).prop_map(ExchangeId);
-    let part = (any_chunk(), prop_oneof![any::<u64>(), Just(u64::MAX)]).prop_map(|(chunk, bits)| (chunk, Grains::from_bits(bits)));
+    let part = (any_chunk(), prop_oneof![any::<u64>(), Just(u64::MAX)])
+        .prop_map(|(chunk, bits)| (chunk, Grains::from_bits(bits)));
     let parts = prop::collection::vec(part, 0..3);
     let want = prop_oneof![4 => Just(Want::Wanted), 1 => Just(Want::Unwanted)];
     let offer =

@@ -220,8 +220,10 @@ fn a_file_that_is_let_go_is_held_offered_and_wanted_no_more_and_neighbours_hear_
 
     // Wanted again, it is asked for like any other.
     let held = ChunkSet::empty(layout);
-    swarm
-        .handle(Time::ZERO, Input::FileAdded { file: file(0), publisher: node(1), held, want: Want::Wanted });
+    swarm.handle(
+        Time::ZERO,
+        Input::FileAdded { file: file(0), publisher: node(1), held, parts: vec![], want: Want::Wanted },
+    );
     assert!(drain(&mut swarm).iter().all(|output| matches!(output, Output::WhoHas { .. })));
 }
 
@@ -232,7 +234,7 @@ fn a_file_that_is_not_wanted_any_more_is_declined_and_neighbours_hear_of_it() {
     let held = ChunkSet::empty(ChunkLayout::new(CHUNK_LEN).unwrap());
     for want in [Want::Wanted, Want::Unwanted] {
         let (file, held) = (file(0), held.clone());
-        swarm.handle(Time::ZERO, Input::FileAdded { file, publisher: node(2), held, want });
+        swarm.handle(Time::ZERO, Input::FileAdded { file, publisher: node(2), held, parts: vec![], want });
     }
     let outputs = drain(&mut swarm);
     let is_told = |output: &Output| {
