@@ -286,6 +286,11 @@ impl Peer {
         self.running.as_ref().expect("the node runs")
     }
 
+    /// Where the store keeps what is on its way.
+    pub(crate) fn partial(&self) -> PathBuf {
+        self.folder.path().join("content/partial")
+    }
+
     /// The store of a node that is stopped.
     pub(crate) fn open_store(&self) -> Store {
         let mut options = StoreOptions::in_dir(self.folder.path());

@@ -1,6 +1,6 @@
 //! Parts of chunks: passed on before their chunk is whole, raced, and judged again when it is.
 
-use std::{collections::BTreeSet, fs, ops::Range};
+use std::{collections::BTreeSet, fs, ops::Range, os::unix::fs::FileExt as _};
 
 use swift_chain::NodeId;
 use swift_chunks::{GrainTree, Manifest, ObjectState, Slice};
@@ -122,6 +122,30 @@ async fn a_chunk_that_lacked_only_its_check_when_the_node_was_killed_is_checked_
     let sent = network.peers[0].manners.seen.borrow().sent.clone();
     assert!(sent.iter().all(|(_, range)| range.end <= C as u64), "the second chunk was here");
     assert_eq!(bytes_in(&sent), C as u64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_that_rotted_while_the_node_was_off_costs_its_chunk_and_blames_nobody() {
+    let mut network = Network::with(2, &small_slices()).await;
+    network.meet(0, 1);
+    network.peers[0].manners.hold_after(9);
+    let bytes = content(2 * C, 28);
+    let file = network.publish("rotten.bin", &bytes).await;
+    network.peers[0].manners.until(|seen| seen.confirms == 9).await;
+    network.stop(1).await;
+    let sent = network.peers[0].manners.seen.borrow().sent.clone();
+    let mut parts = fs::read_dir(network.peers[1].partial()).unwrap();
+    let part = fs::OpenOptions::new().write(true).open(parts.next().unwrap().unwrap().path()).unwrap();
+    part.write_all_at(&[!bytes[usize::try_from(sent[0].1.start).unwrap()]], sent[0].1.start).unwrap();
+
+    network.lose(1);
+    network.peers[0].manners.release();
+    network.start(1).await;
+    network.meet(0, 1);
+    network.copied(file, 1, 0).await;
+    assert!(fs::read(network.peers[1].file("rotten.bin")).unwrap() == bytes);
+    let again = bytes_in(&network.peers[0].manners.seen.borrow().sent) - bytes.len() as u64;
+    assert_eq!(again, C as u64);
 }
 
 fn bytes_in(sent: &[(NodeId, Range<u64>)]) -> u64 {
