@@ -89,6 +89,8 @@ pub struct ObjectInfo {
     pub state: ObjectState,
     /// Chunks that are durable here.
     pub held_chunks: u32,
+    /// Bytes of it that are durable here, those of parts of chunks too.
+    pub durable_bytes: u64,
     /// Since when it is in the trash, if nothing uses it.
     pub trashed_ms: Option<u64>,
 }
@@ -120,6 +122,8 @@ pub struct Wanted {
     pub height: u64,
     /// Chunks that are durable here already.
     pub held_chunks: u32,
+    /// Bytes of it that are durable here already, those of parts of chunks too.
+    pub durable_bytes: u64,
     row: i64,
 }
 
@@ -155,6 +159,7 @@ impl Store {
             len: row.key.len,
             height: row.wanted_height.unwrap_or(0),
             held_chunks: row.held,
+            durable_bytes: row.durable_bytes(),
             row: row.id,
         });
         Ok(wanted.collect())
@@ -189,6 +194,7 @@ impl ObjectInfo {
                 _ => ObjectState::Partial,
             },
             held_chunks: row.held,
+            durable_bytes: row.durable_bytes(),
             trashed_ms: row.trashed_ms,
         }
     }

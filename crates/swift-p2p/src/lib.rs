@@ -32,7 +32,7 @@
 //!     if *id == ids[0] {
 //!         held.insert_run(0..20);
 //!     }
-//!     node.handle(Time::ZERO, Input::FileAdded { file, publisher: ids[0], held, want: Want::Wanted });
+//!     node.handle(Time::ZERO, Input::FileAdded { file, publisher: ids[0], held, parts: Vec::new(), want: Want::Wanted });
 //! }
 //!
 //! let mut now = Time::ZERO;

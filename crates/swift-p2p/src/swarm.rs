@@ -49,6 +49,7 @@
 //!     file: FileId::from_bytes([3; 32]),
 //!     publisher: source,
 //!     held: ChunkSet::empty(layout),
+//!     parts: Vec::new(),
 //!     want: Want::Wanted,
 //! });
 //! // Nothing is here, so the first thing to do is to ask.
@@ -203,6 +204,11 @@ impl Swarm {
         self.file(file).map_or(Grains::NONE, |state| state.holds(chunk))
     }
 
+    /// The grains that are verified of chunks that are not held, in order.
+    pub fn parts(&self, file: &FileId) -> Vec<(ChunkIndex, Grains)> {
+        self.file(file).map_or(Vec::new(), |state| state.open.iter().collect())
+    }
+
     /// The most open offers and running sends at once, sends that nobody was offered apart.
     pub fn credit(&self) -> usize {
         self.policy.credit(self.link_of_sends())
@@ -250,8 +256,8 @@ impl Swarm {
     /// What comes from whom is not known, or is about what is not known, changes nothing; a question is answered.
     fn take(&mut self, input: Input) {
         match input {
-            Input::FileAdded { file, publisher, held, want } => {
-                self.on_file_added(file, publisher, held, want);
+            Input::FileAdded { file, publisher, held, parts, want } => {
+                self.on_file_added(file, publisher, (held, &parts), want);
             }
             Input::Offer { from, exchange, offer } => self.on_offer(from, exchange, &offer),
             Input::Fetched { from, file, slice, outcome } => self.on_fetched(from, file, slice, outcome),
@@ -313,24 +319,40 @@ impl Swarm {
         Some(())
     }
 
-    fn on_file_added(&mut self, id: FileId, publisher: NodeId, held: ChunkSet, want: Want) {
+    fn on_file_added(
+        &mut self,
+        id: FileId,
+        publisher: NodeId,
+        (held, parts): (ChunkSet, &[(ChunkIndex, Grains)]),
+        want: Want,
+    ) {
         let Some(file) = self.files.key(&id) else {
-            let file = self.files.insert(id, FileState::new(publisher, held, want));
+            let mut state = FileState::new(publisher, held, want);
+            let whole = state.restore(parts);
+            let file = self.files.insert(id, state);
+            self.put_whole(file, whole);
             return self.enlist(file);
         };
         let Some(state) = self.files.get_mut(file) else { return };
         let was_fetching = state.is_fetching();
         state.want = want;
+        let mut whole = Vec::new();
         if state.layout() == held.layout() {
             let new: Vec<ChunkIndex> = held.difference(&state.held).collect();
             new.into_iter().for_each(|chunk| _ = state.hold(chunk));
+            whole = state.restore(parts);
         }
         if state.standing == Standing::Partial && state.held.is_full() {
             state.standing = Standing::Stored;
             self.finding.copied.insert(file);
         }
-        let (held, fetching) = (state.held.clone(), state.is_fetching());
-        self.drop_fetches(|_, of, slice| of == file && (!fetching || held.contains(slice.chunk())));
+        let (held, open, fetching) = (state.held.clone(), state.open.clone(), state.is_fetching());
+        let is_here = |slice: Slice| {
+            let part = open.get(slice.chunk()).unwrap_or(Grains::NONE);
+            held.contains(slice.chunk()) || part.meets(slice.grains(held.layout()))
+        };
+        self.drop_fetches(|_, of, slice| of == file && (!fetching || is_here(slice)));
+        self.put_whole(file, whole);
         if !fetching {
             self.deactivate(file);
         }
@@ -339,6 +361,11 @@ impl Swarm {
             self.finding.copied.insert(file);
         }
         self.enlist(file);
+    }
+
+    /// Asks to look at chunks whose every grain is here.
+    fn put_whole(&mut self, file: FileKey, chunks: Vec<ChunkIndex>) {
+        chunks.into_iter().for_each(|chunk| self.put_of(file, |file| Output::Whole { file, chunk }));
     }
 
     fn on_file_removed(&mut self, file: FileKey) {

@@ -137,6 +137,9 @@ fn holdings() -> impl Strategy<Value = Holdings> {
 
 fn input() -> impl Strategy<Value = Input> {
     let exchange = || (0_u64..30).prop_map(ExchangeId);
+    let part = (any_chunk(), prop_oneof![any::<u64>(), Just(u64::MAX)])
+        .prop_map(|(chunk, bits)| (chunk, Grains::from_bits(bits)));
+    let parts = prop::collection::vec(part, 0..3);
     let want = prop_oneof![4 => Just(Want::Wanted), 1 => Just(Want::Unwanted)];
     let offer =
         (file(), prop::collection::btree_set(number(), 1..5), 1_u8..6, prop::option::of(map())).prop_map(
@@ -148,8 +151,8 @@ fn input() -> impl Strategy<Value = Input> {
     let priority = prop_oneof![Just(Priority::Low), Just(Priority::Normal), Just(Priority::High)];
     let sent = prop_oneof![Just(SendOutcome::Sent), Just(SendOutcome::Broken)];
     prop_oneof![
-        3 => (known_file(), held(), want).prop_map(|(file, held, want)| {
-            Input::FileAdded { file, publisher: NodeId::from_bytes([1; 32]), held, want }
+        3 => (known_file(), held(), parts, want).prop_map(|(file, held, parts, want)| {
+            Input::FileAdded { file, publisher: NodeId::from_bytes([1; 32]), held, parts, want }
         }),
         1 => known_file().prop_map(|file| Input::FileRemoved { file }),
         1 => file().prop_map(|file| Input::Durable { file }),

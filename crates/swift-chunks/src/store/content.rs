@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::download::SharedProgress;
 use super::error::StoreError;
 use crate::chunk_set::ChunkSet;
 use crate::digest::ChunkDigest;
@@ -49,13 +50,16 @@ pub(super) struct Content {
     pub(super) layout: ChunkLayout,
     /// Whether a download of it exists.
     pub(super) downloading: AtomicBool,
+    /// Chunks that are not durable as a whole.
+    pub(super) progress: SharedProgress,
     live: RwLock<Live>,
 }
 
 impl Content {
     pub(super) fn new(id: i64, key: ContentRef, live: Live) -> Result<Self, StoreError> {
         let layout = ChunkLayout::new(key.len)?;
-        Ok(Self { id, key, layout, downloading: AtomicBool::new(false), live: RwLock::new(live) })
+        let (downloading, progress) = (AtomicBool::new(false), SharedProgress::default());
+        Ok(Self { id, key, layout, downloading, progress, live: RwLock::new(live) })
     }
 
     pub(super) fn live(&self) -> RwLockReadGuard<'_, Live> {

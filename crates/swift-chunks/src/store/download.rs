@@ -1,15 +1,16 @@
 //! Content on its way from other nodes: any order, many threads, resumed after a crash.
 //!
 //! The order that is never broken is carried by types: a [`WrittenChunk`] exists only after its bytes were
-//! verified and written, a `SyncedChunks` only after the data was synchronised, and only that reaches the
-//! bitmap. A chunk comes whole, or in slices, and then [`Download::check_chunk`] makes it a [`WrittenChunk`].
+//! verified and written, a `Synced` only after the data was synchronised, and only that reaches the index. A
+//! chunk comes whole, or in slices, and then [`Download::check_chunk`] makes it a [`WrittenChunk`]. Verified grains of
+//! chunks that are not whole become durable in the same commits.
 
 mod progress;
 mod slices;
 mod transfer;
 mod writer;
 
-pub(super) use progress::SharedProgress;
+pub(super) use progress::{PartClaim, SharedProgress};
 pub use slices::{SliceWriter, WrittenSlice};
 pub use writer::{ChunkWriter, WrittenChunk};
 
@@ -19,10 +20,10 @@ use std::io::{Read, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::sync::{Arc, PoisonError};
 
-use self::transfer::Transfer;
+use self::transfer::{Synced, Transfer};
 use super::content::{Content, ContentRef, Held, mtime_ns};
 use super::error::{InstallError, StoreError};
-use super::index::{Index, STATE_FALSE, STATE_SUSPECT};
+use super::index::{Claim, Index, STATE_FALSE, STATE_SUSPECT};
 use super::names::VisibleChanges;
 use super::paths::{remove_if_there, rename_durably};
 use super::{Core, Store};
@@ -32,8 +33,8 @@ use crate::id::{FileId, ManifestHash};
 use crate::layout::{ChunkIndex, ChunkLayout};
 use crate::manifest::{ManifestCheck, ManifestFault, encode_header, manifest_len};
 
-/// The one running download of a content. Everything durable survives its drop and is there when the next
-/// one begins; slices of chunks that are not are forgotten.
+/// The one running download of a content. Everything durable survives its drop, and a crash, and is there when the
+/// next one begins; what is not is forgotten.
 pub struct Download {
     core: Arc<Core>,
     content: Arc<Content>,
@@ -72,7 +73,7 @@ impl Store {
             let transfer = Transfer::begin(&content)?;
             if !content.is_complete() {
                 core.reserve(&mut index, row.id, len + manifest_len(layout))?;
-                core.create_part(&content, row.held)?;
+                core.create_part(&content, row.stored > 0)?;
             }
             (content, transfer)
         };
@@ -154,11 +155,11 @@ impl Download {
         self.transfer.record(chunk)
     }
 
-    /// Makes every recorded chunk durable and says which ones are newly so. Costs one synchronisation and one
-    /// commit for any number of chunks.
+    /// Makes every recorded chunk and every verified grain durable, and says which chunks are newly so. Costs one
+    /// synchronisation and one commit for any number of them, as large as what is new, and nothing if nothing is.
     pub fn commit(&self) -> Result<Vec<ChunkIndex>, StoreError> {
         let Some(synced) = self.transfer.sync(&self.core)? else { return Ok(Vec::new()) };
-        let committed = self.claim(synced.chunks());
+        let committed = self.claim(&synced);
         match committed {
             Ok(()) => {
                 self.transfer.release(synced.chunks());
@@ -203,22 +204,47 @@ impl Download {
         self.core.set_false(&self.content)
     }
 
-    fn claim(&self, chunks: &[ChunkIndex]) -> Result<(), StoreError> {
+    fn claim(&self, synced: &Synced) -> Result<(), StoreError> {
         let mut index = self.core.index();
         let mut held = match &self.content.live().held {
             Held::All => return Ok(()),
             Held::Some(held) => held.clone(),
         };
         let mut pages = BTreeSet::new();
-        for &chunk in chunks {
+        for &chunk in synced.chunks() {
             held.insert(chunk);
             pages.insert(ChunkSet::page_of(chunk));
         }
-        let changed = pages.into_iter().map(|page| held.page(page));
-        if !index.record_held(self.content.id, &held, changed)? {
+        let (parts, closed) = {
+            let mut progress = self.transfer.progress.lock();
+            let parts = progress.claim_parts(synced.changes(), |chunk| held.contains(chunk));
+            let is_claimed = |chunk: &ChunkIndex| !progress.durable(*chunk).is_empty();
+            let closed: Vec<ChunkIndex> = synced.chunks().iter().copied().filter(is_claimed).collect();
+            (parts, closed)
+        };
+        let claim = Claim {
+            held: &held,
+            pages: pages.into_iter().map(|page| held.page(page)).collect(),
+            parts: &parts,
+            closed: &closed,
+        };
+        let recorded = index.record_held(self.content.id, claim);
+        if !matches!(recorded, Ok(true)) {
+            self.transfer.progress.lock().unclaim_parts(parts);
+            recorded?;
             return Err(StoreError::ManifestFalse(self.content.key.file_id));
         }
         self.content.live_mut().held = Held::Some(held);
+        Ok(())
+    }
+
+    /// Before grains that were claimed may be written again, the claim is taken back.
+    fn forget_grains(&self, chunk: ChunkIndex) -> Result<(), StoreError> {
+        let mut index = self.core.index();
+        let transaction = index.begin()?;
+        Index::forget_grains(&transaction, self.content.id, chunk)?;
+        transaction.commit()?;
+        self.transfer.progress.lock().forget_chunk(chunk);
         Ok(())
     }
 
@@ -276,9 +302,9 @@ impl Core {
         Ok(())
     }
 
-    /// A sparse file of the content's length, unless chunks of it are there already.
-    fn create_part(&self, content: &Content, held: u32) -> Result<(), StoreError> {
-        if content.live().data.is_some() && held > 0 {
+    /// A sparse file of the content's length, unless some of it is there already.
+    fn create_part(&self, content: &Content, is_begun: bool) -> Result<(), StoreError> {
+        if content.live().data.is_some() && is_begun {
             return Ok(());
         }
         let path = self.paths.part(content.key.file_id, content.id);
@@ -364,9 +390,11 @@ impl Core {
             &ChunkSet::empty(content.layout),
             content.live().manifest.is_some(),
         )?;
+        Index::forget_all_grains(&transaction, content.id)?;
         Index::set_reserved(&transaction, content.id, 0)?;
         Index::set_state(&transaction, content.id, STATE_FALSE)?;
         transaction.commit()?;
+        content.progress.lock().forget_all();
         content.live_mut().held = Held::Some(ChunkSet::empty(content.layout));
         remove_if_there(&self.paths.part(content.key.file_id, content.id))
     }

@@ -147,10 +147,7 @@ impl Store {
                 row
             };
             let names = core.names_of(&row.key)?;
-            (
-                if row.state == STATE_COMPLETE { row.key.len } else { held_bytes(&row) },
-                core.show(&mut folder, names, now_ms)?,
-            )
+            (row.durable_bytes(), core.show(&mut folder, names, now_ms)?)
         };
         core.clear_doomed()?;
         Ok(EvictOutcome::Gone { bytes, visible })
@@ -183,11 +180,6 @@ impl Store {
     pub fn promises_held(&self, limit: usize) -> Result<Vec<HeldPromise>, StoreError> {
         self.core.index().promises_held(limit)
     }
-}
-
-/// At most this much of a partial content.
-fn held_bytes(row: &ObjectRow) -> u64 {
-    (u64::from(row.held) * crate::layout::CHUNK_LEN).min(row.key.len)
 }
 
 impl Core {

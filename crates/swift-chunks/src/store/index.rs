@@ -3,6 +3,7 @@
 //! Everything here is one statement or one transaction; what must happen on disk before or after is decided
 //! by the callers.
 
+mod grains;
 mod holds;
 mod keep;
 mod names;
@@ -11,6 +12,7 @@ mod priorities;
 mod promises;
 mod trash;
 
+pub(super) use grains::Claim;
 pub(super) use names::{Due, NamePlan, OldVisible};
 pub(super) use objects::{ObjectRow, STATE_COMPLETE, STATE_FALSE, STATE_PARTIAL, STATE_SUSPECT};
 
@@ -22,9 +24,9 @@ use super::Whole;
 use super::error::{OpenError, StoreError};
 
 /// The format of the index file, kept in `user_version`.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
-/// Format 1; [`SCHEMA_2`] goes on from it.
+/// Format 1; [`SCHEMA_2`] and [`SCHEMA_3`] go on from it.
 ///
 /// `objects` has a row per content that a name, a hold or a download ever asked for. `pages` holds the bitmap
 /// of durable chunks of partial objects, 32,768 chunks a row. `visible` says what this store put into the
@@ -103,6 +105,24 @@ CREATE INDEX objects_whole ON objects(len) WHERE state = 1 AND trashed_ms IS NUL
 CREATE INDEX objects_surplus ON objects(id) WHERE wanted_height IS NULL AND trashed_ms IS NULL AND stored > 0;
 ";
 
+/// What format 3 has besides. `grains` says which grains are durable of a partial object's chunks that are not durable as
+/// a whole, `trees` has the grain trees of these chunks. `bytes` is what `bits` amount to, for `objects.stored`.
+const SCHEMA_3: &str = "
+CREATE TABLE grains(
+    object INTEGER NOT NULL,
+    chunk INTEGER NOT NULL,
+    bits INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY(object, chunk)
+) WITHOUT ROWID;
+CREATE TABLE trees(
+    object INTEGER NOT NULL,
+    chunk INTEGER NOT NULL,
+    tree BLOB NOT NULL,
+    PRIMARY KEY(object, chunk)
+);
+";
+
 pub(super) struct Index {
     connection: Connection,
     /// What was counted last, and how many changes there had been.
@@ -159,10 +179,11 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     connection.execute_batch(priorities::TABLE).map_err(sql)?;
     if found < FORMAT {
         let transaction = connection.transaction().map_err(sql)?;
-        if found == 0 {
-            transaction.execute_batch(SCHEMA).map_err(sql)?;
+        for (format, schema) in [(1, SCHEMA), (2, SCHEMA_2), (3, SCHEMA_3)] {
+            if found < format {
+                transaction.execute_batch(schema).map_err(sql)?;
+            }
         }
-        transaction.execute_batch(SCHEMA_2).map_err(sql)?;
         transaction.pragma_update(None, "user_version", FORMAT).map_err(sql)?;
         transaction.commit().map_err(sql)?;
     }

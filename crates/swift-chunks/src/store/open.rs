@@ -18,6 +18,7 @@ use crate::chunk_set::ChunkSet;
 use crate::id::FileId;
 use crate::keep::KeepRule;
 use crate::layout::ChunkLayout;
+use crate::slice::Grains;
 
 /// Free bytes that the store leaves on the disk unless told otherwise.
 pub const FREE_FLOOR_BYTES: u64 = 256 * 1024 * 1024;
@@ -146,6 +147,9 @@ impl Core {
             return Ok(content);
         }
         let content = Arc::new(Content::new(row.id, row.key, self.load(index, row)?)?);
+        if row.state == STATE_PARTIAL && content.live().data.is_some() {
+            restore_parts(index, &content)?;
+        }
         let mut contents = self.contents();
         if contents.len() >= 64 && contents.len().is_power_of_two() {
             contents.retain(|_, content| content.strong_count() > 0);
@@ -167,7 +171,7 @@ impl Core {
                 Some(file) => (Some(file), Held::All),
                 None => (None, nothing()),
             },
-            STATE_PARTIAL if row.held > 0 => match self.open_part(index, row)? {
+            STATE_PARTIAL if row.stored > 0 => match self.open_part(index, row)? {
                 Some(file) => (Some(file), Held::Some(index.held_of(row.id, layout)?)),
                 None => {
                     lose_everything(index, row)?;
@@ -206,6 +210,7 @@ impl Core {
     fn unclaim(&self, id: i64) {
         if let Some(content) = self.in_use(id) {
             content.live_mut().held = Held::Some(ChunkSet::empty(content.layout));
+            content.progress.lock().forget_all();
         }
     }
 
@@ -228,9 +233,26 @@ impl Core {
     }
 }
 
+/// The grains of chunks that are not whole were synchronised before the index claimed them.
+fn restore_parts(index: &Index, content: &Content) -> Result<(), StoreError> {
+    let parts = index.grains_of(content.id)?;
+    let mut progress = content.progress.lock();
+    for (number, grains) in parts {
+        let Some(chunk) = content.layout.chunk(number).filter(|&chunk| !content.holds(chunk)) else {
+            continue;
+        };
+        let spare = grains.without(Grains::all_of(content.layout, chunk));
+        if !grains.without(spare).is_empty() {
+            progress.restore(chunk, grains.without(spare));
+        }
+    }
+    Ok(())
+}
+
 fn lose_everything(index: &mut Index, row: &ObjectRow) -> Result<(), StoreError> {
     let transaction = index.begin()?;
     let nothing = ChunkSet::empty(ChunkLayout::new(row.key.len)?);
+    Index::forget_all_grains(&transaction, row.id)?;
     Index::set_partial(&transaction, row.id, &nothing, row.has_manifest)?;
     transaction.commit()?;
     Ok(())

@@ -7,7 +7,6 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use super::content::{Content, ContentRef, FileReader};
-use super::download::SharedProgress;
 use super::error::{ReadError, StoreError};
 use super::{Core, Store};
 use crate::chunk_set::ChunkSet;
@@ -19,14 +18,20 @@ use crate::manifest::manifest_len;
 use crate::slice::Grains;
 
 /// Reads one content, complete or not. Sees chunks as soon as they are durable, and loses them as soon as
-/// they are quarantined. One of [`Download::part_reader`](super::Download::part_reader) also reads what is verified
-/// and not durable yet.
+/// they are quarantined; of chunks that are not whole it reads the grains that are durable. One of
+/// [`Download::part_reader`](super::Download::part_reader) also reads what is verified and not durable yet.
 #[derive(Clone)]
 pub struct ContentReader {
     pub(super) core: Arc<Core>,
     pub(super) content: Arc<Content>,
-    /// Of the download that made it.
-    pub(super) progress: Option<SharedProgress>,
+    pub(super) sees: Sees,
+}
+
+/// What of a content a reader reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sees {
+    Durable,
+    Verified,
 }
 
 /// The encoded manifest of one content, for peers.
@@ -42,7 +47,7 @@ impl Store {
         let mut index = self.core.index();
         let row = index.best(file_id)?.ok_or(StoreError::NotFound(file_id))?;
         let content = self.core.content(&mut index, &row)?;
-        Ok(ContentReader { core: Arc::clone(&self.core), content, progress: None })
+        Ok(ContentReader { core: Arc::clone(&self.core), content, sees: Sees::Durable })
     }
 }
 
@@ -65,6 +70,12 @@ impl ContentReader {
     /// The chunks that are durable now.
     pub fn held(&self) -> ChunkSet {
         self.content.held()
+    }
+
+    /// The chunks that are not held and of which grains are durable, in order, and which grains.
+    pub fn open_chunks(&self) -> Vec<(ChunkIndex, Grains)> {
+        let parts = self.content.progress.lock().durable_parts();
+        parts.into_iter().filter(|&(chunk, _)| !self.content.holds(chunk)).collect()
     }
 
     /// Whether all of them are.
@@ -121,13 +132,17 @@ impl ContentReader {
         self.distrust(chunk)
     }
 
-    /// Reads a whole chunk and gives its grain tree, checked against the manifest; a chunk that has rotted ends as in
-    /// [`Self::read_verified_chunk`]. Takes about a millisecond.
+    /// The grain tree of a chunk, checked against the manifest. Of a whole chunk it is made by reading it, which takes
+    /// about a millisecond, and a chunk that has rotted ends as in [`Self::read_verified_chunk`]. Of one that is not
+    /// whole it is the tree that its grains came with.
     pub fn grain_tree(&self, chunk: ChunkIndex) -> Result<GrainTree, ReadError> {
         let layout = self.content.layout;
         let range = layout.range(chunk);
-        if range.is_empty() || !self.can_read(range.clone()) {
+        if range.is_empty() {
             return Err(self.not_held(chunk));
+        }
+        if !self.can_read(range.clone()) {
+            return self.tree_of_part(chunk);
         }
         let expected = self.content.digest(chunk)?;
         let bytes = FileReader::starting_at(self.data()?, range.start);
@@ -135,6 +150,18 @@ impl ContentReader {
             Ok(tree) if tree.chaining_value() == expected.chaining_value => Ok(tree),
             _ => self.distrust(chunk),
         }
+    }
+
+    fn tree_of_part(&self, chunk: ChunkIndex) -> Result<GrainTree, ReadError> {
+        let coming = self.content.progress.lock().tree(chunk).cloned();
+        // In this order: a tree is in the index before it is anywhere else no more.
+        let encoded = match coming {
+            Some(encoded) => encoded,
+            None => self.core.index().tree_of(self.content.id, chunk)?.ok_or(self.not_held(chunk))?,
+        };
+        let expected = self.content.digest(chunk)?.chaining_value;
+        // It was checked when it came: what does not fit has rotted, and the next that comes with a slice will do.
+        GrainTree::decode(self.content.layout, chunk, expected, &encoded).map_err(|_| self.not_held(chunk))
     }
 
     /// The encoded manifest, for peers.
@@ -163,11 +190,22 @@ impl ContentReader {
         let layout = self.content.layout;
         let mut chunks = layout.chunks_covering(bytes.clone());
         chunks.find(|&chunk| {
-            // In this order: a chunk is durable before it stops being open.
-            let verified = self.progress.as_ref().map(|progress| progress.lock().verified(chunk));
-            let is_verified = verified.is_some_and(|it| it.contains(Grains::covering(layout, chunk, &bytes)));
-            !is_verified && !self.content.holds(chunk)
+            if self.content.holds(chunk) {
+                return false;
+            }
+            let has_part = self.part_of(chunk).contains(Grains::covering(layout, chunk, &bytes));
+            // Once more: a chunk is durable before it stops being open.
+            !has_part && !self.content.holds(chunk)
         })
+    }
+
+    /// The grains of an open chunk that this reader reads.
+    fn part_of(&self, chunk: ChunkIndex) -> Grains {
+        let progress = self.content.progress.lock();
+        match self.sees {
+            Sees::Durable => progress.durable(chunk),
+            Sees::Verified => progress.verified(chunk),
+        }
     }
 
     fn data(&self) -> Result<Arc<File>, StoreError> {

@@ -120,6 +120,7 @@ impl Core {
             live.held = Held::Some(held);
             live.data = Some(Arc::new(file));
         }
+        content.progress.lock().forget_all();
         rename_durably(&object, &part)
     }
 
@@ -252,6 +253,7 @@ impl Core {
             live.held = Held::Some(held);
             live.data = Some(Arc::new(file));
         }
+        content.progress.lock().forget_all();
         remove_if_there(&self.paths.object(content.key.file_id))?;
         sync_dir(&self.paths.objects())
     }
@@ -262,9 +264,12 @@ impl Core {
         let nothing = ChunkSet::empty(content.layout);
         Index::set_partial(&transaction, content.id, &nothing, content.live().manifest.is_some())?;
         transaction.commit()?;
-        let mut live = content.live_mut();
-        live.held = Held::Some(nothing);
-        live.data = None;
+        {
+            let mut live = content.live_mut();
+            live.held = Held::Some(nothing);
+            live.data = None;
+        }
+        content.progress.lock().forget_all();
         Ok(())
     }
 

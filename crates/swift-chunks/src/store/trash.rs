@@ -52,7 +52,7 @@ impl Store {
                 core.delete(&rows)?;
                 for row in &rows {
                     expired.objects += 1;
-                    expired.bytes += if row.held > 0 { row.key.len } else { 0 };
+                    expired.bytes += row.durable_bytes();
                 }
             }
             // Giving back the room of big files takes the system a while; nobody waits for it.

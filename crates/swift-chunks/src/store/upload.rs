@@ -163,6 +163,8 @@ impl Core {
                 live.data = Some(Arc::new(data));
                 live.manifest = Some(Arc::new(manifest));
                 live.held = Held::All;
+                drop(live);
+                content.progress.lock().forget_all();
             }
             // A download of the same content was overtaken.
             remove_if_there(&self.paths.part_of(&row))?;

@@ -9,7 +9,7 @@ use swift_chunks::{ObjectState, Store, StoreOptions};
 use crate::bench::{Bench, C, NOW, Sample, put, remove, write_chunk};
 
 /// A copy of a running store's directories, as `kill -9` would leave them.
-fn crashed(bench: &Bench) -> Bench {
+pub(crate) fn crashed(bench: &Bench) -> Bench {
     let dir = tempfile::tempdir().unwrap();
     copy_tree(bench.dir.path(), dir.path());
     let mut options = StoreOptions::in_dir(dir.path());

@@ -16,6 +16,7 @@ mod keep;
 mod leveling;
 mod names;
 mod opening;
+mod parts;
 mod reading;
 mod relays;
 mod slices;

@@ -12,7 +12,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use swift_chain::{FileFilter, FileName, FileRecord, Hash, NodeId};
-use swift_chunks::{CHUNK_LEN, FileId, ObjectState, Store, StoreError};
+use swift_chunks::{FileId, ObjectState, Store, StoreError};
 use tokio::task;
 
 use super::written;
@@ -51,7 +51,7 @@ impl FileRow {
         let entry = record.entry;
         let object = store.object(FileId::from_bytes(*entry.file_id.as_bytes()))?;
         let complete = object.is_some_and(|object| object.state == ObjectState::Complete);
-        let held = object.map_or(0, |object| u64::from(object.held_chunks) * CHUNK_LEN);
+        let held = object.map_or(0, |object| object.durable_bytes);
         Ok(Self {
             held_bytes: if complete { entry.size } else { held.min(entry.size) },
             complete,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use axum::{Extension, Json, extract::State};
 use serde::Serialize;
 use swift_chain::{FileRecord, Hash, NodeId};
-use swift_chunks::{CHUNK_LEN, FileId, Store, StoreError};
+use swift_chunks::{FileId, Store, StoreError};
 use swift_p2p::driver::{Outgoing, PeerRate, TransferStage, TransferState};
 use tokio::task;
 
@@ -91,13 +91,13 @@ pub(super) async fn list(
 }
 
 fn coming(store: &Store, row: TransferState, record: &FileRecord) -> Result<Transfer, StoreError> {
-    let held = store.object(row.file)?.map_or(0, |object| u64::from(object.held_chunks));
+    let durable = store.object(row.file)?.map_or(0, |object| object.durable_bytes);
     Ok(Transfer::In {
         file: record.entry.name.as_str().to_owned(),
         file_id: record.entry.file_id,
         total_bytes: row.total_bytes,
         done_bytes: row.done_bytes,
-        durable_bytes: (held * CHUNK_LEN).min(row.total_bytes),
+        durable_bytes: durable.min(row.total_bytes),
         bytes_per_second: row.bytes_per_second,
         remaining_seconds: row.remaining.map(|remaining| remaining.as_secs()),
         peers: row.peers.into_iter().map(Peer::from).collect(),

@@ -8,7 +8,7 @@ use swift_chunks::{CHUNK_LEN, ChunkIndex, ChunkLayout, ChunkSet, Grains, Slice};
 
 use super::by_chunk::ByChunk;
 use super::input::{Priority, Want};
-use super::message::Interest;
+use super::message::{Interest, OPEN_CHUNKS_MAX};
 use super::peer::PeerKey;
 use super::sent::Sent;
 use super::table::Key;
@@ -175,6 +175,24 @@ impl FileState {
         self.open.insert(chunk, here);
         self.gained += 1;
         here.contains(all) && self.checking.insert(chunk)
+    }
+
+    /// Takes in grains that are here since an earlier run, of as many chunks as may be open. Answers which of these have
+    /// all of them.
+    pub(super) fn restore(&mut self, parts: &[(ChunkIndex, Grains)]) -> Vec<ChunkIndex> {
+        let mut whole = Vec::new();
+        if self.standing != Standing::Partial {
+            return whole;
+        }
+        for &(chunk, grains) in parts.iter().filter(|(_, grains)| !grains.is_empty()) {
+            let is_of_file = chunk.get() < self.layout().chunk_count()
+                && Grains::all_of(self.layout(), chunk).contains(grains);
+            let may_open = self.open.len() < OPEN_CHUNKS_MAX || self.open.contains(chunk);
+            if is_of_file && may_open && self.add_grains(chunk, grains) {
+                whole.push(chunk);
+            }
+        }
+        whole
     }
 
     /// A chunk passed both hashes; says whether it is new.

@@ -1,7 +1,7 @@
 //! What happens to a node: everything the machine can be told.
 
 use swift_chain::NodeId;
-use swift_chunks::{ChunkIndex, ChunkSet, FileId, Slice};
+use swift_chunks::{ChunkIndex, ChunkSet, FileId, Grains, Slice};
 
 use super::message::{Answer, Confirm, Holdings, Offer, WhoHas};
 
@@ -86,8 +86,9 @@ pub enum Priority {
 pub enum Input {
     /// A file is in the ledger and its manifest is here, or what is wanted of it has changed.
     ///
-    /// For a file that is known already, `held` is added to what the machine counts as held. A file that is whole
-    /// here counts as stored; no [`Output::Completed`](super::Output::Completed) follows.
+    /// For a file that is known already, `held` and `parts` are added to what the machine counts as here. A file that is
+    /// whole here counts as stored; no [`Output::Completed`](super::Output::Completed) follows. Of a chunk with every
+    /// grain [`Output::Whole`](super::Output::Whole) is among the outputs when `handle` returns.
     FileAdded {
         /// Which file.
         file: FileId,
@@ -95,6 +96,8 @@ pub enum Input {
         publisher: NodeId,
         /// The chunks that are verified and stored here; the set also says how long the file is.
         held: ChunkSet,
+        /// Grains of other chunks that are verified and stored here. More chunks than a node opens at once do not count.
+        parts: Vec<(ChunkIndex, Grains)>,
         /// Whether the rest is to be fetched.
         want: Want,
     },

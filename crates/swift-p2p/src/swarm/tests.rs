@@ -1,5 +1,7 @@
 //! Bounds that only the inside shows.
 
+mod restored;
+
 use super::message::{Ask, Held, Interest, Map, WhoHas};
 use super::*;
 use swift_chunks::{CHUNK_LEN, ChunkLayout};
@@ -22,8 +24,8 @@ fn holder_with(config: Config, files: u16, units: u64) -> Swarm {
     let mut swarm = Swarm::new(node(1), config, 1);
     let held = ChunkSet::full(ChunkLayout::new(units * CHUNK_LEN).unwrap());
     for number in 0..files {
-        let (file, publisher, held) = (file(number), node(1), held.clone());
-        swarm.handle(Time::ZERO, Input::FileAdded { file, publisher, held, want: Want::Wanted });
+        let (file, publisher, held, parts) = (file(number), node(1), held.clone(), Vec::new());
+        swarm.handle(Time::ZERO, Input::FileAdded { file, publisher, held, parts, want: Want::Wanted });
     }
     for peer in 2..5 {
         swarm.handle(Time::ZERO, Input::PeerOnline { peer: node(peer) });
@@ -218,8 +220,10 @@ fn a_file_that_is_let_go_is_held_offered_and_wanted_no_more_and_neighbours_hear_
 
     // Wanted again, it is asked for like any other.
     let held = ChunkSet::empty(layout);
-    swarm
-        .handle(Time::ZERO, Input::FileAdded { file: file(0), publisher: node(1), held, want: Want::Wanted });
+    swarm.handle(
+        Time::ZERO,
+        Input::FileAdded { file: file(0), publisher: node(1), held, parts: vec![], want: Want::Wanted },
+    );
     assert!(drain(&mut swarm).iter().all(|output| matches!(output, Output::WhoHas { .. })));
 }
 
@@ -230,7 +234,7 @@ fn a_file_that_is_not_wanted_any_more_is_declined_and_neighbours_hear_of_it() {
     let held = ChunkSet::empty(ChunkLayout::new(CHUNK_LEN).unwrap());
     for want in [Want::Wanted, Want::Unwanted] {
         let (file, held) = (file(0), held.clone());
-        swarm.handle(Time::ZERO, Input::FileAdded { file, publisher: node(2), held, want });
+        swarm.handle(Time::ZERO, Input::FileAdded { file, publisher: node(2), held, parts: vec![], want });
     }
     let outputs = drain(&mut swarm);
     let is_told = |output: &Output| {

@@ -286,13 +286,23 @@ impl Peer {
         self.running.as_ref().expect("the node runs")
     }
 
-    async fn start(&mut self, network: NetworkId) {
-        let db = LedgerDb::open(&self.ledger_path()).unwrap().unwrap();
-        let replica = Replica::new(self.key.clone(), db).unwrap();
+    /// Where the store keeps what is on its way.
+    pub(crate) fn partial(&self) -> PathBuf {
+        self.folder.path().join("content/partial")
+    }
+
+    /// The store of a node that is stopped.
+    pub(crate) fn open_store(&self) -> Store {
         let mut options = StoreOptions::in_dir(self.folder.path());
         options.quota_bytes = self.quota_bytes;
         options.free_floor_bytes = 0;
-        let store = Store::open(options).unwrap();
+        Store::open(options).unwrap()
+    }
+
+    async fn start(&mut self, network: NetworkId) {
+        let db = LedgerDb::open(&self.ledger_path()).unwrap().unwrap();
+        let replica = Replica::new(self.key.clone(), db).unwrap();
+        let store = self.open_store();
         let members = Members::default();
         let ledger = LedgerTask::spawn(replica, &self.ledger_path(), members.clone()).unwrap();
         let catalog = CatalogTask::spawn(&ledger.handle, store.clone());

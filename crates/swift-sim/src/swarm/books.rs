@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeSet, ops::Range};
 
-use swift_chunks::{ChunkLayout, ChunkSet};
+use swift_chunks::ChunkLayout;
 
 use super::{
     clock::Moment,
-    machine::{self, GRAIN_LEN, Letter, Piece, Verdicts},
+    machine::{self, GRAIN_LEN, Kept, Letter, Piece, Verdicts},
     plan::Plan,
 };
 
@@ -219,17 +219,25 @@ impl Books {
         self.copies[node][file].completed_at.is_some()
     }
 
-    /// A node has only these chunks of a file any more.
-    pub(crate) fn keep(&mut self, node: usize, file: usize, kept: &ChunkSet) {
+    /// A node has only this of a file any more.
+    pub(crate) fn keep(&mut self, node: usize, file: usize, kept: &Kept) {
         let layout = self.layouts[file];
         let copy = &mut self.copies[node][file];
         copy.grains.fill(0);
-        for chunk in kept.iter() {
+        for chunk in kept.held.iter() {
             for grain in grains(layout.range(chunk)) {
                 copy.grains[grain / 64] |= 1 << (grain % 64);
             }
         }
-        copy.verified = kept.iter().map(|chunk| layout.chunk_len(chunk)).sum();
+        for &(chunk, part) in &kept.parts {
+            let in_part = |&grain: &usize| part.bits() >> (grain % 64) & 1 == 1;
+            for grain in grains(layout.range(chunk)).filter(in_part) {
+                copy.grains[grain / 64] |= 1 << (grain % 64);
+            }
+        }
+        let in_parts = kept.parts.iter().map(|&(chunk, part)| part.bytes(layout, chunk));
+        let in_chunks = kept.held.iter().map(|chunk| layout.chunk_len(chunk));
+        copy.verified = in_chunks.sum::<u64>() + in_parts.sum::<u64>();
     }
 
     /// Bytes of a file that some of these nodes have.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use swift_chain::NodeId;
-use swift_chunks::{ChunkIndex, ChunkLayout, ChunkSet, FileId, Slice};
+use swift_chunks::{ChunkIndex, ChunkLayout, ChunkSet, FileId, Grains, Slice};
 use swift_p2p::swarm::{
     CheckOutcome, Config, ExchangeId, FetchOutcome, Input, OffenceKind, Output, SendOutcome, Swarm, Want,
     message::{Answer, Confirm, Holdings, Message, Offer, Verdict, WhoHas},
@@ -180,8 +180,27 @@ impl Verdicts {
     }
 }
 
-pub(crate) fn file_added(file: FileId, publisher: NodeId, held: ChunkSet) -> Input {
-    Input::FileAdded { file, publisher, held, want: Want::Wanted }
+/// What is on a node's disk of a file.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub(crate) held: ChunkSet,
+    /// Of other chunks.
+    pub(crate) parts: Vec<(ChunkIndex, Grains)>,
+}
+
+impl Kept {
+    pub(crate) fn nothing(layout: ChunkLayout) -> Self {
+        Self { held: ChunkSet::empty(layout), parts: Vec::new() }
+    }
+
+    pub(crate) fn everything(layout: ChunkLayout) -> Self {
+        Self { held: ChunkSet::full(layout), parts: Vec::new() }
+    }
+}
+
+pub(crate) fn file_added(file: FileId, publisher: NodeId, kept: Kept) -> Input {
+    let Kept { held, parts } = kept;
+    Input::FileAdded { file, publisher, held, parts, want: Want::Wanted }
 }
 
 pub(crate) fn send_started(to: NodeId, file: FileId, piece: Piece) -> Input {
@@ -246,9 +265,10 @@ impl Machine {
         self.swarm.is_given_up(file)
     }
 
-    /// The chunks of a file that it has.
-    pub(crate) fn held(&self, file: &FileId) -> Option<&ChunkSet> {
-        self.swarm.held(file)
+    /// What it has of a file.
+    pub(crate) fn kept(&self, file: &FileId) -> Option<Kept> {
+        let held = self.swarm.held(file)?.clone();
+        Some(Kept { held, parts: self.swarm.parts(file) })
     }
 
     /// Whether it has no more fetches open than it may.

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use swift_chain::NodeId;
-use swift_chunks::{ChunkSet, FileId};
+use swift_chunks::FileId;
 
 use super::{
     clock::{Moment, nanos},
     links::{Downlink, Uplink},
-    machine::{Machine, Piece},
+    machine::{Kept, Machine, Piece},
     plan::{Leaving, Plan},
     slab::Key,
     transfer::Window,
@@ -40,8 +40,8 @@ pub(crate) struct Node {
     pub(crate) was_away: bool,
     /// Members that it knows; empty if it knows everybody.
     pub(crate) known: Vec<usize>,
-    /// The chunks that it had of each file when it went off.
-    pub(crate) kept: BTreeMap<usize, ChunkSet>,
+    /// What it had of each file when it went off.
+    pub(crate) kept: BTreeMap<usize, Kept>,
     pub(crate) up: Uplink,
     pub(crate) down: Downlink,
     /// When the machine is woken next; what was noted for another time is out of date.

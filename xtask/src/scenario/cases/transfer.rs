@@ -45,10 +45,19 @@ pub(super) fn is_midway(world: &World, node: &Node, name: &str) -> Result<u64> {
 
 /// Waits until a node has so many verified bytes of a file, durable or not, and not all of it. Gives how many.
 pub(super) fn has_some(world: &World, node: &Node, name: &str, at_least: u64) -> Result<u64> {
-    let what = format!("{} to have {at_least} bytes of {name}", node.name());
+    has_some_that_are(world, node, name, "done_bytes", at_least)
+}
+
+/// The same of bytes that are durable.
+pub(super) fn has_some_durable(world: &World, node: &Node, name: &str, at_least: u64) -> Result<u64> {
+    has_some_that_are(world, node, name, "durable_bytes", at_least)
+}
+
+fn has_some_that_are(world: &World, node: &Node, name: &str, field: &str, at_least: u64) -> Result<u64> {
+    let what = format!("{} to have {at_least} {field} of {name}", node.name());
     world.patience().until(&what, ARRIVAL, || {
         let transfers = node.get("/v1/transfers")?;
-        let done = of_file(&transfers, name).and_then(|transfer| transfer["done_bytes"].as_u64());
+        let done = of_file(&transfers, name).and_then(|transfer| transfer[field].as_u64());
         if done.is_none() && node.files_dir().join(name).exists() {
             bail!(
                 "{name} was complete before it was seen on its way: the file is too small for this machine"

@@ -1,4 +1,9 @@
-//! What a download has of the chunks that are not durable yet, and who may write where.
+//! What is here of the chunks that are not durable as a whole, and who may write where.
+
+mod parts;
+
+pub(super) use parts::Changes;
+pub(in crate::store) use parts::PartClaim;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,8 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::layout::ChunkIndex;
 use crate::slice::Grains;
 
-/// Shared by a download, its writers and its readers. Taken before the lock of the content, never after it.
-#[derive(Clone, Default)]
+/// Belongs to a content; shared by its download, its writers and its readers. Taken before the lock of the content and
+/// after that of the index, never the other way.
+#[derive(Clone, Debug, Default)]
 pub(in crate::store) struct SharedProgress(Arc<Mutex<Progress>>);
 
 impl SharedProgress {
@@ -20,19 +26,27 @@ impl SharedProgress {
 ///
 /// An **epoch** ends when a synchronisation fails: it may drop anything that was written before it and is not
 /// durable, even if the bytes can still be read. So nothing that was begun in an earlier epoch counts.
-#[derive(Default)]
+///
+/// What the index claims of a chunk stays verified, and so is not written to, until the index has taken it back.
+#[derive(Debug, Default)]
 pub(in crate::store) struct Progress {
     epoch: u64,
+    /// How often something was verified and is not any more.
+    losses: u64,
     /// No entry is idle. A few dozen bytes each.
     open: BTreeMap<ChunkIndex, OpenChunk>,
     /// Written chunks for the next commit.
     recorded: Vec<ChunkIndex>,
+    /// Grain trees of open chunks that the index does not have.
+    trees: BTreeMap<ChunkIndex, Vec<u8>>,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct OpenChunk {
     /// These stand in the file as they should.
     verified: Grains,
+    /// Those of them that the index claims, or is about to.
+    durable: Grains,
     /// These have a writer each, of slices.
     writing: Grains,
     /// Somebody has the whole chunk: writes it, checks it, or has written it. Nobody else touches it.
@@ -57,8 +71,17 @@ impl Progress {
         self.epoch
     }
 
+    /// Takes over what the index claims of a chunk.
+    pub(in crate::store) fn restore(&mut self, chunk: ChunkIndex, grains: Grains) {
+        self.open.insert(chunk, OpenChunk { verified: grains, durable: grains, ..OpenChunk::default() });
+    }
+
     pub(in crate::store) fn verified(&self, chunk: ChunkIndex) -> Grains {
         self.open.get(&chunk).map_or(Grains::NONE, |open| open.verified)
+    }
+
+    pub(in crate::store) fn durable(&self, chunk: ChunkIndex) -> Grains {
+        self.open.get(&chunk).map_or(Grains::NONE, |open| open.durable)
     }
 
     /// The chunks that have verified grains, and which.
@@ -97,9 +120,40 @@ impl Progress {
         }
     }
 
-    /// Who had the chunk lets go of it, and nothing of it counts any more: it is durable, or it is lost.
+    /// Who had the chunk lets go of it: of what was written only what the index claims counts.
     pub(super) fn release_chunk(&mut self, chunk: ChunkIndex) {
+        let Some(open) = self.open.get_mut(&chunk) else { return };
+        self.losses += u64::from(open.verified != open.durable);
+        *open = OpenChunk { verified: open.durable, is_taken: false, ..*open };
+        self.drop_idle(chunk);
+    }
+
+    /// The chunk is durable as a whole: that is what counts for it from now on.
+    pub(super) fn close_chunk(&mut self, chunk: ChunkIndex) {
         self.open.remove(&chunk);
+        self.trees.remove(&chunk);
+    }
+
+    /// The index claims nothing of the chunk any more, and nothing of it counts.
+    pub(super) fn forget_chunk(&mut self, chunk: ChunkIndex) {
+        let Some(open) = self.open.get_mut(&chunk) else { return };
+        self.losses += 1;
+        (open.verified, open.durable) = (Grains::NONE, Grains::NONE);
+        self.drop_idle(chunk);
+    }
+
+    /// The index claims no part of any chunk any more.
+    pub(in crate::store) fn forget_all(&mut self) {
+        for open in self.open.values_mut() {
+            open.durable = Grains::NONE;
+        }
+        self.end_epoch(Vec::new());
+    }
+
+    fn drop_idle(&mut self, chunk: ChunkIndex) {
+        if self.open.get(&chunk).is_some_and(OpenChunk::is_idle) {
+            self.close_chunk(chunk);
+        }
     }
 
     /// Gives grains to one who will write them, unless somebody has one of them or it is verified.
@@ -116,9 +170,7 @@ impl Progress {
     pub(super) fn release_grains(&mut self, chunk: ChunkIndex, grains: Grains) {
         let Some(open) = self.open.get_mut(&chunk) else { return };
         open.writing = open.writing.without(grains);
-        if open.is_idle() {
-            self.open.remove(&chunk);
-        }
+        self.drop_idle(chunk);
     }
 
     /// Who has the grains has written and verified them. Answers what is verified of the chunk now; nothing if that was
@@ -138,10 +190,6 @@ impl Progress {
         is_current
     }
 
-    pub(super) fn take_recorded(&mut self) -> Vec<ChunkIndex> {
-        std::mem::take(&mut self.recorded)
-    }
-
     pub(super) fn record_again(&mut self, chunks: Vec<ChunkIndex>) {
         self.recorded.extend(chunks);
     }
@@ -149,13 +197,17 @@ impl Progress {
     /// Ends the epoch. Of what is not durable only who writes is remembered, so that nobody gets in their way.
     pub(super) fn end_epoch(&mut self, lost: Vec<ChunkIndex>) {
         self.epoch += 1;
+        self.losses += 1;
         for chunk in lost.into_iter().chain(std::mem::take(&mut self.recorded)) {
-            self.open.remove(&chunk);
+            if let Some(open) = self.open.get_mut(&chunk) {
+                open.is_taken = false;
+            }
         }
         for open in self.open.values_mut() {
-            open.verified = Grains::NONE;
+            open.verified = open.durable;
         }
         self.open.retain(|_, open| !open.is_idle());
+        self.trees.retain(|chunk, _| self.open.contains_key(chunk));
     }
 }
 
@@ -218,10 +270,10 @@ mod tests {
             let epoch = progress.epoch();
             assert!(progress.take_chunk(chunk) && progress.record(chunk, epoch));
         }
-        let in_flight = progress.take_recorded();
+        let in_flight = progress.take_changes().chunks;
         assert_eq!(in_flight, [chunk(), other]);
         progress.end_epoch(in_flight);
-        assert!(progress.open.is_empty() && progress.take_recorded().is_empty());
+        assert!(progress.open.is_empty() && progress.take_changes().is_empty());
     }
 
     #[derive(Clone, Debug)]

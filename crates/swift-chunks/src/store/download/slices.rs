@@ -11,7 +11,7 @@ use crate::grain_tree::GrainTree;
 use crate::layout::ChunkIndex;
 use crate::slice::{Grains, Slice};
 use crate::store::error::{SliceWriteError, StoreError};
-use crate::store::reader::ContentReader;
+use crate::store::reader::{ContentReader, Sees};
 use crate::verify::SliceVerifier;
 
 impl Download {
@@ -29,13 +29,16 @@ impl Download {
             return Err(StoreError::ForeignSlice { file_id, chunk: chunk.get() });
         }
         self.core.check_floor(slice.len(layout))?;
+        let file = self.part()?;
+        let place = Place::take(&self.transfer, chunk, grains)
+            .ok_or(StoreError::SliceTaken { file_id: self.content.key.file_id, slice })?;
+        self.transfer.progress.lock().keep_tree(chunk, || tree.encode());
         Ok(SliceWriter {
             verifier: SliceVerifier::new(slice, tree),
             at: slice.range(layout).start,
             path: self.part_path(),
-            file: self.part()?,
-            place: Place::take(&self.transfer, chunk, grains)
-                .ok_or(StoreError::SliceTaken { file_id: self.content.key.file_id, slice })?,
+            file,
+            place,
         })
     }
 
@@ -46,8 +49,8 @@ impl Download {
         if self.content.holds(chunk) { Grains::all_of(self.layout(), chunk) } else { verified }
     }
 
-    /// The chunks that have verified grains and are not durable, in order, and which grains. They are forgotten with
-    /// this value.
+    /// The chunks that have verified grains and are not durable as a whole, in order, and which grains. Those that no
+    /// commit has made durable are forgotten with this value.
     pub fn open_chunks(&self) -> Vec<(ChunkIndex, Grains)> {
         self.transfer.progress.lock().open()
     }
@@ -55,8 +58,8 @@ impl Download {
     /// Reads, besides what is durable, every grain that is verified: for relays. When this value is dropped, what is
     /// durable remains to it.
     pub fn part_reader(&self) -> ContentReader {
-        let progress = Some(self.transfer.progress.clone());
-        ContentReader { core: Arc::clone(&self.core), content: Arc::clone(&self.content), progress }
+        let sees = Sees::Verified;
+        ContentReader { core: Arc::clone(&self.core), content: Arc::clone(&self.content), sees }
     }
 }
 

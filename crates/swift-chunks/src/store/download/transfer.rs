@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
-use super::progress::SharedProgress;
+use super::progress::{Changes, SharedProgress};
 use super::writer::WrittenChunk;
 use crate::layout::ChunkIndex;
 use crate::store::Core;
@@ -26,7 +26,7 @@ impl Transfer {
         }
         Ok(Arc::new(Self {
             content: Arc::clone(content),
-            progress: SharedProgress::default(),
+            progress: content.progress.clone(),
             installing: Mutex::new(()),
         }))
     }
@@ -41,16 +41,16 @@ impl Transfer {
         Ok(())
     }
 
-    /// Synchronises the data under everything that is recorded. On failure all of it counts as lost, whatever
-    /// a later synchronisation says: the system may have dropped the bytes and forgotten that it did.
-    pub(super) fn sync(&self, core: &Core) -> Result<Option<SyncedChunks>, StoreError> {
-        let chunks = self.progress.lock().take_recorded();
+    /// Synchronises the data under everything that is recorded, and under verified grains. On failure all of it counts
+    /// as lost, whatever a later synchronisation says: the system may have dropped the bytes and forgotten that it did.
+    pub(super) fn sync(&self, core: &Core) -> Result<Option<Synced>, StoreError> {
+        let changes = self.progress.lock().take_changes();
         let data = self.content.live().data.clone();
-        let Some(data) = data.filter(|_| !chunks.is_empty()) else { return Ok(None) };
+        let Some(data) = data.filter(|_| !changes.is_empty()) else { return Ok(None) };
         match data.sync_data() {
-            Ok(()) => Ok(Some(SyncedChunks(chunks))),
+            Ok(()) => Ok(Some(Synced(changes))),
             Err(error) => {
-                self.progress.lock().end_epoch(chunks);
+                self.progress.lock().end_epoch(changes.chunks);
                 let path = core.paths.part(self.content.key.file_id, self.content.id);
                 Err(StoreError::io("synchronise", path)(error))
             }
@@ -61,12 +61,12 @@ impl Transfer {
     pub(super) fn release(&self, chunks: &[ChunkIndex]) {
         let mut progress = self.progress.lock();
         for &chunk in chunks {
-            progress.release_chunk(chunk);
+            progress.close_chunk(chunk);
         }
     }
 
-    pub(super) fn put_back(&self, synced: SyncedChunks) {
-        self.progress.lock().record_again(synced.0);
+    pub(super) fn put_back(&self, synced: Synced) {
+        self.progress.lock().record_again(synced.0.chunks);
     }
 }
 
@@ -76,15 +76,19 @@ impl Drop for Transfer {
     }
 }
 
-/// Chunks whose bytes are on the disk itself. Only [`Transfer::sync`] makes one.
-pub(super) struct SyncedChunks(Vec<ChunkIndex>);
+/// Chunks and grains whose bytes are on the disk itself. Only [`Transfer::sync`] makes one.
+pub(super) struct Synced(Changes);
 
-impl SyncedChunks {
-    pub(super) fn chunks(&self) -> &[ChunkIndex] {
+impl Synced {
+    pub(super) fn changes(&self) -> &Changes {
         &self.0
     }
 
+    pub(super) fn chunks(&self) -> &[ChunkIndex] {
+        &self.0.chunks
+    }
+
     pub(super) fn into_chunks(self) -> Vec<ChunkIndex> {
-        self.0
+        self.0.chunks
     }
 }

@@ -32,11 +32,26 @@ impl Download {
     /// SHA-1 needs the bytes in order, in which slices do not come. For one caller per chunk.
     ///
     /// [`StoreError::ReadBackDiffers`] blames no sender. After any fault and any failure to read, the chunk's grains are
-    /// forgotten and can be fetched again.
+    /// forgotten, durably, and can be fetched again.
     pub fn check_chunk(&self, chunk: ChunkIndex) -> Result<WrittenChunk, ChunkWriteError> {
-        let mut verifier = self.verifier(chunk)?;
+        let verifier = self.verifier(chunk)?;
         let file = self.part()?;
         let slot = Slot::take_verified(&self.transfer, chunk)?;
+        match self.read_back(chunk, &file, verifier) {
+            Ok(verified) => Ok(WrittenChunk { verified, slot }),
+            Err(error) => {
+                self.forget_grains(chunk)?;
+                Err(error)
+            }
+        }
+    }
+
+    fn read_back(
+        &self,
+        chunk: ChunkIndex,
+        file: &File,
+        mut verifier: ChunkVerifier,
+    ) -> Result<VerifiedChunk, ChunkWriteError> {
         let end = self.layout().range(chunk).end;
         let mut buffer = vec![0; READ_BACK_LEN];
         while verifier.remaining() > 0 {
@@ -46,14 +61,13 @@ impl Download {
             read.map_err(StoreError::io("read back", self.part_path()))?;
             verifier.update(block)?;
         }
-        match verifier.finish() {
-            Ok(verified) => Ok(WrittenChunk { verified, slot }),
-            Err(fault @ ChunkFault::ManifestFalse) => Err(fault.into()),
-            Err(_) => {
+        verifier.finish().map_err(|fault| match fault {
+            ChunkFault::ManifestFalse => fault.into(),
+            _ => {
                 let file_id = self.content.key.file_id;
-                Err(StoreError::ReadBackDiffers { file_id, chunk: chunk.get() }.into())
+                StoreError::ReadBackDiffers { file_id, chunk: chunk.get() }.into()
             }
-        }
+        })
     }
 
     fn verifier(&self, chunk: ChunkIndex) -> Result<ChunkVerifier, StoreError> {

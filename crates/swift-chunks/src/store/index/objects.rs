@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::{Index, from_sql, to_sql};
+use super::{Claim, Index, from_sql, to_sql};
 use crate::chunk_set::{BitmapPage, ChunkSet};
 use crate::id::{FileId, ManifestHash};
 use crate::layout::ChunkLayout;
@@ -22,7 +22,7 @@ pub(in crate::store) const STATE_FALSE: i64 = 3;
 pub(super) const STATE_DOOMED: i64 = 4;
 
 const COLUMNS: &str =
-    "id, file_id, manifest_hash, len, state, held, has_manifest, mtime_ns, wanted_height, trashed_ms";
+    "id, file_id, manifest_hash, len, state, held, has_manifest, mtime_ns, wanted_height, trashed_ms, stored";
 
 #[derive(Clone, Debug)]
 pub(in crate::store) struct ObjectRow {
@@ -34,11 +34,13 @@ pub(in crate::store) struct ObjectRow {
     pub(in crate::store) mtime_ns: i64,
     pub(in crate::store) wanted_height: Option<u64>,
     pub(in crate::store) trashed_ms: Option<u64>,
+    pub(in crate::store) stored: u64,
 }
 
 impl ObjectRow {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let (len, wanted, trashed): (i64, Option<i64>, Option<i64>) = (row.get(3)?, row.get(8)?, row.get(9)?);
+        let stored: i64 = row.get(10)?;
         Ok(Self {
             id: row.get(0)?,
             key: ContentRef {
@@ -52,7 +54,13 @@ impl ObjectRow {
             mtime_ns: row.get(7)?,
             wanted_height: wanted.map(from_sql),
             trashed_ms: trashed.map(from_sql),
+            stored: from_sql(stored),
         })
+    }
+
+    /// Bytes of content that are on disk; of a complete object `stored` has its manifest's besides.
+    pub(in crate::store) fn durable_bytes(&self) -> u64 {
+        self.stored.min(self.key.len)
     }
 }
 
@@ -106,6 +114,7 @@ impl Index {
             .execute(params![key.file_id.as_bytes(), key.manifest_hash.as_bytes(), to_sql(key.len)])?;
         if let Some(row) = Self::by_key(connection, key)? {
             connection.prepare_cached("DELETE FROM pages WHERE object = ?")?.execute([row.id])?;
+            Self::forget_all_grains(connection, row.id)?;
             return Ok(row);
         }
         let contradicted: bool = connection
@@ -142,6 +151,7 @@ impl Index {
             )?
             .execute(params![mtime_ns, bytes, bytes, id])?;
         connection.prepare_cached("DELETE FROM pages WHERE object = ?")?.execute([id])?;
+        Self::forget_all_grains(connection, id)?;
         Self::put_priority(connection, key.file_id, None)?;
         connection
             .prepare_cached(
@@ -152,7 +162,7 @@ impl Index {
         Self::queue_names_of(connection, id)
     }
 
-    /// Only some chunks count from now on. `pages` must be all pages that have a chunk.
+    /// Only some chunks count from now on, and what is claimed of grains of others.
     pub(in crate::store) fn set_partial(
         connection: &Connection,
         id: i64,
@@ -163,9 +173,10 @@ impl Index {
         write_pages(connection, id, held.pages())?;
         connection
             .prepare_cached(
-                "UPDATE objects SET state = 0, held = ?, has_manifest = ?, stored = ? WHERE id = ?",
+                "UPDATE objects SET state = 0, held = ?2, has_manifest = ?3, stored = ?4 +
+                     (SELECT coalesce(sum(bytes), 0) FROM grains WHERE object = ?1) WHERE id = ?1",
             )?
-            .execute(params![held.len(), has_manifest, to_sql(held.byte_len()), id])?;
+            .execute(params![id, held.len(), has_manifest, to_sql(held.byte_len())])?;
         Self::queue_names_of(connection, id)
     }
 
@@ -206,21 +217,19 @@ impl Index {
         Ok(from_sql(statement.query_row([id], |row| row.get(0))?))
     }
 
-    /// Claims chunks whose bytes are on disk already. Answers false, and changes nothing, if the content is
-    /// not partial any more.
-    pub(in crate::store) fn record_held(
-        &mut self,
-        id: i64,
-        held: &ChunkSet,
-        changed: impl Iterator<Item = BitmapPage>,
-    ) -> Result<bool, StoreError> {
+    /// Claims what is on disk already. Answers false, and changes nothing, if the content is not partial any more.
+    pub(in crate::store) fn record_held(&mut self, id: i64, claim: Claim<'_>) -> Result<bool, StoreError> {
         let transaction = self.begin()?;
+        claim.write_parts(&transaction, id)?;
         let is_partial = transaction
-            .prepare_cached("UPDATE objects SET held = ?, stored = ? WHERE id = ? AND state = 0")?
-            .execute(params![held.len(), to_sql(held.byte_len()), id])?
+            .prepare_cached(
+                "UPDATE objects SET held = ?2, stored = ?3 +
+                     (SELECT coalesce(sum(bytes), 0) FROM grains WHERE object = ?1) WHERE id = ?1 AND state = 0",
+            )?
+            .execute(params![id, claim.held.len(), to_sql(claim.held.byte_len())])?
             == 1;
         if is_partial {
-            write_pages(&transaction, id, changed)?;
+            write_pages(&transaction, id, claim.pages.into_iter())?;
             transaction.commit()?;
         }
         Ok(is_partial)

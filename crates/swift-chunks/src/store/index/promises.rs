@@ -35,6 +35,7 @@ impl Index {
     /// Nothing of a content is here any more.
     pub(in crate::store) fn set_evicted(connection: &Connection, id: i64) -> Result<(), StoreError> {
         connection.prepare_cached("DELETE FROM pages WHERE object = ?")?.execute([id])?;
+        Self::forget_all_grains(connection, id)?;
         connection
             .prepare_cached(
                 "UPDATE objects SET state = 0, held = 0, has_manifest = 0, mtime_ns = 0, reserved = 0, stored = 0

@@ -46,8 +46,13 @@ impl Owner {
 
 fn check(incoming: &Arc<Incoming>, chunk: ChunkIndex) -> CheckEnd {
     let ended = |outcome, detail: String, is_disk_to_blame| CheckEnd { outcome, detail, is_disk_to_blame };
-    let Some(download) = incoming.download() else {
-        return ended(CheckOutcome::Damaged, "its grains were let go of".into(), false);
+    // Of a chunk whose grains are here since an earlier run, nothing has opened the download yet.
+    let download = match incoming.open() {
+        Ok(download) => download,
+        Err(error @ StoreError::ManifestFalse(_)) => {
+            return ended(CheckOutcome::ManifestFalse, error.to_string(), false);
+        }
+        Err(error) => return ended(CheckOutcome::Damaged, error.to_string(), true),
     };
     match incoming.settle(&download, chunk) {
         Ok(()) => ended(CheckOutcome::Verified, String::new(), false),

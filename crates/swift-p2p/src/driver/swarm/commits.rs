@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use swift_chunks::{ChunkIndex, ChunkSet, FileId, StoreError, VisibleChanges};
+use swift_chunks::{ChunkIndex, ChunkSet, FileId, Slice, StoreError, VisibleChanges};
 use tokio::{
     task,
     time::{Instant, sleep},
@@ -21,15 +21,25 @@ use crate::{
 
 /// Verified bytes that are committed at once.
 const COMMIT_BYTES: u64 = 64 * 1024 * 1024;
-/// How long a verified chunk may wait for its commit: what a crash costs.
+/// How long what is verified may wait for its commit: what a crash costs.
 const COMMIT_AFTER: Duration = Duration::from_secs(1);
 /// Pause after a file could not be finished.
 const FINISH_PAUSE: Duration = Duration::from_secs(5);
 
 impl Receiving {
+    /// Whether something waits for its commit.
+    pub(super) fn has_pending(&self) -> bool {
+        !self.pending.is_empty() || self.pending_parts > 0
+    }
+
     fn is_commit_due(&self) -> bool {
         let is_old = self.pending_since.is_some_and(|since| since.elapsed() >= COMMIT_AFTER);
-        !self.pending.is_empty() && (self.pending_bytes >= COMMIT_BYTES || is_old)
+        self.has_pending() && (self.pending_bytes + self.pending_parts >= COMMIT_BYTES || is_old)
+    }
+
+    fn nothing_pending(&mut self) {
+        self.pending.clear();
+        (self.pending_bytes, self.pending_parts, self.pending_since) = (0, 0, None);
     }
 }
 
@@ -44,6 +54,17 @@ impl Owner {
             receiving.pending_bytes += layout.chunk_len(chunk);
             receiving.pending_since.get_or_insert_with(Instant::now);
         }
+        self.drive_disk(file);
+    }
+
+    /// A part of a chunk passed BLAKE3: it is durable with the next commit.
+    pub(super) fn note_part(&mut self, file: FileId, slice: Slice) {
+        self.unblock(file);
+        let Some(entry) = self.files.get_mut(&file) else { return };
+        let layout = entry.layout;
+        let Some(receiving) = entry.receiving_mut() else { return };
+        receiving.pending_parts += slice.len(layout);
+        receiving.pending_since.get_or_insert_with(Instant::now);
         self.drive_disk(file);
     }
 
@@ -63,6 +84,8 @@ impl Owner {
             });
         } else if receiving.is_commit_due() {
             receiving.disk = Disk::Committing;
+            // Every part that was noted is written by now.
+            receiving.pending_parts = 0;
             self.work.spawn_blocking(move || {
                 let outcome = incoming.open().and_then(|download| {
                     download.commit()?;
@@ -84,7 +107,7 @@ impl Owner {
                 receiving.pending.retain(|&chunk| !held.contains(chunk));
                 receiving.pending_bytes =
                     receiving.pending.iter().map(|&chunk| layout.chunk_len(chunk)).sum();
-                receiving.pending_since = (!receiving.pending.is_empty()).then(Instant::now);
+                receiving.pending_since = receiving.has_pending().then(Instant::now);
             }
             Err(error) => self.lose_pending(file, &error),
         }
@@ -92,12 +115,12 @@ impl Owner {
     }
 
     /// What was written and could not be made durable is lost: the system may have dropped it. Verified grains of other
-    /// chunks are as well.
+    /// chunks are as well; those that were durable before are found in their place when they are to be fetched.
     fn lose_pending(&mut self, file: FileId, error: &StoreError) {
         let Some(receiving) = self.files.receiving_mut(&file) else { return };
         let mut lost = receiving.incoming.close();
         lost.extend(std::mem::take(&mut receiving.pending));
-        (receiving.pending_bytes, receiving.pending_since) = (0, None);
+        receiving.nothing_pending();
         self.block(file, describe(error));
         self.tell(Input::Lost { file, chunks: lost });
     }
@@ -114,8 +137,7 @@ impl Owner {
             Err(StoreError::Incomplete { .. }) => {
                 let held = receiving.incoming.download().map(|download| download.held());
                 receiving.is_finish_due = false;
-                receiving.pending.clear();
-                (receiving.pending_bytes, receiving.pending_since) = (0, None);
+                receiving.nothing_pending();
                 receiving.incoming.close();
                 warn!(%file, "chunks were lost before the file was finished; they are fetched again");
                 let chunks = held.map(|held| held.missing().collect()).unwrap_or_default();
@@ -150,7 +172,8 @@ impl Owner {
         }
         self.received.forget(file);
         self.priorities.forget(&file);
-        self.tell(Input::FileAdded { file, publisher, held: ChunkSet::full(layout), want: Want::Wanted });
+        let (held, parts) = (ChunkSet::full(layout), Vec::new());
+        self.tell(Input::FileAdded { file, publisher, held, parts, want: Want::Wanted });
         self.tell(Input::Durable { file });
         self.limit_resting(file);
     }

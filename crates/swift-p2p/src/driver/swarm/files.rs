@@ -53,6 +53,8 @@ pub(super) struct Receiving {
     /// Chunks that passed both hashes and are not durable.
     pub(super) pending: BTreeSet<ChunkIndex>,
     pub(super) pending_bytes: u64,
+    /// Bytes in slices of other chunks that are verified and not durable.
+    pub(super) pending_parts: u64,
     /// Since when something is pending.
     pub(super) pending_since: Option<Instant>,
     pub(super) disk: Disk,
@@ -79,6 +81,7 @@ impl Receiving {
             progress: watch::Sender::new(()),
             pending: BTreeSet::new(),
             pending_bytes: 0,
+            pending_parts: 0,
             pending_since: None,
             disk: Disk::Idle,
             is_finish_due: false,

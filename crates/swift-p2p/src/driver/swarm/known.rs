@@ -78,7 +78,7 @@ impl Owner {
 
     /// A file that a live name means, as it was a moment ago.
     pub(super) fn take(&mut self, file: FileId, live: Live) {
-        let Live { publisher, content, held, is_complete, is_kept } = live;
+        let Live { publisher, content, held, parts, is_complete, is_kept } = live;
         let known = self.files.get(&file).map(|entry| (entry.content == content, &entry.stage));
         match known {
             Some((true, Stage::Receiving(_))) if !is_complete && is_kept => return,
@@ -100,12 +100,12 @@ impl Owner {
         let layout = held.layout();
         if is_complete {
             self.files.insert(file, Entry { publisher, content, layout, stage: Stage::Stored });
-            self.tell(Input::FileAdded { file, publisher, held, want: Want::Wanted });
+            self.tell(Input::FileAdded { file, publisher, held, parts: Vec::new(), want: Want::Wanted });
             return self.limit_resting(file);
         }
         if !is_kept {
             self.files.insert(file, Entry { publisher, content, layout, stage: Stage::Unwanted });
-            self.tell(Input::FileAdded { file, publisher, held, want: Want::Unwanted });
+            self.tell(Input::FileAdded { file, publisher, held, parts: Vec::new(), want: Want::Unwanted });
             return self.limit_resting(file);
         }
         let incoming = Incoming::new(self.library.store.clone(), content, layout, self.trees.clone());
@@ -116,7 +116,7 @@ impl Owner {
             // Nothing to fetch: it is empty, or a stop came between its last chunk and its name.
             self.drive_disk(file);
         } else {
-            self.tell(Input::FileAdded { file, publisher, held, want: Want::Wanted });
+            self.tell(Input::FileAdded { file, publisher, held, parts, want: Want::Wanted });
             self.tell_urgency(file);
         }
     }
@@ -142,7 +142,7 @@ impl Owner {
         entry.stage = Stage::Unwanted;
         // Others are told that this copy does not count any more; what is left of it can still be had.
         self.tell(Input::Evicted { file });
-        self.tell(Input::FileAdded { file, publisher, held, want: Want::Unwanted });
+        self.tell(Input::FileAdded { file, publisher, held, parts: Vec::new(), want: Want::Unwanted });
     }
 
     /// A file that was on its way is not kept any more: what is durable of it stays, and nothing more is fetched.
@@ -157,7 +157,7 @@ impl Owner {
             return;
         };
         let held = ChunkSet::empty(layout);
-        self.tell(Input::FileAdded { file, publisher, held, want: Want::Unwanted });
+        self.tell(Input::FileAdded { file, publisher, held, parts: Vec::new(), want: Want::Unwanted });
         let mut chunks = receiving.incoming.close();
         chunks.extend(receiving.pending);
         if !chunks.is_empty() {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use swift_chain::{Action, DbError, FileRecord, Hash, LedgerReader, NodeId};
 use swift_chunks::{
-    ChunkLayout, ChunkSet, ContentRef, FileId, ManifestHash, ObjectState, Store, StoreError, Wanted,
+    ChunkIndex, ChunkLayout, ChunkSet, ContentRef, FileId, Grains, ManifestHash, ObjectState, Store,
+    StoreError, Wanted,
 };
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
@@ -31,6 +32,8 @@ pub(super) struct Live {
     pub(super) publisher: NodeId,
     pub(super) content: ContentRef,
     pub(super) held: ChunkSet,
+    /// Grains of other chunks that are durable.
+    pub(super) parts: Vec<(ChunkIndex, Grains)>,
     /// Whole and in its place, not only all chunks.
     pub(super) is_complete: bool,
     /// Whether this node keeps it: what is missing is to be fetched.
@@ -147,12 +150,13 @@ impl Library {
             records.iter().filter(|record| content_of(record).manifest_hash == manifest_hash);
         let Some(record) = of_manifest.next() else { return Ok(None) };
         let content = ContentRef { file_id: file, manifest_hash, len: wanted.len };
-        let opened = if wanted.held_chunks > 0 { Some(self.store.reader(file)?) } else { None };
-        let held = match opened.filter(|reader| reader.content() == content) {
-            Some(reader) => reader.held(),
-            None => ChunkSet::empty(ChunkLayout::new(content.len).map_err(StoreError::from)?),
+        let opened = if wanted.durable_bytes > 0 { Some(self.store.reader(file)?) } else { None };
+        let (held, parts) = match opened.filter(|reader| reader.content() == content) {
+            Some(reader) => (reader.held(), reader.open_chunks()),
+            None => (ChunkSet::empty(ChunkLayout::new(content.len).map_err(StoreError::from)?), Vec::new()),
         };
-        let live = Live { publisher: record.publisher, content, held, is_complete: false, is_kept: true };
+        let live =
+            Live { publisher: record.publisher, content, held, parts, is_complete: false, is_kept: true };
         Ok(Some(Found { file, live: Some(live) }))
     }
 
@@ -162,7 +166,8 @@ impl Library {
         let nothing = ChunkSet::empty(ChunkLayout::new(content.len).map_err(StoreError::from)?);
         let is_kept = self.is_kept(&content, &record)?;
         let live = |content, held, is_complete| {
-            Some(Live { publisher: record.publisher, content, held, is_complete, is_kept })
+            let parts = Vec::new();
+            Some(Live { publisher: record.publisher, content, held, parts, is_complete, is_kept })
         };
         let Some(object) = self.store.object(file)? else { return Ok(live(content, nothing, false)) };
         let is_same = object.manifest_hash == content.manifest_hash && object.len == content.len;
@@ -173,8 +178,10 @@ impl Library {
                     ContentRef { file_id: file, manifest_hash: object.manifest_hash, len: object.len };
                 live(content, self.store.reader(file)?.held(), true)
             }
-            ObjectState::Partial if is_same && object.held_chunks > 0 => {
-                live(content, self.store.reader(file)?.held(), false)
+            ObjectState::Partial if is_same && object.durable_bytes > 0 => {
+                let reader = self.store.reader(file)?;
+                let parts = reader.open_chunks();
+                live(content, reader.held(), false).map(|live| Live { parts, ..live })
             }
             ObjectState::Partial => live(content, nothing, false),
             // What was changed from outside counts for nothing until it is verified; a false manifest never does.
@@ -224,7 +231,8 @@ impl Library {
             let content = content_of(record);
             let held = ChunkSet::empty(ChunkLayout::new(content.len).map_err(StoreError::from)?);
             let is_kept = library.is_kept(&content, record)?;
-            let live = Live { publisher: record.publisher, content, held, is_complete: false, is_kept };
+            let (parts, publisher) = (Vec::new(), record.publisher);
+            let live = Live { publisher, content, held, parts, is_complete: false, is_kept };
             Ok(Event::Other { found: Found { file: content.file_id, live: Some(live) } })
         });
     }

@@ -19,7 +19,7 @@ use tracing::warn;
 use super::{
     copies::Copies,
     events::{Command, Event, FetchEnd},
-    files::Files,
+    files::{Files, Receiving},
     handle::Status,
     incoming::Arrived,
     lanes::Lanes,
@@ -167,17 +167,17 @@ impl Owner {
         self.end().await;
     }
 
-    /// Lets go of everything. Chunks that are verified already become durable.
+    /// Lets go of everything. What is verified already becomes durable.
     async fn end(self) {
         let Self { lanes, files, fetches, work, .. } = self;
         fetches.values().for_each(|running| running.stop.cancel());
         let ended = task::spawn_blocking(move || {
             lanes.join();
-            let receiving = files.iter().filter_map(|(_, entry)| entry.receiving());
-            for receiving in receiving.filter(|receiving| !receiving.pending.is_empty()) {
+            for receiving in files.iter().filter_map(|(_, entry)| entry.receiving()) {
+                // Also where nothing was noted: the last slices may have come after the last event.
                 let committed = receiving.incoming.download().map(|download| download.commit());
                 if let Some(Err(error)) = committed {
-                    warn!(%error, "the last chunks were not kept; they are fetched again");
+                    warn!(%error, "what came last was not kept; it is fetched again");
                 }
             }
         });
@@ -335,7 +335,7 @@ impl Owner {
         }
         match end.outcome {
             FetchOutcome::Verified if slice.is_chunk() => self.note_verified(file, slice.chunk()),
-            FetchOutcome::Verified => self.unblock(file),
+            FetchOutcome::Verified => self.note_part(file, slice),
             FetchOutcome::Failed(FetchFailure::Storage) => self.block(file, end.detail),
             FetchOutcome::Failed(FetchFailure::OtherManifest) => {
                 self.block(file, end.detail);
@@ -381,10 +381,8 @@ impl Owner {
         }
         progressed.extend(self.sends.progressed());
         progressed.into_iter().for_each(|input| self.tell(input));
-        let pending = self
-            .files
-            .iter()
-            .filter(|(_, entry)| entry.receiving().is_some_and(|receiving| !receiving.pending.is_empty()));
+        let pending =
+            self.files.iter().filter(|(_, entry)| entry.receiving().is_some_and(Receiving::has_pending));
         let pending: Vec<FileId> = pending.map(|(&file, _)| file).collect();
         pending.into_iter().for_each(|file| self.drive_disk(file));
         if self.checked.elapsed() >= CHECK_EVERY {

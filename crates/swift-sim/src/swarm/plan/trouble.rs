@@ -103,7 +103,7 @@ pub enum When {
 /// What happens.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum What {
-    /// A node goes away. It comes back so much later with the chunks that it held, or never.
+    /// A node goes away. It comes back so much later with what it had, or never.
     Leave {
         /// Which.
         node: usize,

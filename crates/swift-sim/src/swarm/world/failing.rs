@@ -56,9 +56,9 @@ impl World {
     fn leave(&mut self, at: usize, how: Leaving, back: Option<Duration>) {
         let Some(machine) = self.nodes[at].go_off(how) else { return };
         for (file, File { id, .. }) in self.files.iter().enumerate() {
-            if let Some(held) = machine.held(id) {
-                self.books.keep(at, file, held);
-                self.nodes[at].kept.insert(file, held.clone());
+            if let Some(kept) = machine.kept(id) {
+                self.books.keep(at, file, &kept);
+                self.nodes[at].kept.insert(file, kept);
             }
         }
         let is_told = how == Leaving::Stopped;

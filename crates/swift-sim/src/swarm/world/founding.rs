@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use swift_chunks::{ChunkLayout, ChunkSet};
+use swift_chunks::ChunkLayout;
 use swift_p2p::swarm::{Config, Input};
 
 use super::{Due, File, World, place, showing::Shown};
@@ -11,7 +11,7 @@ use crate::{
     swarm::{
         books::Books,
         clock::{Agenda, Moment, nanos},
-        machine::{self, Machine},
+        machine::{self, Kept, Machine},
         node::{Node, file_id, handshake_ns},
         plan::{Conduct, Plan, PlanError, What, When},
         slab::Slab,
@@ -173,16 +173,15 @@ impl World {
         if conduct == Conduct::Bystander {
             return;
         }
-        let kept = self.nodes[at].kept.get(&file).cloned();
-        let held = match kept {
-            Some(kept) => kept,
-            None if at == 0 || conduct.claims_all() => ChunkSet::full(layout),
-            None => ChunkSet::empty(layout),
+        let kept = match self.nodes[at].kept.get(&file) {
+            Some(kept) => kept.clone(),
+            None if at == 0 || conduct.claims_all() => Kept::everything(layout),
+            None => Kept::nothing(layout),
         };
         if at == 0 {
-            self.books.keep(at, file, &held);
+            self.books.keep(at, file, &kept);
         }
         let publisher = self.nodes[0].id;
-        self.input(at, machine::file_added(id, publisher, held));
+        self.input(at, machine::file_added(id, publisher, kept));
     }
 }
