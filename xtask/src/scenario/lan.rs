@@ -2,7 +2,7 @@
 //! that can be cut.
 //!
 //! The switch is in a namespace too, so nothing outside is changed, no address can be one that is in use, and nothing
-//! leads out. Whoever wants something of a node, this program too, goes where the node is ([`inside`]): what is asked
+//! leads out. Whoever wants something of a node, this program too, goes where the node is ([`mod@inside`]): what is asked
 //! and told there does not go over the cable, is not counted on it, and gets through when it is cut.
 //!
 //! A cable is shaped by `tbf` at both ends, which every kernel with traffic control has; there is no delay and no loss,

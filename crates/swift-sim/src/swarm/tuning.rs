@@ -93,11 +93,12 @@ macro_rules! numbers {
 }
 
 numbers! {
-    counts: credit_running credit_ahead credit_max sends_per_peer sends_first alternatives slice_level_first slices_per_file slices_to_grow fetches_max fetches_limit
-        fetches_reserved fetches_per_source_max neighbours_max active_files_max peers_max views_per_peer_max
-        view_bytes_per_peer_max view_bytes_max map_bytes_cheap;
-    times: warm slice_time slice_time_max map_again answer_timeout_min accept_timeout send_stall confirm_timeout race_after_min starved_after
-        ask_timeout storage_wait;
+    counts: credit_running credit_ahead credit_max sends_per_peer sends_first alternatives slice_level_first
+        slices_per_file slices_to_grow fetches_max fetches_limit fetches_reserved fetches_per_source_max
+        neighbours_max active_files_max peers_max views_per_peer_max view_bytes_per_peer_max view_bytes_max
+        map_bytes_cheap;
+    times: warm slice_time slice_time_max map_again answer_timeout_min accept_timeout send_stall confirm_timeout
+        race_after_min starved_after ask_timeout storage_wait;
     spans: busy_wait decline_wait fetch_stall cool_off ask_again;
 }
 

@@ -64,7 +64,7 @@ fn even(scale: Scale) -> Scenario {
         name: "even",
         about: "all have the same links, and nothing goes wrong",
         plan: plan(scale),
-        bar: Bar { source_copies: Some(scale.pick(1.12, 1.2)), is_told: true, ..share(0.83, 0.70, scale) },
+        bar: Bar { source_copies: Some(scale.pick(1.12, 1.2)), is_told: true, ..share(0.85, 0.70, scale) },
     }
 }
 
@@ -73,7 +73,7 @@ fn mixed_uplinks(scale: Scale) -> Scenario {
         name: "mixed-uplinks",
         about: "receivers send with 10, 20, 40 and 80 Mbit/s",
         plan: Plan { up_mix: vec![10.0, 20.0, 40.0, 80.0], ..plan(scale) },
-        bar: share(0.78, 0.63, scale),
+        bar: share(0.84, 0.63, scale),
     }
 }
 
@@ -82,7 +82,7 @@ fn slow_peers(scale: Scale) -> Scenario {
         name: "slow-peers",
         about: "a fifth of the receivers send with a tenth of what the others do",
         plan: Plan { cast: Cast { slow: fifth(scale), ..Cast::default() }, ..plan(scale) },
-        bar: share(0.70, 0.52, scale),
+        bar: share(0.83, 0.52, scale),
     }
 }
 
@@ -91,7 +91,7 @@ fn long_ways(scale: Scale) -> Scenario {
         name: "long-ways",
         about: "150 ms from everybody to everybody",
         plan: Plan { delay: Duration::from_millis(150), ..plan(scale) },
-        bar: share(0.42, 0.20, scale),
+        bar: share(0.51, 0.20, scale),
     }
 }
 
@@ -101,7 +101,7 @@ fn source_leaves(scale: Scale) -> Scenario {
         about: "the source is unplugged for good as soon as the others together have everything, when it has sent \
                 little more than one copy",
         plan: plan(scale).with(When::Spread, leave(0, Leaving::Unplugged, None)),
-        bar: share(0.83, 0.64, scale),
+        bar: share(0.84, 0.64, scale),
     }
 }
 
@@ -110,7 +110,7 @@ fn source_returns(scale: Scale) -> Scenario {
         name: "source-returns",
         about: "the source is unplugged when it has sent half a copy, and is back 30 seconds later",
         plan: plan(scale).with(When::Sent(0.5), leave(0, Leaving::Unplugged, Some(30))),
-        bar: within(58.0, 38.0, scale),
+        bar: within(57.0, 38.0, scale),
     }
 }
 
@@ -119,7 +119,7 @@ fn liars(scale: Scale) -> Scenario {
         name: "liars",
         about: "a fifth of the members claim everything and send wrong bytes",
         plan: Plan { cast: Cast { lying: fifth(scale), ..Cast::default() }, ..plan(scale) },
-        bar: share(0.82, 0.73, scale),
+        bar: share(0.85, 0.73, scale),
     }
 }
 
@@ -128,7 +128,7 @@ fn boasters(scale: Scale) -> Scenario {
         name: "boasters",
         about: "a fifth of the members claim everything and have nothing",
         plan: Plan { cast: Cast { boasting: fifth(scale), ..Cast::default() }, ..plan(scale) },
-        bar: share(0.83, 0.73, scale),
+        bar: share(0.84, 0.73, scale),
     }
 }
 
@@ -137,7 +137,7 @@ fn stalling_peers(scale: Scale) -> Scenario {
         name: "stalling-peers",
         about: "a fifth of the members claim everything, and let hang what is requested of them",
         plan: Plan { cast: Cast { stalling: fifth(scale), ..Cast::default() }, ..plan(scale) },
-        bar: share(0.50, 0.30, scale),
+        bar: share(0.84, 0.30, scale),
     }
 }
 
@@ -169,7 +169,7 @@ fn many_files(scale: Scale) -> Scenario {
             sizes: scale.pick(sizes.to_vec(), small.to_vec()),
             ..plan(scale)
         },
-        bar: Bar { small_within: Some((MIB, scale.pick(11.5, 3.2))), ..share(0.94, 0.70, scale) },
+        bar: Bar { small_within: Some((MIB, scale.pick(11.5, 3.2))), ..share(0.96, 0.70, scale) },
     }
 }
 
@@ -182,7 +182,7 @@ fn small_beside_huge(scale: Scale) -> Scenario {
         about: "small files are published while a huge one is on its way",
         plan: Plan { nodes: scale.pick(16, 6), files: sizes.len(), sizes, ..plan(scale) }
             .with(after(scale.pick(20.0, 2.0)), publish),
-        bar: Bar { small_within: Some((MIB, scale.pick(28.0, 5.2))), ..share(0.88, 0.84, scale) },
+        bar: Bar { small_within: Some((MIB, scale.pick(28.0, 5.2))), ..share(0.96, 0.84, scale) },
     }
 }
 
@@ -195,7 +195,7 @@ fn late_joiner(scale: Scale) -> Scenario {
             .with(after(scale.pick(8.0, 2.0)), What::Join { node: last - 1 })
             .with(after(scale.pick(30.0, 15.0)), leave(0, Leaving::Stopped, None))
             .with(after(scale.pick(35.0, 20.0)), What::Join { node: last }),
-        bar: within(45.0, 24.5, scale),
+        bar: within(44.0, 24.5, scale),
     }
 }
 
@@ -220,7 +220,7 @@ fn partition(scale: Scale) -> Scenario {
         name: "partition",
         about: "the halves of the network do not reach each other for a while",
         plan: plan(scale).with(after(scale.pick(6.0, 1.5)), What::Part { first: scale.pick(16, 5), lasts }),
-        bar: within(77.0, 28.0, scale),
+        bar: within(76.0, 28.0, scale),
     }
 }
 
@@ -247,7 +247,7 @@ fn lost_messages(scale: Scale) -> Scenario {
         name: "lost-messages",
         about: "one message in a hundred vanishes without a word",
         plan: Plan { lost_messages: 1.0, ..plan(scale) },
-        bar: share(0.82, 0.68, scale),
+        bar: share(0.85, 0.68, scale),
     }
 }
 
@@ -256,7 +256,7 @@ fn lost_packets(scale: Scale) -> Scenario {
         name: "lost-packets",
         about: "one packet in a hundred is lost",
         plan: Plan { loss: 1.0, ..plan(scale) },
-        bar: share(0.57, 0.60, scale),
+        bar: share(0.78, 0.60, scale),
     }
 }
 
@@ -265,6 +265,6 @@ fn false_manifest(scale: Scale) -> Scenario {
         name: "false-manifest",
         about: "one of two files has a false manifest: all give it up and blame nobody who sent",
         plan: Plan { files: 2, is_first_false: true, ..plan(scale) },
-        bar: within(31.0, 8.6, scale),
+        bar: within(30.0, 8.6, scale),
     }
 }
