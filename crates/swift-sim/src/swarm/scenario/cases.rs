@@ -182,7 +182,7 @@ fn small_beside_huge(scale: Scale) -> Scenario {
         about: "small files are published while a huge one is on its way",
         plan: Plan { nodes: scale.pick(16, 6), files: sizes.len(), sizes, ..plan(scale) }
             .with(after(scale.pick(20.0, 2.0)), publish),
-        bar: Bar { small_within: Some((MIB, scale.pick(28.0, 5.2))), ..share(0.96, 0.84, scale) },
+        bar: Bar { small_within: Some((MIB, scale.pick(28.0, 5.6))), ..share(0.96, 0.84, scale) },
     }
 }
 
