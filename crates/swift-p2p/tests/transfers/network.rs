@@ -1,6 +1,7 @@
 //! Nodes with ledgers, stores and swarms. Blocks are carried by hand, and who is online is said by hand.
 
 use std::{
+    fs,
     future::pending,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -83,6 +84,28 @@ pub(crate) fn whole_chunks() -> Config {
 /// Slices of at most 128 KiB move.
 pub(crate) fn small_slices() -> Config {
     Config { slice_levels: (0, 1), ..Config::default() }
+}
+
+/// The founder publishes to node 1 and is held up after some requests; node 2, which sees only node 1, gets as much
+/// from there meanwhile, looked at by `midway`, and the rest when the founder goes on.
+pub(crate) async fn is_passed_on_early(
+    network: &Network,
+    bytes: &[u8],
+    requests: usize,
+    midway: impl Fn(FileId),
+) {
+    network.meet(0, 1);
+    network.meet(1, 2);
+    network.peers[0].manners.hold_after(requests);
+    let file = network.publish("relayed.bin", bytes).await;
+    network.peers[1].manners.until(|seen| seen.confirms == requests).await;
+    midway(file);
+
+    network.peers[0].manners.release();
+    network.copied(file, 2, 1).await;
+    assert!(fs::read(network.peers[2].file("relayed.bin")).unwrap() == bytes);
+    let sent = network.peers[0].manners.seen.borrow().sent.clone();
+    assert!(sent.iter().all(|(to, _)| *to == network.peers[1].id()));
 }
 
 /// A founder and members that know each other's addresses.

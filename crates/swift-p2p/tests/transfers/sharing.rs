@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs};
 
-use crate::network::{C, Network, Peer, content, soon};
+use crate::network::{C, Network, Peer, content, is_passed_on_early, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_forty_mebibytes_comes_over_and_each_chunk_of_it_once() {
@@ -73,20 +73,10 @@ async fn a_node_that_comes_late_gets_everything_from_another_though_the_source_h
 #[tokio::test(flavor = "multi_thread")]
 async fn chunks_are_passed_on_before_the_file_is_whole() {
     let network = Network::of(3).await;
-    // 2 sees only 1, which gets three chunks of six before the source is held up.
-    network.meet(0, 1);
-    network.meet(1, 2);
-    network.peers[0].manners.hold_after(3);
-    let bytes = content(6 * C, 3);
-    let file = network.publish("relayed.bin", &bytes).await;
-    network.peers[1].manners.until(|seen| seen.confirms == 3).await;
-    assert!(!network.peers[1].file("relayed.bin").exists());
-
-    network.peers[0].manners.release();
-    network.copied(file, 2, 1).await;
-    assert!(fs::read(network.peers[2].file("relayed.bin")).unwrap() == bytes);
-    let sent = network.peers[0].manners.seen.borrow().sent.clone();
-    assert!(sent.iter().all(|(to, _)| *to == network.peers[1].id()));
+    is_passed_on_early(&network, &content(6 * C, 3), 3, |_| {
+        assert!(!network.peers[1].file("relayed.bin").exists());
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use swift_chain::NodeId;
 use swift_chunks::{GrainTree, Manifest, ObjectState, Slice};
 use swift_p2p::swarm::Config;
 
-use crate::network::{C, Network, content, small_slices, soon, whole_chunks};
+use crate::network::{C, Network, content, is_passed_on_early, small_slices, soon, whole_chunks};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_comes_over_in_slices_and_each_byte_of_it_once() {
@@ -28,23 +28,13 @@ async fn a_file_comes_over_in_slices_and_each_byte_of_it_once() {
 async fn a_relay_passes_on_slices_of_a_chunk_before_it_has_the_whole_chunk() {
     // All of one size: two that came apart would else go on as one, and five would not be confirmed.
     let network = Network::with(3, &Config { slice_levels: (0, 0), ..Config::default() }).await;
-    // 2 sees only 1, which gets five slices of the only chunk before the source is held up.
-    network.meet(0, 1);
-    network.meet(1, 2);
-    network.peers[0].manners.hold_after(5);
-    let bytes = content(C, 22);
-    let file = network.publish("relayed.bin", &bytes).await;
-    network.peers[1].manners.until(|seen| seen.confirms == 5).await;
-    for relayed_to in [1, 2] {
-        let object = network.peers[relayed_to].store().object(file).unwrap().unwrap();
-        assert_eq!((object.state, object.held_chunks), (ObjectState::Partial, 0));
-    }
-
-    network.peers[0].manners.release();
-    network.copied(file, 2, 1).await;
-    assert!(fs::read(network.peers[2].file("relayed.bin")).unwrap() == bytes);
-    let sent = network.peers[0].manners.seen.borrow().sent.clone();
-    assert!(sent.iter().all(|(to, _)| *to == network.peers[1].id()));
+    is_passed_on_early(&network, &content(C, 22), 5, |file| {
+        for relayed_to in [1, 2] {
+            let object = network.peers[relayed_to].store().object(file).unwrap().unwrap();
+            assert_eq!((object.state, object.held_chunks), (ObjectState::Partial, 0));
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

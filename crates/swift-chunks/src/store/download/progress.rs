@@ -216,11 +216,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn chunk() -> ChunkIndex {
+    pub(super) fn chunk() -> ChunkIndex {
         ChunkIndex::minted(7)
     }
 
-    fn grains(bits: u64) -> Grains {
+    pub(super) fn grains(bits: u64) -> Grains {
         Grains::from_bits(bits)
     }
 

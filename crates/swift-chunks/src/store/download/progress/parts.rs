@@ -92,15 +92,8 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{chunk, grains};
     use super::*;
-
-    fn chunk() -> ChunkIndex {
-        ChunkIndex::minted(7)
-    }
-
-    fn grains(bits: u64) -> Grains {
-        Grains::from_bits(bits)
-    }
 
     fn claimed(progress: &mut Progress) -> Vec<(ChunkIndex, Grains)> {
         let changes = progress.take_changes();
