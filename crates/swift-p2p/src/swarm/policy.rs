@@ -69,6 +69,16 @@ impl Link {
         let bytes = u128::from(rate) * round_trip.as_micros() / 1_000_000;
         usize::try_from(bytes.div_ceil(u128::from(self.slice_len.max(1)))).unwrap_or(usize::MAX)
     }
+
+    /// Slices to be had under way at once because of the way's length: an offer, its answer, the bytes and their
+    /// confirmation take two round trips, and some more for a connection that has rested and begins slowly. The
+    /// longer the way, the less of it is filled meanwhile.
+    fn slices_under_way(&self) -> usize {
+        let steps = self.round_trip.map_or(0, |time| time.saturating_sub(LONG_STEP).as_millis());
+        let percent = 300 + 100 * steps / LONG_STEP.as_millis();
+        let slices = (self.slices_on_the_way() as u128).saturating_mul(percent) / 100;
+        usize::try_from(slices).unwrap_or(usize::MAX)
+    }
 }
 
 /// What a receiver has on its hands when an offer comes in.
@@ -147,6 +157,9 @@ impl Standard {
 /// Peers that are equally good, of which the one that lacks most is taken.
 const PEERS_DRAWN: usize = 4;
 
+/// A way's length, from end to end and back, from which on it counts as a long one; and each further step.
+const LONG_STEP: Duration = Duration::from_millis(50);
+
 /// A peer that lacks so much more than others do is behind.
 const BEHIND: (u64, u64) = (17, 16);
 
@@ -154,12 +167,11 @@ const BEHIND: (u64, u64) = (17, 16);
 const STALL_BYTES: u64 = 64 * 1024;
 
 impl Policy for Standard {
-    /// A few that run and a few ahead of them, and what is on a long way meanwhile: an offer, its answer, the bytes
-    /// and their confirmation take two round trips. Telling more peers of more slices, as if every peer were served
-    /// at once, makes all of them pull from the source and none from each other.
+    /// A few that run and a few ahead of them, and what is on a long way meanwhile. Telling more peers of more slices,
+    /// as if every peer were served at once, makes all of them pull from the source and none from each other.
     fn credit(&self, link: Link) -> usize {
         let near = self.config.credit_running + self.config.credit_ahead;
-        near.saturating_add(link.slices_on_the_way().saturating_mul(3)).min(self.config.credit_max)
+        near.saturating_add(link.slices_under_way()).min(self.config.credit_max)
     }
 
     fn requests(&self, link: Link) -> usize {
@@ -234,7 +246,7 @@ impl Policy for Standard {
         }
         let reserved = load.other_files > 0 && load.coming_of_file > 0 || load.starved_more_urgent > 0;
         let kept = if reserved { self.config.fetches_reserved } else { 0 };
-        let far = load.link.slices_on_the_way().saturating_mul(3);
+        let far = load.link.slices_under_way();
         let all = self.config.fetches_max.saturating_add(far).min(self.config.fetches_limit);
         let of_peer = if load.has_other_sources { all / 2 } else { all };
         let has_room = load.coming < all.saturating_sub(kept) && load.coming_from_peer < of_peer;
