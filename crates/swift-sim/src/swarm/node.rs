@@ -16,7 +16,7 @@ use super::{
 use crate::dice::Dice;
 
 /// How long an idle connection stays open.
-const IDLE_NS: u64 = 90_000_000_000;
+const IDLE_NS: u64 = 15_000_000_000;
 /// After such a pause, and the round trip, a window starts small again.
 const PAUSE_NS: u64 = 200_000_000;
 
@@ -126,6 +126,11 @@ impl Node {
 
     pub(crate) fn keep_connection(&mut self, now: Moment, source: usize, window: Window) {
         self.idle.entry(source).or_default().push(Idle { window, since: now });
+    }
+
+    /// There is a connection to a peer since before the run began: it was greeted.
+    pub(crate) fn greeted(&mut self, peer: usize) {
+        self.letters.insert(peer, (Moment::ZERO, Moment::ZERO));
     }
 
     /// When a letter to a peer can leave: at once, unless the connection must be opened first.
