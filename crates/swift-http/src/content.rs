@@ -5,6 +5,7 @@ mod body;
 use std::{collections::VecDeque, ops::Range, time::Duration};
 
 use axum::{
+    body::Bytes,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -46,7 +47,7 @@ pub(crate) async fn send(
     let wanted_of =
         |len| if *method == Method::GET { range::wanted(headers, len, &etag) } else { Wanted::Whole };
     let mut wanted = wanted_of(record.entry.size);
-    let Opened { reader, grains, mut guard } = match member {
+    let Opened { reader, grains, mut guard, mut first } = match member {
         Some(member) => {
             let part = wanted.only_part(record.entry.size).filter(|_| *method == Method::GET);
             let wants_grains = headers.contains_key(GRAINS_HEADER);
@@ -63,7 +64,7 @@ pub(crate) async fn send(
     // Not what the ledger says: the same bytes may be published under a false length and manifest as well.
     let len = arriving.as_ref().map_or(reader.layout(), Arriving::layout).file_len();
     if len != record.entry.size {
-        (wanted, guard) = (wanted_of(len), None);
+        (wanted, guard, first) = (wanted_of(len), None, Bytes::new());
     }
     let is_it = is_whole && len == record.entry.size;
     if !is_it && arriving.is_none() {
@@ -74,7 +75,7 @@ pub(crate) async fn send(
     }
     let source = match (member, arriving) {
         (_, Some(arriving)) => begin(arriving, &wanted, record, method).await?,
-        (Some(_), None) => Source::for_member(reader, guard, services.limits.up().clone()),
+        (Some(_), None) => Source::for_member(reader, first, guard, services.limits.up().clone()),
         (None, None) => Source::verified(reader),
     };
     let mut response = match wanted {
@@ -101,15 +102,18 @@ struct Opened {
     /// The grain tree that was asked for.
     grains: Option<String>,
     guard: Option<SendGuard>,
+    /// The first bytes of the part that a member asked for.
+    first: Bytes,
 }
 
 async fn open(services: &Services, file_id: FileId) -> Result<Opened, Problem> {
     let store = services.store.clone();
     let reader = task::spawn_blocking(move || store.reader(file_id)).await;
     let reader = reader.map_err(|error| Problem::internal(&error))??;
-    Ok(Opened { reader, grains: None, guard: None })
+    Ok(Opened { reader, grains: None, guard: None, first: Bytes::new() })
 }
 
+/// Does all that blocks before the first byte of an answer in one go: members ask often, and mostly for little.
 async fn open_for_member(
     services: &Services,
     file_id: FileId,
@@ -124,12 +128,14 @@ async fn open_for_member(
     let store = services.store.clone();
     let opened = task::spawn_blocking(move || -> Result<Opened, ReadError> {
         let reader = serving.reader(&store)?;
-        let chunk =
-            reader.layout().chunk(part.start / CHUNK_LEN).filter(|_| wants_grains && !part.is_empty());
         // What is not here is said by whoever looks at the range.
-        let chunk = chunk.filter(|_| reader.can_read(part));
+        if part.is_empty() || !reader.can_read(part.clone()) {
+            return Ok(Opened { reader, grains: None, guard: serving.into_guard(), first: Bytes::new() });
+        }
+        let chunk = reader.layout().chunk(part.start / CHUNK_LEN).filter(|_| wants_grains);
         let grains = chunk.map(|chunk| serving.grains(&reader, chunk)).transpose()?;
-        Ok(Opened { reader, grains, guard: serving.into_guard() })
+        let first = body::read_first(&reader, &part)?;
+        Ok(Opened { reader, grains, guard: serving.into_guard(), first })
     });
     opened.await.map_err(|error| Problem::internal(&error))?.map_err(|error| match error {
         ReadError::Store(error @ StoreError::NotFound(_)) => Problem::not_found(error.to_string()),

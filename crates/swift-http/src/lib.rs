@@ -59,7 +59,7 @@ use axum::{
 };
 use http_body::Body as _;
 
-pub use services::{AccessPolicy, Services};
+pub use services::{AccessPolicy, Handles, Services};
 pub use tokens::{Scope, TokenError, TokenRecord, Tokens};
 
 use problem::Problem;

@@ -1,6 +1,6 @@
 //! Everything the routes need, in one place.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use swift_chain::NodeKey;
 use swift_chunks::{KeepRule, Store};
@@ -14,9 +14,26 @@ use tokio::sync::watch;
 
 use crate::tokens::Tokens;
 
-/// Handles to a node's parts. The HTTP service holds no state of its own but these. Cheap to clone.
+/// [`Handles`] that all routes share: every request clones them once for each layer that it passes.
 #[derive(Clone)]
-pub struct Services {
+pub struct Services(Arc<Handles>);
+
+impl From<Handles> for Services {
+    fn from(handles: Handles) -> Self {
+        Self(Arc::new(handles))
+    }
+}
+
+impl Deref for Services {
+    type Target = Handles;
+
+    fn deref(&self) -> &Handles {
+        &self.0
+    }
+}
+
+/// Handles to a node's parts. The HTTP service holds no state of its own but these.
+pub struct Handles {
     /// This node's key: invitations are signed with it.
     pub key: Arc<NodeKey>,
     /// The ledger.

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use swift_chain::{Action, Address, NodeChange, NodeId, NodeKey, Poisoned};
-use swift_http::{AccessPolicy, Services};
+use swift_http::{AccessPolicy, Handles, Services};
 use swift_p2p::{
     driver::{
         CatalogError, CatalogTask, ConnectionLimit, Finality, GossipSetup, GossipTask, JoinDesk,
@@ -120,7 +120,7 @@ impl Parts {
         update_address(&ledger.handle, id, &self.config.address);
         let host_name = self.config.address.ip().is_none().then(|| self.config.address.host().to_owned());
         let uploads = publisher.tasks().clone();
-        let services = Services {
+        let services = Services::from(Handles {
             desk: JoinDesk::new(id, ledger.handle.clone(), finality.clone(), self.dialer),
             key,
             ledger: ledger.handle.clone(),
@@ -140,7 +140,7 @@ impl Parts {
                 keep_at_start: self.config.keep,
                 host_names: host_name.into_iter().collect(),
             }),
-        };
+        });
         let (ledger, ledger_ended) = (ledger.handle, ledger.ended);
         Ok(Running {
             services,

@@ -66,10 +66,15 @@ impl Source {
         Self::new(Content::Verified(reader))
     }
 
-    /// What is here of a file, for a member.
-    pub(super) fn for_member(reader: ContentReader, guard: Option<SendGuard>, up: Throttle) -> Self {
+    /// What is here of a file, for a member. The first bytes of what will be sent may have been read already.
+    pub(super) fn for_member(
+        reader: ContentReader,
+        first: Bytes,
+        guard: Option<SendGuard>,
+        up: Throttle,
+    ) -> Self {
         let content = Content::Raw(Arc::new(RawContent { reader, free: Mutex::default() }));
-        Self { pace: Some(up), guard, ..Self::new(content) }
+        Self { pace: Some(up), guard, ready: first, ..Self::new(content) }
     }
 
     /// A file that is on its way, for a client.
@@ -182,14 +187,25 @@ async fn read_arriving(arriving: &mut Arriving, range: Range<u64>) -> Result<Byt
     }
 }
 
+/// The first bytes of a range for a member: of a slice mostly all of it.
+pub(super) fn read_first(reader: &ContentReader, range: &Range<u64>) -> Result<Bytes, ReadError> {
+    let mut buffer = vec![0; raw_len(range)];
+    let len = reader.read_at(range.start, &mut buffer)?;
+    buffer.truncate(len);
+    Ok(buffer.into())
+}
+
 /// Reads into a buffer that comes back when the connection is done with it: two serve a body of any length.
 fn read_raw(content: &Arc<RawContent>, range: &Range<u64>) -> Result<Bytes, ReadError> {
-    let len = usize::try_from((range.end - range.start).min(RAW_READ_LEN)).unwrap_or(usize::MAX);
     let mut buffer = content.free().pop().unwrap_or_default();
-    buffer.resize(len, 0);
+    buffer.resize(raw_len(range), 0);
     let len = content.reader.read_at(range.start, &mut buffer)?;
     buffer.truncate(len);
     Ok(Bytes::from_owner(Lent { buffer, home: content.clone() }))
+}
+
+fn raw_len(range: &Range<u64>) -> usize {
+    usize::try_from((range.end - range.start).min(RAW_READ_LEN)).unwrap_or(usize::MAX)
 }
 
 fn read_verified(reader: &ContentReader, range: &Range<u64>) -> Result<Bytes, ReadError> {

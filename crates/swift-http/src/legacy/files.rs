@@ -54,7 +54,7 @@ async fn find(services: &Services, which: Which) -> Result<FileRecord, Problem> 
     match which {
         Which { file: Some(name), id: None } => named(services, &name).await,
         Which { file: None, id: Some(id) } => {
-            let found = services.ledger.read(move |reader| reader.file_by_id(&id)).await?;
+            let found = services.ledger.live_file(id).await?;
             found.ok_or_else(|| Problem::not_found(format!("no live file has the id {id}")))
         }
         _ => Err(Problem::bad_request("ask for either file=NAME or id=FILE_ID")),

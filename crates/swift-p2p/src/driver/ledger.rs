@@ -7,14 +7,16 @@ mod checking;
 mod command;
 mod owner;
 mod reads;
+mod recent;
 mod refusals;
 mod turns;
 
 use std::{path::Path, thread, time::Duration};
 
 use swift_chain::{
-    Action, DbError, FollowError, Head, Label, LedgerReader, NetworkId, NodeId, Poisoned, Replica,
-    SealedBlock, Settled, SignedTransaction, SubmitError, TransactionError, consensus::ConsensusMessage,
+    Action, DbError, FileRecord, FollowError, Hash, Head, Label, LedgerReader, NetworkId, NodeId, Poisoned,
+    Replica, SealedBlock, Settled, SignedTransaction, SubmitError, TransactionError,
+    consensus::ConsensusMessage,
 };
 use tokio::{
     runtime::Handle,
@@ -27,6 +29,7 @@ use checking::Checking;
 use command::{Command, Sift};
 use owner::Owner;
 pub(super) use reads::LedgerReads;
+use recent::RecentFiles;
 pub use refusals::{REFUSALS_KEPT, Refusal, Refusals};
 use turns::{Room, Turns};
 
@@ -92,6 +95,7 @@ pub struct LedgerHandle {
     head: watch::Receiver<Head>,
     members: Members,
     readers: LedgerReads,
+    recent: RecentFiles,
     network: NetworkId,
     refusals: Refusals,
     checking: Checking,
@@ -128,6 +132,7 @@ impl LedgerTask {
                 head,
                 members,
                 readers,
+                recent: RecentFiles::default(),
                 network,
                 refusals,
                 checking: Checking::new(network),
@@ -272,6 +277,21 @@ impl LedgerHandle {
         let readers = self.readers.clone();
         let looked = task::spawn_blocking(move || readers.with(look)).await;
         looked.map_err(|_| LedgerError::Stopped)?.map_err(|error| LedgerError::Read(error.to_string()))
+    }
+
+    /// The live file with these bytes; one of them if it has several names. What was found since the last block is
+    /// found again without a look at the disk.
+    pub async fn live_file(&self, file_id: Hash) -> Result<Option<FileRecord>, LedgerError> {
+        let height = self.head().height;
+        if let Some(record) = self.recent.find(&file_id, height) {
+            return Ok(Some(record));
+        }
+        let found = self.read(move |reader| reader.file_by_id(&file_id)).await?;
+        // Of a block that came meanwhile it may be newer than it is kept as, and is forgotten with that block.
+        if let Some(record) = &found {
+            self.recent.keep(record, height);
+        }
+        Ok(found)
     }
 
     /// Reading only: does not keep the ledger's thread alive.
