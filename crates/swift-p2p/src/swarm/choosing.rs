@@ -1,6 +1,6 @@
 //! What to offer to a peer: a chunk of which it lacks a part that is here, and a slice of that part.
 
-use swift_chunks::{CHUNK_LEN, ChunkIndex, GRAINS_PER_CHUNK, Grains, SLICE_LEVEL_MAX, Slice};
+use swift_chunks::{CHUNK_LEN, ChunkIndex, Grains, Slice};
 
 use super::Swarm;
 use super::file::{FileKey, FileState};
@@ -60,17 +60,17 @@ impl Swarm {
             lacking(state, view, start, lack, &mut lacks);
             alternatives = self.config.alternatives;
         }
-        let mut slices = Vec::new();
+        let (mut slices, mut choices) = (Vec::with_capacity(SLICES_MAX), Vec::with_capacity(SLICES_MAX));
         for lack in lacks {
+            let rarity = state.views.rarity(lack.chunk);
+            let before = slices.len();
             slices_of(state, lack, level, &mut slices);
+            let new = slices.iter().skip(before);
+            choices.extend(new.map(|slice: &Slice| SliceChoice { known: rarity.known(slice.first_grain()) }));
             if slices.len() >= SLICES_MAX {
                 break;
             }
         }
-        let choices: Vec<SliceChoice> = slices
-            .iter()
-            .map(|slice| SliceChoice { known: state.views.rarity(slice.chunk()).known(slice.first_grain()) })
-            .collect();
         let chosen = self.policy.choose_slices(&choices, alternatives, &mut self.random);
         let slices: Vec<Slice> = chosen.into_iter().filter_map(|at| slices.get(at).copied()).collect();
         (!slices.is_empty()).then_some(Choice { slices })
@@ -79,23 +79,12 @@ impl Swarm {
 
 /// The slices of what is lacking of a chunk: as large as they should be, or as large as there are.
 fn slices_of(state: &FileState, lack: Lack, level: u8, slices: &mut Vec<Slice>) {
-    let layout = state.layout();
-    if lack.grains == Grains::all_of(layout, lack.chunk) && level == SLICE_LEVEL_MAX {
-        return slices.push(Slice::of_chunk(lack.chunk));
-    }
     let before = slices.len();
     for level in (0..=level).rev() {
-        let places = (0..GRAINS_PER_CHUNK).step_by(1 << level);
-        let around = places.map_while(|grain| Slice::around(layout, lack.chunk, grain, level));
-        slices.extend(around.filter(|slice| lack.grains.contains(slice.grains(layout))));
+        slices.extend(Slice::within(state.layout(), lack.chunk, lack.grains, level));
         if slices.len() > before {
             break;
         }
-    }
-    // The short last chunk of a file may be one slice at several levels.
-    let all = Grains::all_of(layout, lack.chunk);
-    for slice in slices.iter_mut().skip(before).filter(|slice| slice.grains(layout) == all) {
-        *slice = Slice::of_chunk(lack.chunk);
     }
 }
 
