@@ -73,8 +73,16 @@ impl<V: Copy + Default> ByChunk<V> {
 
 impl<V: Copy + Default> FromIterator<(ChunkIndex, V)> for ByChunk<V> {
     fn from_iter<I: IntoIterator<Item = (ChunkIndex, V)>>(items: I) -> Self {
-        let mut map = Self::default();
-        items.into_iter().for_each(|(chunk, value)| map.insert(chunk, value));
+        let items = items.into_iter();
+        let mut map = Self(Vec::with_capacity(items.size_hint().0));
+        for (chunk, value) in items {
+            // They come in order, as a rule.
+            if map.0.last().is_none_or(|&(last, _)| last < chunk) {
+                map.0.push((chunk, value));
+            } else {
+                map.insert(chunk, value);
+            }
+        }
         map
     }
 }

@@ -28,6 +28,7 @@ impl Swarm {
     pub(super) fn pump_offers(&mut self) {
         self.sending.retry_at = None;
         let mut batches: BTreeMap<(PeerKey, FileKey), ExchangeId> = BTreeMap::new();
+        let mut unsent = Vec::new();
         while !self.sending.lackers.is_empty() && self.sending.len() < self.credit() {
             let Some((to, file, choice)) = self.next_offer() else { break };
             let open = batches.get(&(to, file)).and_then(|id| self.sending.exchanges.get_mut(id));
@@ -36,7 +37,9 @@ impl Swarm {
                 exchange.slices.extend(choice.slices);
                 exchange.take += 1;
             } else {
-                batches.insert((to, file), self.open_exchange(to, file, choice));
+                let id = self.open_exchange(to, file, choice);
+                batches.insert((to, file), id);
+                unsent.push(id);
             }
             self.sending.offered += 1;
             self.uplink.begin(self.now);
@@ -44,9 +47,6 @@ impl Swarm {
                 peer.open_sends += 1;
             }
         }
-        // Those that had no more room as well.
-        let unsent = self.sending.exchanges.iter().filter(|(_, exchange)| exchange.sent_at == Time::NEVER);
-        let unsent: Vec<ExchangeId> = unsent.map(|(&id, _)| id).collect();
         for id in unsent {
             let Some(exchange) = self.sending.exchanges.get_mut(&id) else { continue };
             exchange.sent_at = self.now;
