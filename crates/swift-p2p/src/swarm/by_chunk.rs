@@ -66,6 +66,17 @@ impl<V: Copy + Default> ByChunk<V> {
         self.0.iter().map(|&(chunk, _)| chunk)
     }
 
+    /// The values of every chunk that has one here or in `other`, side by side; the default where it has none.
+    pub(super) fn beside<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (ChunkIndex, V, V)> + 'a {
+        let (mut here, mut there) = (self.iter().peekable(), other.iter().peekable());
+        std::iter::from_fn(move || {
+            let next = [here.peek(), there.peek()].into_iter().flatten().map(|&(chunk, _)| chunk).min()?;
+            let is_next = |entry: &(ChunkIndex, V)| entry.0 == next;
+            let value = |entry: Option<(ChunkIndex, V)>| entry.map(|(_, value)| value).unwrap_or_default();
+            Some((next, value(here.next_if(is_next)), value(there.next_if(is_next))))
+        })
+    }
+
     fn place(&self, chunk: ChunkIndex) -> Result<usize, usize> {
         self.0.binary_search_by_key(&chunk, |&(at, _)| at)
     }

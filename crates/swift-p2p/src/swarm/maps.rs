@@ -26,9 +26,10 @@ impl Swarm {
     pub(super) fn map_for(&mut self, peer: PeerKey, file: FileKey) -> Option<Map> {
         let state = self.files.get_mut(file)?;
         let total = state.recent.total;
-        let told = state.views.get(&peer).and_then(|view| view.told);
+        let view = state.views.get_mut(&peer);
+        let told = view.as_ref().and_then(|view| view.told);
         // A set of few chunks is short however it is encoded; so is one of all, and one of none.
-        let few = state.layout().chunk_count() as usize / 8 <= self.config.map_bytes_cheap;
+        let few = state.held.layout().chunk_count() as usize / 8 <= self.config.map_bytes_cheap;
         let is_cheap = few || state.held.is_full() || state.held.is_empty();
         let added = told.filter(|_| !is_cheap).and_then(|told| state.recent.since(told.total));
         let stands =
@@ -38,7 +39,7 @@ impl Swarm {
             None if !is_cheap && stands(told) => return None,
             None => (Held::All(state.held.encode()), self.now),
         };
-        if let Some(view) = state.views.get_mut(&peer) {
+        if let Some(view) = view {
             view.told = Some(Told { all_at, total });
         }
         self.map_with(file, held)
@@ -82,12 +83,13 @@ impl Swarm {
             return;
         }
         let Some(state) = self.files.get_mut(file) else { return };
-        state.views.insert(peer);
-        state.views.replace(&peer, read);
-        if let Some(view) = state.views.get_mut(&peer) {
-            (view.stamp, view.interest, view.updated) = (map.stamp, map.interest, self.now);
+        let view = state.views.replace(peer, read);
+        (view.stamp, view.interest, view.updated) = (map.stamp, map.interest, self.now);
+        if view.is_wanting() {
+            self.sending.lackers.insert(file);
+        } else {
+            self.note_lackers(file);
         }
-        self.note_lackers(file);
         self.free_forgotten(peer, file);
     }
 
