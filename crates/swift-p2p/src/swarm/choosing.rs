@@ -38,8 +38,8 @@ impl Swarm {
             neighbours: state.views.len(),
             is_shared: self.peers.len() > 1,
             uplink_rate: self.uplink.rate,
-            peer_rate: known.and_then(|peer| peer.rate_to),
-            round_trip: known.and_then(|peer| peer.round_trip_least),
+            peer_rate: known.and_then(|peer| peer.record.rate_to),
+            round_trip: known.and_then(|peer| peer.record.round_trip_least),
         };
         let level = self.policy.slice_level(sizing);
         let lack = |chunk| {

@@ -98,12 +98,12 @@ impl Swarm {
         let Some(cost) = self.files.get(file).map(|state| View::cost(state.layout())) else { return false };
         loop {
             let Some(peer) = self.peers.get_mut(id) else { return false };
-            let many = peer.views.len() >= self.config.views_per_peer_max;
-            let large = peer.view_bytes + cost > self.config.view_bytes_per_peer_max;
+            let many = peer.record.views.len() >= self.config.views_per_peer_max;
+            let large = peer.record.view_bytes + cost > self.config.view_bytes_per_peer_max;
             let full = self.finding.view_bytes + cost > self.config.view_bytes_max;
             if !many && !large && !full {
-                peer.views.insert(file);
-                peer.view_bytes += cost;
+                peer.record.views.insert(file);
+                peer.record.view_bytes += cost;
                 self.finding.view_bytes += cost;
                 return true;
             }
@@ -111,7 +111,7 @@ impl Swarm {
                 let view = self.files.get(*file).and_then(|state| state.views.get(&id));
                 view.map(|view| view.updated)
             };
-            let Some(oldest) = peer.views.iter().copied().min_by_key(updated) else { return false };
+            let Some(oldest) = peer.record.views.iter().copied().min_by_key(updated) else { return false };
             self.drop_view(id, oldest);
         }
     }
@@ -124,8 +124,8 @@ impl Swarm {
         let cost = View::cost(state.layout());
         self.finding.view_bytes -= cost.min(self.finding.view_bytes);
         if let Some(peer) = self.peers.get_mut(id) {
-            peer.views.remove(&file);
-            peer.view_bytes -= cost.min(peer.view_bytes);
+            peer.record.views.remove(&file);
+            peer.record.view_bytes -= cost.min(peer.record.view_bytes);
         }
         self.note_lackers(file);
     }
@@ -140,7 +140,7 @@ impl Swarm {
 
     pub(super) fn drop_views_of_peer(&mut self, id: PeerKey) {
         let files: Vec<FileKey> =
-            self.peers.get(id).map_or(Vec::new(), |peer| peer.views.iter().copied().collect());
+            self.peers.get(id).map_or(Vec::new(), |peer| peer.record.views.iter().copied().collect());
         files.into_iter().for_each(|file| self.drop_view(id, file));
         self.finding.askers.remove(&id);
     }

@@ -70,7 +70,7 @@ impl Swarm {
     fn open_exchange(&mut self, to: PeerKey, file: FileKey, choice: Choice) -> ExchangeId {
         let id = ExchangeId(self.sending.next_exchange);
         self.sending.next_exchange += 1;
-        let wait = self.policy.answer_timeout(self.peers.get(to).and_then(|peer| peer.round_trip));
+        let wait = self.policy.answer_timeout(self.peers.get(to).and_then(|peer| peer.record.round_trip));
         let (sent_at, deadline) = (Time::NEVER, self.now + wait);
         let (slices, begun) = (choice.slices, Vec::new());
         let exchange = Exchange { to, file, slices, take: 1, begun, sent_at, deadline };
@@ -206,16 +206,16 @@ impl Swarm {
         let Some(exchange) = self.close_exchange(id) else { return };
         let now = self.now;
         if let Some(peer) = self.peers.get_mut(by) {
-            peer.saw_round_trip(now.since(sent_at));
-            let sample = peer.round_trip_least.unwrap_or_default();
+            peer.record.saw_round_trip(now.since(sent_at));
+            let sample = peer.record.round_trip_least.unwrap_or_default();
             let smoothed = self.sending.round_trip.map_or(sample, |old| (old * 7 + sample) / 8);
             self.sending.round_trip = Some(smoothed);
-            peer.silent_streak = 0;
+            peer.record.silent_streak = 0;
             if answer.verdicts.contains(&Verdict::Busy) {
-                peer.busy_until = now + self.policy.busy_wait(peer.round_trip, peer.busy_streak);
-                peer.busy_streak = peer.busy_streak.saturating_add(1);
+                peer.busy_until = now + self.policy.busy_wait(peer.record.round_trip, peer.record.busy_streak);
+                peer.record.busy_streak = peer.record.busy_streak.saturating_add(1);
             } else {
-                peer.busy_streak = 0;
+                peer.record.busy_streak = 0;
             }
         }
         if let Some(map) = answer.map {
@@ -271,8 +271,8 @@ impl Swarm {
     /// No offer to a silent peer for a while.
     fn leave_alone(&mut self, silent: PeerKey) {
         if let Some(peer) = self.peers.get_mut(silent).filter(|peer| peer.busy_until <= self.now) {
-            peer.busy_until = self.now + self.policy.cool_off(peer.silent_streak);
-            peer.silent_streak = peer.silent_streak.saturating_add(1);
+            peer.busy_until = self.now + self.policy.cool_off(peer.record.silent_streak);
+            peer.record.silent_streak = peer.record.silent_streak.saturating_add(1);
         }
     }
 
@@ -344,12 +344,12 @@ impl Swarm {
         self.sending.slice_len = smoothed_len(self.sending.slice_len, bytes);
         if let Some(peer) = self.peers.get_mut(by) {
             // It has a place free now.
-            (peer.busy_until, peer.busy_streak) = (self.now, 0);
+            (peer.busy_until, peer.record.busy_streak) = (self.now, 0);
             peer.sent_at = Some(self.now);
             peer.confirmed = peer.confirmed.saturating_add(1);
         }
         if let Some(peer) = self.peers.get_mut(by).filter(|_| !matches!(send.stage, Stage::Accepted(_))) {
-            peer.saw_slice_to(bytes, self.now.since(send.since));
+            peer.record.saw_slice_to(bytes, self.now.since(send.since));
         }
     }
 
