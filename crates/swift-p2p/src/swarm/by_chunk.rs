@@ -66,15 +66,17 @@ impl<V: Copy + Default> ByChunk<V> {
         self.0.iter().map(|&(chunk, _)| chunk)
     }
 
-    /// The values of every chunk that has one here or in `other`, side by side; the default where it has none.
-    pub(super) fn beside<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (ChunkIndex, V, V)> + 'a {
-        let (mut here, mut there) = (self.iter().peekable(), other.iter().peekable());
-        std::iter::from_fn(move || {
-            let next = [here.peek(), there.peek()].into_iter().flatten().map(|&(chunk, _)| chunk).min()?;
-            let is_next = |entry: &(ChunkIndex, V)| entry.0 == next;
-            let value = |entry: Option<(ChunkIndex, V)>| entry.map(|(_, value)| value).unwrap_or_default();
-            Some((next, value(here.next_if(is_next)), value(there.next_if(is_next))))
-        })
+    /// Goes through every chunk that has a value here or in `other`, in order, with both: the default where it has none.
+    pub(super) fn beside(&self, other: &Self, mut each: impl FnMut(ChunkIndex, V, V)) {
+        let mut others = other.0.iter().peekable();
+        for &(chunk, value) in &self.0 {
+            while let Some(&(before, other)) = others.next_if(|(other, _)| *other < chunk) {
+                each(before, V::default(), other);
+            }
+            let same = others.next_if(|(other, _)| *other == chunk);
+            each(chunk, value, same.map_or_else(V::default, |&(_, other)| other));
+        }
+        others.for_each(|&(chunk, other)| each(chunk, V::default(), other));
     }
 
     fn place(&self, chunk: ChunkIndex) -> Result<usize, usize> {
@@ -95,5 +97,23 @@ impl<V: Copy + Default> FromIterator<(ChunkIndex, V)> for ByChunk<V> {
             }
         }
         map
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use swift_chunks::{CHUNK_LEN, ChunkLayout};
+
+    #[test]
+    fn what_came_in_any_order_is_in_order_and_two_maps_are_gone_through_together() {
+        let layout = ChunkLayout::new(9 * CHUNK_LEN).unwrap();
+        let map = |items: &[(u64, u8)]| -> ByChunk<u8> {
+            items.iter().map(|&(chunk, value)| (layout.chunk(chunk).unwrap(), value)).collect()
+        };
+        let (here, there) = (map(&[(5, 50), (1, 9), (3, 30), (1, 10)]), map(&[(0, 1), (3, 31), (4, 41), (8, 81)]));
+        let mut all = Vec::new();
+        here.beside(&there, |chunk, here, there| all.push((chunk.get(), here, there)));
+        assert_eq!(all, [(0, 0, 1), (1, 10, 0), (3, 30, 31), (4, 0, 41), (5, 50, 0), (8, 0, 81)]);
     }
 }

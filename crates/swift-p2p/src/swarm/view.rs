@@ -221,9 +221,7 @@ impl<P: Ord + Copy> Views<P> {
         }
         let mut open = map.open;
         open.retain(|chunk| !view.held.contains(chunk));
-        for (chunk, before, after) in view.open.beside(&open) {
-            counts.recount(chunk, before.known(), after.known());
-        }
+        view.open.beside(&open, |chunk, old, new| counts.recount(chunk, old.known(), new.known()));
         view.open_grains = open.iter().map(|(_, part)| part.known().len()).sum();
         view.open = open;
         view.next = map.next;
