@@ -1,6 +1,6 @@
 //! Maps: what this node tells of itself, and what it keeps of what its neighbours tell.
 
-use swift_chunks::{ChunkIndex, ChunkSet};
+use swift_chunks::{ChunkIndex, ChunkSet, Grains};
 
 use super::Swarm;
 use super::by_chunk::ByChunk;
@@ -48,17 +48,18 @@ impl Swarm {
     fn map_with(&mut self, file: FileKey, held: Held) -> Option<Map> {
         let stamp = self.next_stamp();
         let state = self.files.get(file)?;
-        let parts = state.open.iter().map(|(chunk, held)| (chunk, Part { held, ..Part::default() }));
-        let mut open: ByChunk<Part> = parts.collect();
-        for coming in self.receiving.of_file(file).filter(|coming| coming.is_claimed()) {
-            let grains = coming.slice.grains(state.layout());
-            open.update(coming.slice.chunk(), |part| {
-                part.coming = part.coming.and(grains.without(part.held));
-            });
+        let mut coming: ByChunk<Grains> = ByChunk::default();
+        for one in self.receiving.of_file(file).filter(|one| one.is_claimed()) {
+            let grains = one.slice.grains(state.layout());
+            coming.update(one.slice.chunk(), |all| *all = all.and(grains));
         }
-        let open = open.iter().take(OPEN_CHUNKS_MAX).map(|(chunk, part)| open_chunk(chunk, part));
+        let mut open = Vec::with_capacity(state.open.len() + coming.len());
+        state.open.beside(&coming, |chunk, held, coming| {
+            open.push(open_chunk(chunk, Part { held, coming: coming.without(held) }));
+        });
+        open.truncate(OPEN_CHUNKS_MAX);
         let next = state.reading_at.map(ChunkIndex::get);
-        Some(Map { stamp, interest: state.interest(), held, open: open.collect(), next })
+        Some(Map { stamp, interest: state.interest(), held, open, next })
     }
 
     /// Takes over what a peer says of itself, unless something later is known or there is no room.

@@ -155,18 +155,17 @@ impl Swarm {
     fn next_of_file(&mut self, file: FileKey) -> Option<(PeerKey, Choice)> {
         let state = self.files.get(file).filter(|state| state.standing != Standing::Stopped)?;
         let is_shared = self.peers.len() > 1;
-        let (mut peers, mut choices) = (Vec::new(), Vec::new());
+        let mut peers = Vec::with_capacity(PEERS_PER_LOOK);
+        let mut choices = Vec::with_capacity(PEERS_PER_LOOK);
         let first = Table::<NodeId, Peer>::slot(self.random.below(self.peers.slots()));
         for (peer, view) in state.views.iter_from(first) {
             if peers.len() >= PEERS_PER_LOOK {
                 break;
             }
-            if view.nothing_at == Some(state.gained) {
+            if view.interest != Interest::Wanted || view.nothing_at == Some(state.gained) {
                 continue;
             }
-            let Some(known) = self.peers.get(peer).filter(|_| view.interest == Interest::Wanted) else {
-                continue;
-            };
+            let Some(known) = self.peers.get(peer) else { continue };
             let ready_at = known.busy_until.max(view.declined_until);
             if ready_at <= self.now {
                 peers.push(peer);
