@@ -111,7 +111,8 @@ mod tests {
         let map = |items: &[(u64, u8)]| -> ByChunk<u8> {
             items.iter().map(|&(chunk, value)| (layout.chunk(chunk).unwrap(), value)).collect()
         };
-        let (here, there) = (map(&[(5, 50), (1, 9), (3, 30), (1, 10)]), map(&[(0, 1), (3, 31), (4, 41), (8, 81)]));
+        let (here, there) =
+            (map(&[(5, 50), (1, 9), (3, 30), (1, 10)]), map(&[(0, 1), (3, 31), (4, 41), (8, 81)]));
         let mut all = Vec::new();
         here.beside(&there, |chunk, here, there| all.push((chunk.get(), here, there)));
         assert_eq!(all, [(0, 0, 1), (1, 10, 0), (3, 30, 31), (4, 0, 41), (5, 50, 0), (8, 0, 81)]);

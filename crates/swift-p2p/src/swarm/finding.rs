@@ -120,7 +120,9 @@ impl Swarm {
         peer.record.asking_until = None;
         let (mut asks, mut bytes) = (Vec::new(), 0);
         while asks.len() < FILES_PER_MESSAGE_MAX && bytes < MAP_BYTES_PER_MESSAGE {
-            let Some(file) = self.peers.get_mut(to).and_then(|peer| peer.record.asks.pop_first()) else { break };
+            let Some(file) = self.peers.get_mut(to).and_then(|peer| peer.record.asks.pop_first()) else {
+                break;
+            };
             let Some((id, map)) = self.files.id(file).zip(self.my_map(file)) else { continue };
             bytes += map.held_len();
             asks.push(Ask { file: id, map });

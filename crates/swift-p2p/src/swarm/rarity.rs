@@ -55,8 +55,10 @@ impl Counts {
             return;
         }
         let is_unknown = self.parts.update(chunk, |counts| {
-            places(after.without(before)).for_each(|grain| counts.0[grain] = counts.0[grain].saturating_add(1));
-            places(before.without(after)).for_each(|grain| counts.0[grain] = counts.0[grain].saturating_sub(1));
+            places(after.without(before))
+                .for_each(|grain| counts.0[grain] = counts.0[grain].saturating_add(1));
+            places(before.without(after))
+                .for_each(|grain| counts.0[grain] = counts.0[grain].saturating_sub(1));
             after.is_empty() && counts.0 == [0; GRAINS_PER_CHUNK as usize]
         });
         if is_unknown {

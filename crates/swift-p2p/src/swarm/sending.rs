@@ -1,27 +1,21 @@
 //! The sender's half: credit, offers, what became of them.
 
 use std::collections::BTreeMap;
-use std::ops::Bound::{Excluded, Unbounded};
-use swift_chain::NodeId;
+
 use swift_chunks::Slice;
 
 use super::Swarm;
-use super::file::{FileKey, Standing};
+use super::file::FileKey;
 use super::input::{ExchangeId, SendOutcome};
-use super::message::{Answer, Interest, OFFER_SLICES_MAX, Offer, Verdict};
+use super::message::{Answer, OFFER_SLICES_MAX, Offer, Verdict};
 use super::output::{OffenceKind, Output};
-use super::peer::{Peer, PeerKey};
-use super::policy::{Link, PeerChoice, doubled};
+use super::peer::PeerKey;
+use super::policy::{Link, doubled};
 use super::sends::{Choice, Exchange, Place, Send, Stage, smoothed_len};
-use super::table::Table;
 use super::time::Time;
 
 /// Sends that are kept book of, asked for or not.
 const SENDS_MAX: usize = 1024;
-/// Peers that are looked at for one offer.
-const PEERS_PER_LOOK: usize = 32;
-/// Files that are looked at for one offer.
-const FILES_PER_LOOK: usize = 256;
 
 impl Swarm {
     /// Fills the credit with offers, file after file in turn.
@@ -128,70 +122,6 @@ impl Swarm {
         Some(send)
     }
 
-    /// The next file in turn of which some peer can be offered something.
-    fn next_offer(&mut self) -> Option<(PeerKey, FileKey, Choice)> {
-        let lackers = &self.sending.lackers;
-        let after = self.sending.last_file.map_or(Unbounded, Excluded);
-        let in_turn = lackers.range((after, Unbounded)).chain(lackers);
-        let in_turn: Vec<FileKey> = in_turn.take(lackers.len().min(FILES_PER_LOOK)).copied().collect();
-        for file in in_turn {
-            self.sending.last_file = Some(file);
-            if let Some((to, choice)) = self.next_of_file(file) {
-                return Some((to, file, choice));
-            }
-        }
-        None
-    }
-
-    /// Nothing here is lacking there: no need to look again before one of the two has changed.
-    fn note_nothing(&mut self, peer: PeerKey, file: FileKey) {
-        let Some(state) = self.files.get_mut(file) else { return };
-        let gained = state.gained;
-        if let Some(view) = state.views.get_mut(&peer) {
-            view.nothing_at = Some(gained);
-        }
-    }
-
-    fn next_of_file(&mut self, file: FileKey) -> Option<(PeerKey, Choice)> {
-        let state = self.files.get(file).filter(|state| state.standing != Standing::Stopped)?;
-        let is_shared = self.peers.len() > 1;
-        let mut peers = Vec::with_capacity(PEERS_PER_LOOK);
-        let mut choices = Vec::with_capacity(PEERS_PER_LOOK);
-        let first = Table::<NodeId, Peer>::slot(self.random.below(self.peers.slots()));
-        for (peer, view) in state.views.iter_from(first) {
-            if peers.len() >= PEERS_PER_LOOK {
-                break;
-            }
-            if view.interest != Interest::Wanted || view.nothing_at == Some(state.gained) {
-                continue;
-            }
-            let Some(known) = self.peers.get(peer) else { continue };
-            let ready_at = known.busy_until.max(view.declined_until);
-            if ready_at <= self.now {
-                peers.push(peer);
-                let rested = known.sent_at.map(|at| self.now.since(at));
-                let is_warm = rested.is_some_and(|rested| rested < self.config.warm);
-                choices.push(PeerChoice {
-                    open_sends: known.open_sends,
-                    confirmed: is_shared.then_some(known.confirmed),
-                    is_warm,
-                    lacking: view.lacking().saturating_sub(self.uplink.sent_in(self.now.since(view.updated))),
-                });
-            } else if self.sending.retry_at.is_none_or(|at| ready_at < at) {
-                self.sending.retry_at = Some(ready_at);
-            }
-        }
-        while let Some(at) = self.policy.choose_peer(&choices, &mut self.random) {
-            choices.swap_remove(at);
-            let peer = peers.swap_remove(at);
-            if let Some(choice) = self.choose_slices(peer, file) {
-                return Some((peer, choice));
-            }
-            self.note_nothing(peer, file);
-        }
-        None
-    }
-
     /// Step 2 arrived: places are kept or freed, and the receiver's map is the truth from here on.
     pub(super) fn on_offer_answered(&mut self, by: PeerKey, id: ExchangeId, answer: Answer) {
         let Some(exchange) = self.sending.exchanges.get(&id).filter(|exchange| exchange.to == by) else {
@@ -211,7 +141,8 @@ impl Swarm {
             self.sending.round_trip = Some(smoothed);
             peer.record.silent_streak = 0;
             if answer.verdicts.contains(&Verdict::Busy) {
-                peer.busy_until = now + self.policy.busy_wait(peer.record.round_trip, peer.record.busy_streak);
+                peer.busy_until =
+                    now + self.policy.busy_wait(peer.record.round_trip, peer.record.busy_streak);
                 peer.record.busy_streak = peer.record.busy_streak.saturating_add(1);
             } else {
                 peer.record.busy_streak = 0;

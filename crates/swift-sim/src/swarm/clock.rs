@@ -128,7 +128,8 @@ mod tests {
     fn what_is_due_first_comes_first_and_equals_in_their_order() {
         let mut agenda = Agenda::default();
         let late = 3 * SPAN_NS;
-        for (at, what) in [(late, 'e'), (3, 'd'), (1, 'a'), (2, 'b'), (2, 'c'), (late, 'f'), (late + 1, 'g')] {
+        for (at, what) in [(late, 'e'), (3, 'd'), (1, 'a'), (2, 'b'), (2, 'c'), (late, 'f'), (late + 1, 'g')]
+        {
             agenda.note(Moment(at), what);
         }
         let mut order: String = std::iter::from_fn(|| agenda.pop()).take(5).map(|(_, what)| what).collect();
