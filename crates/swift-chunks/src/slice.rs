@@ -120,18 +120,40 @@ impl Slice {
     /// file's end makes slices equal it is the longest of them, so that the same bytes are always the same slice.
     pub fn around(layout: ChunkLayout, chunk: ChunkIndex, grain: u32, level: u8) -> Option<Self> {
         let count = grain_count(layout, chunk);
-        if grain >= count {
-            return None;
-        }
-        let mut level = level.min(SLICE_LEVEL_MAX);
+        let level = level.min(SLICE_LEVEL_MAX);
         let first = u8::try_from(grain).ok()? >> level << level;
+        (grain < count).then(|| Self::longest(chunk, count, first, level))
+    }
+
+    /// The slices of `2^level` grains of which every grain is among these, in order.
+    pub fn within(
+        layout: ChunkLayout,
+        chunk: ChunkIndex,
+        grains: Grains,
+        level: u8,
+    ) -> impl Iterator<Item = Self> {
+        let (count, all) = (grain_count(layout, chunk), Grains::all_of(layout, chunk).0);
+        let level = level.min(SLICE_LEVEL_MAX);
+        // A bit stays set when those of the run that it begins are: what the file's end cuts off lacks in no run.
+        let runs = (0..level).fold(grains.0 | !all, |runs, level| runs & runs >> (1 << level));
+        let every_so_many = u64::MAX / (u64::MAX >> (GRAINS_PER_CHUNK - (1 << level)));
+        let mut firsts = runs & every_so_many & all;
+        std::iter::from_fn(move || {
+            let first = u8::try_from(firsts.trailing_zeros()).ok().filter(|_| firsts != 0)?;
+            firsts &= firsts - 1;
+            Some(Self::longest(chunk, count, first, level))
+        })
+    }
+
+    /// The longest slice that has the same grains, of a chunk of so many.
+    fn longest(chunk: ChunkIndex, count: u32, first: u8, mut level: u8) -> Self {
         while level < SLICE_LEVEL_MAX
             && u32::from(first) + (1 << level) >= count
             && first.trailing_zeros() > u32::from(level)
         {
             level += 1;
         }
-        Some(Self { chunk, level, first })
+        Self { chunk, level, first }
     }
 
     /// The slice that a message's number means, if a file of this layout has it.
@@ -281,6 +303,25 @@ mod tests {
             prop_assert!(slice.grains(layout).contains(Grains::from_bits(1 << grain)));
             prop_assert_eq!(slice.grains(layout).bytes(layout, slice.chunk()), slice.len(layout));
             prop_assert!(slice.len(layout) >= 1);
+        }
+
+        #[test]
+        fn the_slices_within_some_grains_are_those_that_have_no_other(
+            len in 1..2 * CHUNK_LEN,
+            blocks in any::<u64>(),
+            some in any::<u64>(),
+            level in 0..7_u8,
+        ) {
+            let layout = layout(len);
+            // Whole blocks of eight among others, so that long slices fit as well.
+            let blocks = (0..8).filter(|at| blocks >> at & 1 == 1).fold(0, |all, at| all | 0xff << (8 * at));
+            for chunk in layout.chunks() {
+                let grains = Grains(Grains::all_of(layout, chunk).0 & (blocks | some & some >> 1));
+                let around = |grain| Slice::around(layout, chunk, grain, level);
+                let all = (0..64).step_by(1 << level).map_while(around);
+                let within: Vec<_> = all.filter(|slice| grains.contains(slice.grains(layout))).collect();
+                prop_assert_eq!(Slice::within(layout, chunk, grains, level).collect::<Vec<_>>(), within);
+            }
         }
 
         #[test]

@@ -74,6 +74,7 @@ mod output;
 mod peer;
 pub mod policy;
 mod random;
+mod rarity;
 mod receiving;
 mod sending;
 mod sends;

@@ -1,15 +1,24 @@
-//! What to offer to a peer: a chunk of which it lacks a part that is here, and a slice of that part.
+//! What to offer, and to whom: of a file in its turn a chunk of which a peer lacks a part that is here, and a slice of
+//! that part.
 
-use swift_chunks::{CHUNK_LEN, ChunkIndex, GRAINS_PER_CHUNK, Grains, SLICE_LEVEL_MAX, Slice};
+use std::ops::Bound::{Excluded, Unbounded};
+
+use swift_chain::NodeId;
+use swift_chunks::{CHUNK_LEN, ChunkIndex, Grains, Slice};
 
 use super::Swarm;
-use super::file::{FileKey, FileState};
-use super::message::OPEN_CHUNKS_MAX;
-use super::peer::PeerKey;
-use super::policy::{SliceChoice, SliceSizing};
+use super::file::{FileKey, FileState, Standing};
+use super::message::{Interest, OPEN_CHUNKS_MAX};
+use super::peer::{Peer, PeerKey};
+use super::policy::{PeerChoice, SliceChoice, SliceSizing};
 use super::sends::Choice;
+use super::table::Table;
 use super::view::View;
 
+/// Peers that are looked at for one offer.
+const PEERS_PER_LOOK: usize = 32;
+/// Files that are looked at for one offer.
+const FILES_PER_LOOK: usize = 256;
 /// Chunks among which one is chosen: enough for rarity to mean something, few enough to look at every time.
 const SAMPLE_LEN: usize = 64;
 /// Slices among which some are chosen.
@@ -25,8 +34,72 @@ struct Lack {
 }
 
 impl Swarm {
+    /// The next file in turn of which some peer can be offered something.
+    pub(super) fn next_offer(&mut self) -> Option<(PeerKey, FileKey, Choice)> {
+        let lackers = &self.sending.lackers;
+        let after = self.sending.last_file.map_or(Unbounded, Excluded);
+        let in_turn = lackers.range((after, Unbounded)).chain(lackers);
+        let in_turn: Vec<FileKey> = in_turn.take(lackers.len().min(FILES_PER_LOOK)).copied().collect();
+        for file in in_turn {
+            self.sending.last_file = Some(file);
+            if let Some((to, choice)) = self.next_of_file(file) {
+                return Some((to, file, choice));
+            }
+        }
+        None
+    }
+
+    /// Nothing here is lacking there: no need to look again before one of the two has changed.
+    fn note_nothing(&mut self, peer: PeerKey, file: FileKey) {
+        let Some(state) = self.files.get_mut(file) else { return };
+        let gained = state.gained;
+        if let Some(view) = state.views.get_mut(&peer) {
+            view.nothing_at = Some(gained);
+        }
+    }
+
+    fn next_of_file(&mut self, file: FileKey) -> Option<(PeerKey, Choice)> {
+        let state = self.files.get(file).filter(|state| state.standing != Standing::Stopped)?;
+        let is_shared = self.peers.len() > 1;
+        let mut peers = Vec::with_capacity(PEERS_PER_LOOK);
+        let mut choices = Vec::with_capacity(PEERS_PER_LOOK);
+        let first = Table::<NodeId, Peer>::slot(self.random.below(self.peers.slots()));
+        for (peer, view) in state.views.iter_from(first) {
+            if peers.len() >= PEERS_PER_LOOK {
+                break;
+            }
+            if view.interest != Interest::Wanted || view.nothing_at == Some(state.gained) {
+                continue;
+            }
+            let Some(known) = self.peers.get(peer) else { continue };
+            let ready_at = known.busy_until.max(view.declined_until);
+            if ready_at <= self.now {
+                peers.push(peer);
+                let rested = known.sent_at.map(|at| self.now.since(at));
+                let is_warm = rested.is_some_and(|rested| rested < self.config.warm);
+                choices.push(PeerChoice {
+                    open_sends: known.open_sends,
+                    confirmed: is_shared.then_some(known.confirmed),
+                    is_warm,
+                    lacking: view.lacking().saturating_sub(self.uplink.sent_in(self.now.since(view.updated))),
+                });
+            } else if self.sending.retry_at.is_none_or(|at| ready_at < at) {
+                self.sending.retry_at = Some(ready_at);
+            }
+        }
+        while let Some(at) = self.policy.choose_peer(&choices, &mut self.random) {
+            choices.swap_remove(at);
+            let peer = peers.swap_remove(at);
+            if let Some(choice) = self.choose_slices(peer, file) {
+                return Some((peer, choice));
+            }
+            self.note_nothing(peer, file);
+        }
+        None
+    }
+
     /// What to offer to a peer of a file next, if it lacks anything that is here.
-    pub(super) fn choose_slices(&mut self, peer: PeerKey, file: FileKey) -> Option<Choice> {
+    fn choose_slices(&mut self, peer: PeerKey, file: FileKey) -> Option<Choice> {
         let state = self.files.get(file)?;
         let view = state.views.get(&peer)?;
         let own = self.sending.open_to(peer, file);
@@ -38,8 +111,8 @@ impl Swarm {
             neighbours: state.views.len(),
             is_shared: self.peers.len() > 1,
             uplink_rate: self.uplink.rate,
-            peer_rate: known.and_then(|peer| peer.rate_to),
-            round_trip: known.and_then(|peer| peer.round_trip_least),
+            peer_rate: known.and_then(|peer| peer.record.rate_to),
+            round_trip: known.and_then(|peer| peer.record.round_trip_least),
         };
         let level = self.policy.slice_level(sizing);
         let lack = |chunk| {
@@ -60,17 +133,17 @@ impl Swarm {
             lacking(state, view, start, lack, &mut lacks);
             alternatives = self.config.alternatives;
         }
-        let mut slices = Vec::new();
+        let (mut slices, mut choices) = (Vec::with_capacity(SLICES_MAX), Vec::with_capacity(SLICES_MAX));
         for lack in lacks {
+            let rarity = state.views.rarity(lack.chunk);
+            let before = slices.len();
             slices_of(state, lack, level, &mut slices);
+            let new = slices.iter().skip(before);
+            choices.extend(new.map(|slice: &Slice| SliceChoice { known: rarity.known(slice.first_grain()) }));
             if slices.len() >= SLICES_MAX {
                 break;
             }
         }
-        let choices: Vec<SliceChoice> = slices
-            .iter()
-            .map(|slice| SliceChoice { known: state.views.rarity(slice.chunk()).known(slice.first_grain()) })
-            .collect();
         let chosen = self.policy.choose_slices(&choices, alternatives, &mut self.random);
         let slices: Vec<Slice> = chosen.into_iter().filter_map(|at| slices.get(at).copied()).collect();
         (!slices.is_empty()).then_some(Choice { slices })
@@ -79,23 +152,12 @@ impl Swarm {
 
 /// The slices of what is lacking of a chunk: as large as they should be, or as large as there are.
 fn slices_of(state: &FileState, lack: Lack, level: u8, slices: &mut Vec<Slice>) {
-    let layout = state.layout();
-    if lack.grains == Grains::all_of(layout, lack.chunk) && level == SLICE_LEVEL_MAX {
-        return slices.push(Slice::of_chunk(lack.chunk));
-    }
     let before = slices.len();
     for level in (0..=level).rev() {
-        let places = (0..GRAINS_PER_CHUNK).step_by(1 << level);
-        let around = places.map_while(|grain| Slice::around(layout, lack.chunk, grain, level));
-        slices.extend(around.filter(|slice| lack.grains.contains(slice.grains(layout))));
+        slices.extend(Slice::within(state.layout(), lack.chunk, lack.grains, level));
         if slices.len() > before {
             break;
         }
-    }
-    // The short last chunk of a file may be one slice at several levels.
-    let all = Grains::all_of(layout, lack.chunk);
-    for slice in slices.iter_mut().skip(before).filter(|slice| slice.grains(layout) == all) {
-        *slice = Slice::of_chunk(lack.chunk);
     }
 }
 

@@ -18,7 +18,10 @@ pub(super) struct Receiving {
     coming: BTreeMap<(FileKey, u32), Coming>,
     /// Fetches of each source.
     sources: BTreeMap<PeerKey, Counts>,
-    fetches: Counts,
+    /// Fetches, running or queued.
+    fetches: usize,
+    /// What was accepted and not requested, in order of acceptance.
+    queue: BTreeMap<u64, (PeerKey, FileKey, Slice)>,
     next_place: u64,
     /// Bytes in a slice, smoothed.
     pub(super) slice_len: u64,
@@ -26,7 +29,7 @@ pub(super) struct Receiving {
     pub(super) unwritable: BTreeSet<FileKey>,
 }
 
-/// How many fetches there are.
+/// How many fetches a source has.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     all: usize,
@@ -83,7 +86,7 @@ impl Coming {
 impl Receiving {
     /// Fetches, running or queued.
     pub(super) fn len(&self) -> usize {
-        self.fetches.all
+        self.fetches
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (FileKey, &Coming)> {
@@ -127,8 +130,9 @@ impl Receiving {
     /// Takes a fetch into the books; says whether the slice was not coming before.
     pub(super) fn insert(&mut self, now: Time, file: FileKey, slice: Slice, from: PeerKey) -> bool {
         let fetch = Fetch { from, place: self.next_place, stage: FetchStage::Queued };
+        self.queue.insert(self.next_place, (from, file, slice));
         self.next_place += 1;
-        self.fetches.all += 1;
+        self.fetches += 1;
         self.sources.entry(from).or_default().all += 1;
         let coming = self.coming.entry((file, slice.number()));
         let coming =
@@ -143,8 +147,8 @@ impl Receiving {
         let at = coming.fetches.iter().position(|fetch| fetch.from == from)?;
         let fetch = coming.fetches.swap_remove(at);
         let running = usize::from(fetch.is_running());
-        self.fetches.all -= 1;
-        self.fetches.running -= running;
+        self.fetches -= 1;
+        self.queue.remove(&fetch.place);
         if let Some(of_source) = self.sources.get_mut(&from) {
             of_source.all -= 1;
             of_source.running -= running;
@@ -169,14 +173,7 @@ impl Receiving {
 
     /// What was accepted and not requested, in order of acceptance.
     pub(super) fn queued(&self) -> Vec<(PeerKey, FileKey, Slice)> {
-        if self.fetches.running == self.fetches.all {
-            return Vec::new();
-        }
-        let queued = self.fetches().filter(|(_, _, fetch)| !fetch.is_running());
-        let mut queued: Vec<_> =
-            queued.map(|(file, slice, fetch)| (fetch.place, fetch.from, file, slice)).collect();
-        queued.sort_unstable_by_key(|&(place, ..)| place);
-        queued.into_iter().map(|(_, from, file, slice)| (from, file, slice)).collect()
+        self.queue.values().copied().collect()
     }
 
     /// A queued fetch is requested.
@@ -187,7 +184,7 @@ impl Receiving {
             return;
         };
         fetch.stage = FetchStage::Running { since: now, progress_at: now, bytes: 0 };
-        self.fetches.running += 1;
+        self.queue.remove(&fetch.place);
         if let Some(of_source) = self.sources.get_mut(&from) {
             of_source.running += 1;
         }

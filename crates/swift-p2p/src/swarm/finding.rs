@@ -105,8 +105,8 @@ impl Swarm {
     }
 
     pub(super) fn put_question(&mut self, to: PeerKey, file: FileKey) {
-        if let Some(peer) = self.peers.get_mut(to).filter(|peer| peer.asks.len() < ASKS_MAX) {
-            peer.asks.insert(file);
+        if let Some(peer) = self.peers.get_mut(to).filter(|peer| peer.record.asks.len() < ASKS_MAX) {
+            peer.record.asks.insert(file);
             self.finding.askers.insert(to);
         }
     }
@@ -114,13 +114,15 @@ impl Swarm {
     /// Sends a peer the questions that wait for it, one message at a time.
     fn ask(&mut self, to: PeerKey) {
         let Some(peer) = self.peers.get_mut(to) else { return };
-        if peer.asking_until.is_some_and(|until| until > self.now) {
+        if peer.record.asking_until.is_some_and(|until| until > self.now) {
             return;
         }
-        peer.asking_until = None;
+        peer.record.asking_until = None;
         let (mut asks, mut bytes) = (Vec::new(), 0);
         while asks.len() < FILES_PER_MESSAGE_MAX && bytes < MAP_BYTES_PER_MESSAGE {
-            let Some(file) = self.peers.get_mut(to).and_then(|peer| peer.asks.pop_first()) else { break };
+            let Some(file) = self.peers.get_mut(to).and_then(|peer| peer.record.asks.pop_first()) else {
+                break;
+            };
             let Some((id, map)) = self.files.id(file).zip(self.my_map(file)) else { continue };
             bytes += map.held_len();
             asks.push(Ask { file: id, map });
@@ -130,8 +132,8 @@ impl Swarm {
             return;
         }
         if let Some(peer) = self.peers.get_mut(to) {
-            peer.asking_until = Some(self.now + self.config.ask_timeout);
-            peer.asked_at = self.now;
+            peer.record.asking_until = Some(self.now + self.config.ask_timeout);
+            peer.record.asked_at = self.now;
         }
         if let Some(to) = self.peers.id(to) {
             self.outputs.push_back(Output::WhoHas { to, who_has: WhoHas { asks } });
@@ -157,9 +159,9 @@ impl Swarm {
     }
 
     pub(super) fn on_who_has_answered(&mut self, by: PeerKey, holdings: &Holdings) {
-        if let Some(peer) = self.peers.get_mut(by).filter(|peer| peer.asking_until.is_some()) {
-            peer.asking_until = None;
-            peer.saw_round_trip(self.now.since(peer.asked_at));
+        if let Some(peer) = self.peers.get_mut(by).filter(|peer| peer.record.asking_until.is_some()) {
+            peer.record.asking_until = None;
+            peer.record.saw_round_trip(self.now.since(peer.record.asked_at));
         }
         self.on_announced(by, holdings);
     }
@@ -167,7 +169,7 @@ impl Swarm {
     pub(super) fn on_who_has_failed(&mut self, to: PeerKey) {
         let pause = self.policy.cool_off(0);
         if let Some(peer) = self.peers.get_mut(to) {
-            peer.asking_until = Some(self.now + pause);
+            peer.record.asking_until = Some(self.now + pause);
         }
     }
 
@@ -216,7 +218,7 @@ impl Swarm {
         let files = self.finding.active.iter();
         let files = files.filter_map(|&file| self.files.get(file)?.asking.map(|asking| asking.next));
         let peers = self.finding.askers.iter();
-        let peers = peers.filter_map(|&peer| self.peers.get(peer)?.asking_until);
+        let peers = peers.filter_map(|&peer| self.peers.get(peer)?.record.asking_until);
         files.chain(peers).min()
     }
 }

@@ -41,9 +41,9 @@ impl Swarm {
 
     /// Nothing is accepted from a failing source for a while.
     pub(super) fn cool_off(&mut self, source: PeerKey) {
-        if let Some(peer) = self.peers.get_mut(source).filter(|peer| peer.cool_until <= self.now) {
-            peer.cool_until = self.now + self.policy.cool_off(peer.cool_streak);
-            peer.cool_streak = peer.cool_streak.saturating_add(1);
+        if let Some(peer) = self.peers.get_mut(source).filter(|peer| peer.record.cool_until <= self.now) {
+            peer.record.cool_until = self.now + self.policy.cool_off(peer.record.cool_streak);
+            peer.record.cool_streak = peer.record.cool_streak.saturating_add(1);
         }
     }
 
@@ -152,7 +152,7 @@ impl Swarm {
 
     fn stalls_at(&self, fetch: &Fetch) -> Option<Time> {
         let FetchStage::Running { progress_at, .. } = fetch.stage else { return None };
-        let rate = self.peers.get(fetch.from).and_then(|peer| peer.rate);
+        let rate = self.peers.get(fetch.from).and_then(|peer| peer.record.rate);
         Some(progress_at + self.policy.stall_after(rate))
     }
 

@@ -1,6 +1,6 @@
 //! Maps: what this node tells of itself, and what it keeps of what its neighbours tell.
 
-use swift_chunks::{ChunkIndex, ChunkSet};
+use swift_chunks::{ChunkIndex, ChunkSet, Grains};
 
 use super::Swarm;
 use super::by_chunk::ByChunk;
@@ -26,9 +26,10 @@ impl Swarm {
     pub(super) fn map_for(&mut self, peer: PeerKey, file: FileKey) -> Option<Map> {
         let state = self.files.get_mut(file)?;
         let total = state.recent.total;
-        let told = state.views.get(&peer).and_then(|view| view.told);
+        let view = state.views.get_mut(&peer);
+        let told = view.as_ref().and_then(|view| view.told);
         // A set of few chunks is short however it is encoded; so is one of all, and one of none.
-        let few = state.layout().chunk_count() as usize / 8 <= self.config.map_bytes_cheap;
+        let few = state.held.layout().chunk_count() as usize / 8 <= self.config.map_bytes_cheap;
         let is_cheap = few || state.held.is_full() || state.held.is_empty();
         let added = told.filter(|_| !is_cheap).and_then(|told| state.recent.since(told.total));
         let stands =
@@ -38,7 +39,7 @@ impl Swarm {
             None if !is_cheap && stands(told) => return None,
             None => (Held::All(state.held.encode()), self.now),
         };
-        if let Some(view) = state.views.get_mut(&peer) {
+        if let Some(view) = view {
             view.told = Some(Told { all_at, total });
         }
         self.map_with(file, held)
@@ -47,17 +48,18 @@ impl Swarm {
     fn map_with(&mut self, file: FileKey, held: Held) -> Option<Map> {
         let stamp = self.next_stamp();
         let state = self.files.get(file)?;
-        let parts = state.open.iter().map(|(chunk, held)| (chunk, Part { held, ..Part::default() }));
-        let mut open: ByChunk<Part> = parts.collect();
-        for coming in self.receiving.of_file(file).filter(|coming| coming.is_claimed()) {
-            let grains = coming.slice.grains(state.layout());
-            open.update(coming.slice.chunk(), |part| {
-                part.coming = part.coming.and(grains.without(part.held));
-            });
+        let mut coming: ByChunk<Grains> = ByChunk::default();
+        for one in self.receiving.of_file(file).filter(|one| one.is_claimed()) {
+            let grains = one.slice.grains(state.layout());
+            coming.update(one.slice.chunk(), |all| *all = all.and(grains));
         }
-        let open = open.iter().take(OPEN_CHUNKS_MAX).map(|(chunk, part)| open_chunk(chunk, part));
+        let mut open = Vec::with_capacity(state.open.len() + coming.len());
+        state.open.beside(&coming, |chunk, held, coming| {
+            open.push(open_chunk(chunk, Part { held, coming: coming.without(held) }));
+        });
+        open.truncate(OPEN_CHUNKS_MAX);
         let next = state.reading_at.map(ChunkIndex::get);
-        Some(Map { stamp, interest: state.interest(), held, open: open.collect(), next })
+        Some(Map { stamp, interest: state.interest(), held, open, next })
     }
 
     /// Takes over what a peer says of itself, unless something later is known or there is no room.
@@ -82,12 +84,13 @@ impl Swarm {
             return;
         }
         let Some(state) = self.files.get_mut(file) else { return };
-        state.views.insert(peer);
-        state.views.replace(&peer, read);
-        if let Some(view) = state.views.get_mut(&peer) {
-            (view.stamp, view.interest, view.updated) = (map.stamp, map.interest, self.now);
+        let view = state.views.replace(peer, read);
+        (view.stamp, view.interest, view.updated) = (map.stamp, map.interest, self.now);
+        if view.is_wanting() {
+            self.sending.lackers.insert(file);
+        } else {
+            self.note_lackers(file);
         }
-        self.note_lackers(file);
         self.free_forgotten(peer, file);
     }
 
@@ -96,12 +99,12 @@ impl Swarm {
         let Some(cost) = self.files.get(file).map(|state| View::cost(state.layout())) else { return false };
         loop {
             let Some(peer) = self.peers.get_mut(id) else { return false };
-            let many = peer.views.len() >= self.config.views_per_peer_max;
-            let large = peer.view_bytes + cost > self.config.view_bytes_per_peer_max;
+            let many = peer.record.views.len() >= self.config.views_per_peer_max;
+            let large = peer.record.view_bytes + cost > self.config.view_bytes_per_peer_max;
             let full = self.finding.view_bytes + cost > self.config.view_bytes_max;
             if !many && !large && !full {
-                peer.views.insert(file);
-                peer.view_bytes += cost;
+                peer.record.views.insert(file);
+                peer.record.view_bytes += cost;
                 self.finding.view_bytes += cost;
                 return true;
             }
@@ -109,7 +112,7 @@ impl Swarm {
                 let view = self.files.get(*file).and_then(|state| state.views.get(&id));
                 view.map(|view| view.updated)
             };
-            let Some(oldest) = peer.views.iter().copied().min_by_key(updated) else { return false };
+            let Some(oldest) = peer.record.views.iter().copied().min_by_key(updated) else { return false };
             self.drop_view(id, oldest);
         }
     }
@@ -122,8 +125,8 @@ impl Swarm {
         let cost = View::cost(state.layout());
         self.finding.view_bytes -= cost.min(self.finding.view_bytes);
         if let Some(peer) = self.peers.get_mut(id) {
-            peer.views.remove(&file);
-            peer.view_bytes -= cost.min(peer.view_bytes);
+            peer.record.views.remove(&file);
+            peer.record.view_bytes -= cost.min(peer.record.view_bytes);
         }
         self.note_lackers(file);
     }
@@ -138,7 +141,7 @@ impl Swarm {
 
     pub(super) fn drop_views_of_peer(&mut self, id: PeerKey) {
         let files: Vec<FileKey> =
-            self.peers.get(id).map_or(Vec::new(), |peer| peer.views.iter().copied().collect());
+            self.peers.get(id).map_or(Vec::new(), |peer| peer.record.views.iter().copied().collect());
         files.into_iter().for_each(|file| self.drop_view(id, file));
         self.finding.askers.remove(&id);
     }

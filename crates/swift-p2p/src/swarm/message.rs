@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use postcard::ser_flavors::Size;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use swift_chunks::FileId;
 
@@ -196,6 +197,11 @@ pub trait Message: Serialize + DeserializeOwned {
     fn encode(&self) -> Vec<u8> {
         // Writing plain structs into a growing vector cannot fail.
         postcard::to_allocvec(self).unwrap_or_default()
+    }
+
+    /// Bytes of its encoding.
+    fn encoded_len(&self) -> usize {
+        postcard::serialize_with_flavor(self, Size::default()).unwrap_or_default()
     }
 
     /// Reads bytes of a peer. Allocates no more than a small multiple of them.

@@ -11,17 +11,10 @@ use super::time::Time;
 /// A reachable member's short name.
 pub(super) type PeerKey = Key<Peer>;
 
-/// A reachable member.
+/// A reachable member. Whoever has something to offer looks at many of them: what is looked at then is together here,
+/// and the rest apart.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Peer {
-    /// From offer or question to answer, smoothed.
-    pub(super) round_trip: Option<Duration>,
-    /// The same when nothing was in its way.
-    pub(super) round_trip_least: Option<Duration>,
-    /// Bytes per second of a slice from it, smoothed.
-    pub(super) rate: Option<u64>,
-    /// Bytes per second of a slice to it, smoothed.
-    pub(super) rate_to: Option<u64>,
     /// Open offers and running sends to it.
     pub(super) open_sends: usize,
     /// Slices that it confirmed.
@@ -30,6 +23,20 @@ pub(super) struct Peer {
     pub(super) sent_at: Option<Time>,
     /// No offer goes to it before.
     pub(super) busy_until: Time,
+    pub(super) record: Box<Record>,
+}
+
+/// What else is known of a member.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Record {
+    /// From offer or question to answer, smoothed.
+    pub(super) round_trip: Option<Duration>,
+    /// The same when nothing was in its way.
+    pub(super) round_trip_least: Option<Duration>,
+    /// Bytes per second of a slice from it, smoothed.
+    pub(super) rate: Option<u64>,
+    /// Bytes per second of a slice to it, smoothed.
+    pub(super) rate_to: Option<u64>,
     /// How often in a row it was busy.
     pub(super) busy_streak: u32,
     /// How often in a row it left an offer unanswered or a send without an end.
@@ -50,7 +57,7 @@ pub(super) struct Peer {
     pub(super) view_bytes: usize,
 }
 
-impl Peer {
+impl Record {
     pub(super) fn saw_round_trip(&mut self, sample: Duration) {
         self.round_trip = Some(self.round_trip.map_or(sample, |old| (old * 7 + sample) / 8));
         // What was measured once through a quiet link fades slowly.

@@ -198,21 +198,24 @@ impl Policy for Standard {
         if !peers.iter().any(may) {
             return None;
         }
-        let drawn = (0..PEERS_DRAWN).filter_map(|_| least(peers, rank, random));
+        let low = peers.iter().map(rank).min()?;
+        let best: Vec<usize> = (0..peers.len()).filter(|&at| rank(&peers[at]) == low).collect();
+        let drawn = (0..PEERS_DRAWN).filter_map(|_| best.get(random.index(best.len())).copied());
         drawn.max_by_key(|&at| peers.get(at).map(|peer| peer.lacking))
     }
 
     /// The rarest among neighbours, in random order where they are equal. (A source is given what it has not sent
     /// yet, as long as there is any: a first whole copy leaves it before anything leaves it twice.)
     fn choose_slices(&self, slices: &[SliceChoice], count: usize, random: &mut Random) -> Vec<usize> {
-        let mut order: Vec<(u32, u64, usize)> =
-            slices.iter().enumerate().map(|(at, slice)| (slice.known, random.bits(), at)).collect();
-        if count < order.len() {
-            order.select_nth_unstable(count);
-            order.truncate(count);
+        let mut best: Vec<(u32, u64, usize)> = Vec::with_capacity(count.min(slices.len()) + 1);
+        for (at, slice) in slices.iter().enumerate() {
+            let one = (slice.known, random.bits(), at);
+            if best.len() < count || best.last().is_some_and(|worst| one < *worst) {
+                best.insert(best.partition_point(|better| *better < one), one);
+                best.truncate(count);
+            }
         }
-        order.sort_unstable();
-        order.into_iter().map(|(_, _, at)| at).collect()
+        best.into_iter().map(|(_, _, at)| at).collect()
     }
 
     /// As much as leaves in a moment, so that it can soon be passed on; less if this peer alone is slow, or if the
@@ -282,13 +285,6 @@ impl Policy for Standard {
         let wait = doubled(self.config.ask_again.0, round, self.config.ask_again.1);
         wait + wait * random.below(256) / 1024
     }
-}
-
-/// A random one of those with the least measure.
-fn least<T, M: Ord>(choices: &[T], measure: impl Fn(&T) -> M, random: &mut Random) -> Option<usize> {
-    let low = choices.iter().map(&measure).min()?;
-    let best: Vec<usize> = (0..choices.len()).filter(|&at| measure(&choices[at]) == low).collect();
-    best.get(random.index(best.len())).copied()
 }
 
 /// `first`, doubled `times` times, and at most `most`.

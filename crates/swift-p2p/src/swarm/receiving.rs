@@ -48,7 +48,7 @@ impl Swarm {
         if self.receiving.is_taken(state, file, slice, from) {
             return Verdict::Have;
         }
-        let cooling = self.peers.get(from).is_some_and(|peer| peer.cool_until > self.now);
+        let cooling = self.peers.get(from).is_some_and(|peer| peer.record.cool_until > self.now);
         if cooling
             || state.storage_until.is_some()
             || !self.may_open(file, slice.chunk())
@@ -84,7 +84,7 @@ impl Swarm {
 
     /// What is known of the way that slices take from a peer to here.
     fn link_from(&self, peer: PeerKey) -> Link {
-        let round_trip = self.peers.get(peer).and_then(|peer| peer.round_trip_least);
+        let round_trip = self.peers.get(peer).and_then(|peer| peer.record.round_trip_least);
         Link { rate: self.downlink.rate, round_trip, slice_len: self.receiving.slice_len }
     }
 
@@ -158,7 +158,7 @@ impl Swarm {
                 if let (Some(peer), Some(FetchStage::Running { since, .. })) =
                     (peer.and_then(|peer| self.peers.get_mut(peer)), fetch.map(|fetch| fetch.stage))
                 {
-                    peer.saw_slice(len, self.now.since(since));
+                    peer.record.saw_slice(len, self.now.since(since));
                 }
                 self.on_verified(peer, file, slice);
             }

@@ -1,33 +1,28 @@
 //! The sender's half: credit, offers, what became of them.
 
 use std::collections::BTreeMap;
-use std::ops::Bound::{Excluded, Unbounded};
-use swift_chain::NodeId;
+
 use swift_chunks::Slice;
 
 use super::Swarm;
-use super::file::{FileKey, Standing};
+use super::file::FileKey;
 use super::input::{ExchangeId, SendOutcome};
-use super::message::{Answer, Interest, OFFER_SLICES_MAX, Offer, Verdict};
+use super::message::{Answer, OFFER_SLICES_MAX, Offer, Verdict};
 use super::output::{OffenceKind, Output};
-use super::peer::{Peer, PeerKey};
-use super::policy::{Link, PeerChoice, doubled};
+use super::peer::PeerKey;
+use super::policy::{Link, doubled};
 use super::sends::{Choice, Exchange, Place, Send, Stage, smoothed_len};
-use super::table::Table;
 use super::time::Time;
 
 /// Sends that are kept book of, asked for or not.
 const SENDS_MAX: usize = 1024;
-/// Peers that are looked at for one offer.
-const PEERS_PER_LOOK: usize = 32;
-/// Files that are looked at for one offer.
-const FILES_PER_LOOK: usize = 256;
 
 impl Swarm {
     /// Fills the credit with offers, file after file in turn.
     pub(super) fn pump_offers(&mut self) {
         self.sending.retry_at = None;
         let mut batches: BTreeMap<(PeerKey, FileKey), ExchangeId> = BTreeMap::new();
+        let mut unsent = Vec::new();
         while !self.sending.lackers.is_empty() && self.sending.len() < self.credit() {
             let Some((to, file, choice)) = self.next_offer() else { break };
             let open = batches.get(&(to, file)).and_then(|id| self.sending.exchanges.get_mut(id));
@@ -36,7 +31,9 @@ impl Swarm {
                 exchange.slices.extend(choice.slices);
                 exchange.take += 1;
             } else {
-                batches.insert((to, file), self.open_exchange(to, file, choice));
+                let id = self.open_exchange(to, file, choice);
+                batches.insert((to, file), id);
+                unsent.push(id);
             }
             self.sending.offered += 1;
             self.uplink.begin(self.now);
@@ -44,9 +41,6 @@ impl Swarm {
                 peer.open_sends += 1;
             }
         }
-        // Those that had no more room as well.
-        let unsent = self.sending.exchanges.iter().filter(|(_, exchange)| exchange.sent_at == Time::NEVER);
-        let unsent: Vec<ExchangeId> = unsent.map(|(&id, _)| id).collect();
         for id in unsent {
             let Some(exchange) = self.sending.exchanges.get_mut(&id) else { continue };
             exchange.sent_at = self.now;
@@ -70,7 +64,7 @@ impl Swarm {
     fn open_exchange(&mut self, to: PeerKey, file: FileKey, choice: Choice) -> ExchangeId {
         let id = ExchangeId(self.sending.next_exchange);
         self.sending.next_exchange += 1;
-        let wait = self.policy.answer_timeout(self.peers.get(to).and_then(|peer| peer.round_trip));
+        let wait = self.policy.answer_timeout(self.peers.get(to).and_then(|peer| peer.record.round_trip));
         let (sent_at, deadline) = (Time::NEVER, self.now + wait);
         let (slices, begun) = (choice.slices, Vec::new());
         let exchange = Exchange { to, file, slices, take: 1, begun, sent_at, deadline };
@@ -128,71 +122,6 @@ impl Swarm {
         Some(send)
     }
 
-    /// The next file in turn of which some peer can be offered something.
-    fn next_offer(&mut self) -> Option<(PeerKey, FileKey, Choice)> {
-        let lackers = &self.sending.lackers;
-        let after = self.sending.last_file.map_or(Unbounded, Excluded);
-        let in_turn = lackers.range((after, Unbounded)).chain(lackers);
-        let in_turn: Vec<FileKey> = in_turn.take(lackers.len().min(FILES_PER_LOOK)).copied().collect();
-        for file in in_turn {
-            self.sending.last_file = Some(file);
-            if let Some((to, choice)) = self.next_of_file(file) {
-                return Some((to, file, choice));
-            }
-        }
-        None
-    }
-
-    /// Nothing here is lacking there: no need to look again before one of the two has changed.
-    fn note_nothing(&mut self, peer: PeerKey, file: FileKey) {
-        let Some(state) = self.files.get_mut(file) else { return };
-        let gained = state.gained;
-        if let Some(view) = state.views.get_mut(&peer) {
-            view.nothing_at = Some(gained);
-        }
-    }
-
-    fn next_of_file(&mut self, file: FileKey) -> Option<(PeerKey, Choice)> {
-        let state = self.files.get(file).filter(|state| state.standing != Standing::Stopped)?;
-        let is_shared = self.peers.len() > 1;
-        let (mut peers, mut choices) = (Vec::new(), Vec::new());
-        let first = Table::<NodeId, Peer>::slot(self.random.below(self.peers.slots()));
-        for (peer, view) in state.views.iter_from(first) {
-            if peers.len() >= PEERS_PER_LOOK {
-                break;
-            }
-            if view.nothing_at == Some(state.gained) {
-                continue;
-            }
-            let Some(known) = self.peers.get(peer).filter(|_| view.interest == Interest::Wanted) else {
-                continue;
-            };
-            let ready_at = known.busy_until.max(view.declined_until);
-            if ready_at <= self.now {
-                peers.push(peer);
-                let rested = known.sent_at.map(|at| self.now.since(at));
-                let is_warm = rested.is_some_and(|rested| rested < self.config.warm);
-                choices.push(PeerChoice {
-                    open_sends: known.open_sends,
-                    confirmed: is_shared.then_some(known.confirmed),
-                    is_warm,
-                    lacking: view.lacking().saturating_sub(self.uplink.sent_in(self.now.since(view.updated))),
-                });
-            } else if self.sending.retry_at.is_none_or(|at| ready_at < at) {
-                self.sending.retry_at = Some(ready_at);
-            }
-        }
-        while let Some(at) = self.policy.choose_peer(&choices, &mut self.random) {
-            choices.swap_remove(at);
-            let peer = peers.swap_remove(at);
-            if let Some(choice) = self.choose_slices(peer, file) {
-                return Some((peer, choice));
-            }
-            self.note_nothing(peer, file);
-        }
-        None
-    }
-
     /// Step 2 arrived: places are kept or freed, and the receiver's map is the truth from here on.
     pub(super) fn on_offer_answered(&mut self, by: PeerKey, id: ExchangeId, answer: Answer) {
         let Some(exchange) = self.sending.exchanges.get(&id).filter(|exchange| exchange.to == by) else {
@@ -206,16 +135,17 @@ impl Swarm {
         let Some(exchange) = self.close_exchange(id) else { return };
         let now = self.now;
         if let Some(peer) = self.peers.get_mut(by) {
-            peer.saw_round_trip(now.since(sent_at));
-            let sample = peer.round_trip_least.unwrap_or_default();
+            peer.record.saw_round_trip(now.since(sent_at));
+            let sample = peer.record.round_trip_least.unwrap_or_default();
             let smoothed = self.sending.round_trip.map_or(sample, |old| (old * 7 + sample) / 8);
             self.sending.round_trip = Some(smoothed);
-            peer.silent_streak = 0;
+            peer.record.silent_streak = 0;
             if answer.verdicts.contains(&Verdict::Busy) {
-                peer.busy_until = now + self.policy.busy_wait(peer.round_trip, peer.busy_streak);
-                peer.busy_streak = peer.busy_streak.saturating_add(1);
+                peer.busy_until =
+                    now + self.policy.busy_wait(peer.record.round_trip, peer.record.busy_streak);
+                peer.record.busy_streak = peer.record.busy_streak.saturating_add(1);
             } else {
-                peer.busy_streak = 0;
+                peer.record.busy_streak = 0;
             }
         }
         if let Some(map) = answer.map {
@@ -271,8 +201,8 @@ impl Swarm {
     /// No offer to a silent peer for a while.
     fn leave_alone(&mut self, silent: PeerKey) {
         if let Some(peer) = self.peers.get_mut(silent).filter(|peer| peer.busy_until <= self.now) {
-            peer.busy_until = self.now + self.policy.cool_off(peer.silent_streak);
-            peer.silent_streak = peer.silent_streak.saturating_add(1);
+            peer.busy_until = self.now + self.policy.cool_off(peer.record.silent_streak);
+            peer.record.silent_streak = peer.record.silent_streak.saturating_add(1);
         }
     }
 
@@ -344,12 +274,12 @@ impl Swarm {
         self.sending.slice_len = smoothed_len(self.sending.slice_len, bytes);
         if let Some(peer) = self.peers.get_mut(by) {
             // It has a place free now.
-            (peer.busy_until, peer.busy_streak) = (self.now, 0);
+            (peer.busy_until, peer.record.busy_streak) = (self.now, 0);
             peer.sent_at = Some(self.now);
             peer.confirmed = peer.confirmed.saturating_add(1);
         }
         if let Some(peer) = self.peers.get_mut(by).filter(|_| !matches!(send.stage, Stage::Accepted(_))) {
-            peer.saw_slice_to(bytes, self.now.since(send.since));
+            peer.record.saw_slice_to(bytes, self.now.since(send.since));
         }
     }
 

@@ -67,8 +67,9 @@ fn a_peer_that_asks_for_everything_costs_itself_its_own_oldest_maps() {
     let key = |number| peer(&swarm, number);
     let maps = |peer| swarm.files.values().filter(|state| state.views.get(&key(peer)).is_some()).count();
     assert_eq!((maps(2), maps(3)), (swarm.config.views_per_peer_max, 1));
-    assert_eq!(swarm.peers.get(peer(&swarm, 2)).unwrap().views.len(), swarm.config.views_per_peer_max);
-    let all: usize = swarm.peers.values().map(|peer| peer.view_bytes).sum();
+    let record = &swarm.peers.get(peer(&swarm, 2)).unwrap().record;
+    assert_eq!(record.views.len(), swarm.config.views_per_peer_max);
+    let all: usize = swarm.peers.values().map(|peer| peer.record.view_bytes).sum();
     assert_eq!(all, swarm.finding.view_bytes);
 }
 
@@ -78,8 +79,8 @@ fn maps_of_large_files_are_bounded_by_their_bytes() {
     let mut swarm = holder_of(20, 1 << 20);
     (0..20).for_each(|number| ask(&mut swarm, 2, number, 1));
     let peer = swarm.peers.get(peer(&swarm, 2)).unwrap();
-    assert_eq!(peer.views.len(), 7);
-    assert!(peer.view_bytes <= swarm.config.view_bytes_per_peer_max);
+    assert_eq!(peer.record.views.len(), 7);
+    assert!(peer.record.view_bytes <= swarm.config.view_bytes_per_peer_max);
     swarm.handle(Time::ZERO, Input::PeerOffline { peer: node(2) });
     assert_eq!(swarm.finding.view_bytes, 0);
     assert!(swarm.sending.lackers.is_empty() && swarm.sends_len() == 0);

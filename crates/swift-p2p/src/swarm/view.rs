@@ -1,11 +1,12 @@
-//! What a neighbour has of a file, as it last told, and how rare each chunk is among all neighbours.
+//! What a neighbour has of a file, as it last told.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use swift_chunks::{CHUNK_LEN, ChunkIndex, ChunkLayout, ChunkSet, GRAIN_LEN, GRAINS_PER_CHUNK, Grains};
+use swift_chunks::{CHUNK_LEN, ChunkIndex, ChunkLayout, ChunkSet, GRAIN_LEN, Grains};
 
 use super::by_chunk::ByChunk;
 use super::message::{ADDED_MAX, Held, Interest, Map, OpenChunk, Stamp};
+use super::rarity::{Counts, Rarity};
 use super::time::Time;
 
 /// A part of a chunk.
@@ -148,16 +149,6 @@ impl View {
     }
 }
 
-/// How many neighbours have or await each grain of a chunk, those apart that hold it whole.
-#[derive(Clone, Copy, Debug)]
-struct GrainCounts([u16; GRAINS_PER_CHUNK as usize]);
-
-impl Default for GrainCounts {
-    fn default() -> Self {
-        Self([0; GRAINS_PER_CHUNK as usize])
-    }
-}
-
 /// The neighbours' views of one file, and how common each grain is among them.
 ///
 /// Every change of a view goes through here, so that the counts are right.
@@ -165,30 +156,12 @@ impl Default for GrainCounts {
 pub(super) struct Views<P> {
     views: BTreeMap<P, View>,
     layout: ChunkLayout,
-    /// Neighbours that hold a chunk whole, chunk by chunk; empty while there is no view.
-    whole: Vec<u16>,
-    /// Of chunks of which some neighbour has or awaits a part.
-    parts: ByChunk<GrainCounts>,
-}
-
-/// How common the grains of one chunk are.
-#[derive(Clone, Copy)]
-pub(super) struct Rarity<'a> {
-    whole: u32,
-    part: Option<&'a GrainCounts>,
-}
-
-impl Rarity<'_> {
-    /// How many neighbours have or await a grain.
-    pub(super) fn known(self, grain: u32) -> u32 {
-        let in_part = self.part.and_then(|part| part.0.get(grain as usize)).copied().unwrap_or(0);
-        self.whole + u32::from(in_part)
-    }
+    counts: Counts,
 }
 
 impl<P: Ord + Copy> Views<P> {
     pub(super) fn new(layout: ChunkLayout) -> Self {
-        Self { views: BTreeMap::new(), layout, whole: Vec::new(), parts: ByChunk::default() }
+        Self { views: BTreeMap::new(), layout, counts: Counts::default() }
     }
 
     pub(super) fn get(&self, peer: &P) -> Option<&View> {
@@ -216,57 +189,44 @@ impl<P: Ord + Copy> Views<P> {
 
     /// How common a chunk is among neighbours.
     pub(super) fn rarity(&self, chunk: ChunkIndex) -> Rarity<'_> {
-        let whole = self.whole.get(chunk.get() as usize).copied().unwrap_or(0).into();
-        Rarity { whole, part: self.parts.get_ref(chunk) }
-    }
-
-    pub(super) fn insert(&mut self, peer: P) {
-        self.whole.resize(self.layout.chunk_count() as usize, 0);
-        let layout = self.layout;
-        self.views.entry(peer).or_insert_with(|| View::new(layout));
+        self.counts.of(chunk)
     }
 
     pub(super) fn remove(&mut self, peer: &P) -> bool {
         let Some(view) = self.views.remove(peer) else { return false };
-        view.held.iter().for_each(|chunk| self.whole_less(chunk));
-        view.open.iter().for_each(|(chunk, part)| self.recount(chunk, part.known(), Grains::NONE));
+        view.held.iter().for_each(|chunk| self.counts.whole_less(chunk));
+        view.open.iter().for_each(|(chunk, part)| self.counts.recount(chunk, part.known(), Grains::NONE));
         if self.views.is_empty() {
-            self.whole = Vec::new();
+            self.counts = Counts::default();
         }
         true
     }
 
     /// Takes over what a peer tells of itself.
-    pub(super) fn replace(&mut self, peer: &P, map: ReadMap) {
-        let Some(mut view) = self.views.remove(peer) else { return };
+    pub(super) fn replace(&mut self, peer: P, map: ReadMap) -> &mut View {
+        self.counts.make_room(self.layout);
+        let (counts, layout) = (&mut self.counts, self.layout);
+        let view = self.views.entry(peer).or_insert_with(|| View::new(layout));
         match map.held {
+            Ok(held) if held == view.held => {}
             Ok(held) => {
-                view.held.difference(&held).for_each(|chunk| self.whole_less(chunk));
-                held.difference(&view.held).for_each(|chunk| self.whole_more(chunk));
+                view.held.difference(&held).for_each(|chunk| counts.whole_less(chunk));
+                held.difference(&view.held).for_each(|chunk| counts.whole_more(chunk));
                 view.held = held;
             }
             Err(added) => {
-                for chunk in added {
-                    if view.held.insert(chunk) {
-                        self.whole_more(chunk);
-                    }
-                }
+                let new = added.into_iter().filter(|&chunk| view.held.insert(chunk));
+                new.for_each(|chunk| counts.whole_more(chunk));
             }
         }
         let mut open = map.open;
         open.retain(|chunk| !view.held.contains(chunk));
-        for (chunk, part) in view.open.iter().filter(|&(chunk, _)| !open.contains(chunk)) {
-            self.recount(chunk, part.known(), Grains::NONE);
-        }
-        for (chunk, part) in open.iter() {
-            let before = view.open.get(chunk).unwrap_or_default();
-            self.recount(chunk, before.known(), part.known());
-        }
+        view.open.beside(&open, |chunk, old, new| counts.recount(chunk, old.known(), new.known()));
         view.open_grains = open.iter().map(|(_, part)| part.known().len()).sum();
         view.open = open;
         view.next = map.next;
         view.nothing_at = None;
-        self.views.insert(*peer, view);
+        view
     }
 
     /// The peer has these grains.
@@ -281,9 +241,9 @@ impl<P: Ord + Copy> Views<P> {
         if is_whole && let Some(part) = view.open.remove(chunk) {
             let is_new = view.held.insert(chunk);
             view.open_grains -= part.known().len();
-            self.recount(chunk, part.known(), Grains::NONE);
+            self.counts.recount(chunk, part.known(), Grains::NONE);
             if is_new {
-                self.whole_more(chunk);
+                self.counts.whole_more(chunk);
             }
         }
     }
@@ -303,7 +263,7 @@ impl<P: Ord + Copy> Views<P> {
         let Some(view) = self.views.get_mut(peer) else { return };
         if view.held.remove(chunk) {
             view.nothing_at = None;
-            self.whole_less(chunk);
+            self.counts.whole_less(chunk);
         }
         self.change(peer, chunk, |part| part.held = part.held.without(grains));
     }
@@ -321,36 +281,7 @@ impl<P: Ord + Copy> Views<P> {
         }
         view.nothing_at = None;
         view.open_grains = view.open_grains + after.known().len() - before.known().len();
-        self.recount(chunk, before.known(), after.known());
-    }
-
-    /// A neighbour knew these grains of a chunk before, and knows those now.
-    fn recount(&mut self, chunk: ChunkIndex, before: Grains, after: Grains) {
-        if before == after {
-            return;
-        }
-        let is_unknown = self.parts.update(chunk, |counts| {
-            for (grain, count) in counts.0.iter_mut().enumerate() {
-                let has = |grains: Grains| u16::from(grains.bits() >> grain & 1 == 1);
-                *count = (*count + has(after)).saturating_sub(has(before));
-            }
-            counts.0 == [0; GRAINS_PER_CHUNK as usize]
-        });
-        if is_unknown {
-            self.parts.remove(chunk);
-        }
-    }
-
-    fn whole_more(&mut self, chunk: ChunkIndex) {
-        if let Some(count) = self.whole.get_mut(chunk.get() as usize) {
-            *count = count.saturating_add(1);
-        }
-    }
-
-    fn whole_less(&mut self, chunk: ChunkIndex) {
-        if let Some(count) = self.whole.get_mut(chunk.get() as usize) {
-            *count = count.saturating_sub(1);
-        }
+        self.counts.recount(chunk, before.known(), after.known());
     }
 }
 

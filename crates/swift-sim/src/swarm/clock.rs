@@ -1,6 +1,10 @@
 //! What is due when: the run's virtual time and everything that waits for it.
 
-use std::{cmp::Ordering, collections::BinaryHeap, time::Duration};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BinaryHeap},
+    time::Duration,
+};
 
 use swift_p2p::swarm::Time;
 
@@ -45,11 +49,21 @@ pub(crate) fn nanos(time: Duration) -> u64 {
 }
 
 /// Everything that is due. What is due at the same moment comes in the order in which it was noted.
+///
+/// What is due soon is in order; what is due later is put in order when its time comes, so that the heap stays small.
 #[derive(Debug)]
 pub(crate) struct Agenda<T> {
-    due: BinaryHeap<Due<T>>,
+    /// All that is due before `soon` has passed.
+    heap: BinaryHeap<Due<T>>,
+    /// Number of the present span of [`SPAN_NS`].
+    soon: u64,
+    /// The rest, by its span.
+    later: BTreeMap<u64, Vec<Due<T>>>,
     noted: u64,
 }
+
+/// What is put in order at a time: with many nodes, some hundreds of things.
+const SPAN_NS: u64 = 500_000;
 
 #[derive(Debug)]
 struct Due<T> {
@@ -60,18 +74,28 @@ struct Due<T> {
 
 impl<T> Default for Agenda<T> {
     fn default() -> Self {
-        Self { due: BinaryHeap::new(), noted: 0 }
+        Self { heap: BinaryHeap::new(), soon: 0, later: BTreeMap::new(), noted: 0 }
     }
 }
 
 impl<T> Agenda<T> {
     pub(crate) fn note(&mut self, at: Moment, what: T) {
         self.noted += 1;
-        self.due.push(Due { at, order: self.noted, what });
+        let due = Due { at, order: self.noted, what };
+        let span = at.0 / SPAN_NS;
+        if span <= self.soon {
+            self.heap.push(due);
+        } else {
+            self.later.entry(span).or_default().push(due);
+        }
     }
 
     pub(crate) fn pop(&mut self) -> Option<(Moment, T)> {
-        self.due.pop().map(|due| (due.at, due.what))
+        if self.heap.is_empty() {
+            let (span, due) = self.later.pop_first()?;
+            (self.soon, self.heap) = (span, due.into());
+        }
+        self.heap.pop().map(|due| (due.at, due.what))
     }
 }
 
@@ -103,10 +127,16 @@ mod tests {
     #[test]
     fn what_is_due_first_comes_first_and_equals_in_their_order() {
         let mut agenda = Agenda::default();
-        for (at, what) in [(3, 'd'), (1, 'a'), (2, 'b'), (2, 'c')] {
+        let late = 3 * SPAN_NS;
+        for (at, what) in [(late, 'e'), (3, 'd'), (1, 'a'), (2, 'b'), (2, 'c'), (late, 'f'), (late + 1, 'g')]
+        {
             agenda.note(Moment(at), what);
         }
-        let order: String = std::iter::from_fn(|| agenda.pop()).map(|(_, what)| what).collect();
-        assert_eq!(order, "abcd");
+        let mut order: String = std::iter::from_fn(|| agenda.pop()).take(5).map(|(_, what)| what).collect();
+        assert_eq!(order, "abcde");
+        agenda.note(Moment(late), 'x');
+        agenda.note(Moment(late + 1), 'y');
+        order.extend(std::iter::from_fn(|| agenda.pop()).map(|(_, what)| what));
+        assert_eq!(order, "abcdefxgy");
     }
 }

@@ -102,9 +102,9 @@ impl Letter {
     /// Bytes of it. In builds that check, it also reads back as it was.
     pub(crate) fn len(&self) -> u64 {
         fn len_of<M: Message + PartialEq + std::fmt::Debug>(message: &M) -> usize {
-            let bytes = message.encode();
-            debug_assert_eq!(M::decode(&bytes).as_ref(), Ok(message));
-            bytes.len()
+            debug_assert_eq!(M::decode(&message.encode()).as_ref(), Ok(message));
+            debug_assert_eq!(message.encode().len(), message.encoded_len());
+            message.encoded_len()
         }
         let len = match self {
             Self::Offer(_, offer) => len_of(&**offer),
