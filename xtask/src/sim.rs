@@ -15,6 +15,10 @@ use crate::scenario::wait::Patience;
 /// What `cargo xtask test` runs.
 const CHECK: &[&str] = &["ledger", "--seeds", "200"];
 
+/// Lets the C library take its memory in huge pages, where there are any: a thousand machines are spread over so much of
+/// it that a run is a tenth faster.
+const HUGE_PAGES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// What is passed on, as in `ledger --seeds 200` or `swarm --nodes 1000 --size 128MiB`; `help ledger` and `help
@@ -42,7 +46,9 @@ pub(crate) fn run(args: &Args, interrupt: &Interrupt) -> Result<()> {
     };
     let said = format!("swift-sim {}", args.passed_on.join(" "));
     eprintln!("$ {said}");
-    let spawned = Command::new(&program).args(&args.passed_on).spawn();
+    let mut command = Command::new(&program);
+    command.args(&args.passed_on).env(HUGE_PAGES.0, HUGE_PAGES.1);
+    let spawned = command.spawn();
     let mut child = spawned.with_context(|| format!("cannot run {}", program.display()))?;
     match Patience::new(interrupt).for_ever(&said, || Ok(child.try_wait()?)) {
         Ok(status) if status.success() => Ok(()),

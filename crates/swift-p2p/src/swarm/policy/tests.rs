@@ -1,0 +1,118 @@
+//! What the policy decides, as a specification.
+
+use super::*;
+
+fn standard() -> Standard {
+    Standard::new(Config::default())
+}
+
+#[test]
+fn the_rarest_are_offered_and_equal_choices_are_all_made_in_time() {
+    let slices = [3, 2, 9, 1].map(|known| SliceChoice { known });
+    let random = &mut Random::new(1);
+    assert_eq!(standard().choose_slices(&slices, 2, random), [3, 1]);
+    assert_eq!(standard().choose_slices(&slices, 9, random), [3, 1, 0, 2]);
+    assert_eq!(standard().choose_slices(&[], 1, random), [0; 0]);
+    let equal = [SliceChoice { known: 7 }; 4];
+    let chosen: std::collections::BTreeSet<_> =
+        (0..100).flat_map(|_| standard().choose_slices(&equal, 1, random)).collect();
+    assert_eq!(chosen.len(), 4);
+}
+
+#[test]
+fn a_slice_is_what_leaves_in_a_moment_and_a_chunk_over_fast_links() {
+    let level_among = |neighbours, file_len, uplink_rate, peer_rate| {
+        let (sent, lacking) = (file_len, file_len);
+        standard().slice_level(SliceSizing {
+            file_len,
+            sent,
+            lacking,
+            neighbours,
+            is_shared: true,
+            uplink_rate,
+            peer_rate,
+            round_trip: None,
+        })
+    };
+    let level = |file_len, uplink_rate, peer_rate| level_among(15, file_len, uplink_rate, peer_rate);
+    let large = 10 << 30;
+    assert_eq!(level(large, None, None), 2);
+    assert_eq!(level(large, Some(5_000_000), None), 2);
+    // The more nodes a slice goes through, the smaller it is.
+    assert_eq!(level_among(100, large, Some(5_000_000), None), 1);
+    assert_eq!(level_among(1, large, Some(5_000_000), None), 4);
+    assert_eq!(level(large, Some(500_000_000), None), SLICE_LEVEL_MAX);
+    assert_eq!(level(large, Some(500_000_000), Some(600_000)), 4);
+    assert_eq!(level(large, Some(1), None), 0);
+    assert_eq!(level(1, Some(500_000_000), None), 0);
+    assert_eq!(level(64 << 20, Some(500_000_000), None), 4);
+    let alone = SliceSizing {
+        neighbours: 1,
+        is_shared: false,
+        file_len: 1 << 30,
+        sent: 0,
+        lacking: 1 << 30,
+        uplink_rate: None,
+        peer_rate: None,
+        round_trip: None,
+    };
+    assert_eq!(standard().slice_level(alone), SLICE_LEVEL_MAX);
+}
+
+#[test]
+fn the_last_places_are_for_files_of_which_nothing_is_coming() {
+    let load = |coming, coming_of_file, other_files| ReceiverLoad {
+        coming,
+        coming_of_file,
+        coming_from_peer: 0,
+        has_other_sources: false,
+        link: Link::default(),
+        other_files,
+        more_urgent: 0,
+        starved_more_urgent: 0,
+        is_low: false,
+    };
+    let Config { fetches_max: most, fetches_reserved: kept, .. } = Config::default();
+    assert_eq!(standard().admit(load(most - 1, most - 1, 0)), Admission::Take);
+    assert_eq!(standard().admit(load(most, most, 0)), Admission::Busy);
+    assert_eq!(standard().admit(load(most - kept, most - kept, 1)), Admission::Busy);
+    assert_eq!(standard().admit(load(most - 1, 0, 1)), Admission::Take);
+    assert_eq!(standard().admit(load(most, 0, 1)), Admission::Busy);
+}
+
+#[test]
+fn a_source_gets_half_of_the_places_while_there_are_others_and_a_long_way_has_more_places() {
+    let most = Config::default().fetches_max;
+    let mut load = ReceiverLoad {
+        coming: most / 2,
+        coming_of_file: most / 2,
+        coming_from_peer: most / 2,
+        has_other_sources: true,
+        link: Link::default(),
+        other_files: 0,
+        more_urgent: 0,
+        starved_more_urgent: 0,
+        is_low: false,
+    };
+    assert_eq!(standard().admit(load), Admission::Busy);
+    load.has_other_sources = false;
+    assert_eq!(standard().admit(load), Admission::Take);
+    load.coming = most;
+    assert_eq!(standard().admit(load), Admission::Busy);
+    let round_trip = Some(Duration::from_millis(200));
+    load.link = Link { rate: Some(50_000_000), round_trip, slice_len: 256 * 1024 };
+    assert_eq!(standard().admit(load), Admission::Take);
+    assert!(standard().credit(load.link) > standard().credit(Link::default()));
+}
+
+#[test]
+fn waits_follow_the_peer_and_stay_within_their_bounds() {
+    let ms = Duration::from_millis;
+    assert_eq!(standard().busy_wait(None, 0), ms(50));
+    assert_eq!(standard().busy_wait(Some(ms(30)), 1), ms(120));
+    assert_eq!(standard().busy_wait(Some(ms(30)), 4000), ms(1000));
+    assert_eq!(standard().stall_after(Some(1_000_000_000)), ms(5000));
+    assert_eq!(standard().stall_after(Some(16 * 1024)), ms(16_000));
+    assert_eq!(standard().stall_after(Some(0)), ms(60_000));
+    assert!(standard().ask_again(u32::MAX, &mut Random::new(3)) <= ms(37_500));
+}
