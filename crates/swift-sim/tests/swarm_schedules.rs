@@ -14,7 +14,8 @@ fn when() -> impl Strategy<Value = When> {
     ]
 }
 
-/// What goes wrong, and is over at some time: some go, the publisher too, and come back; once the network is in two parts.
+/// What goes wrong, and is over at some time: some go, the publisher too, and come back; now and then the network
+/// is in two parts, or in more.
 fn troubles(nodes: usize) -> impl Strategy<Value = Vec<Trouble>> {
     let seconds = |range: std::ops::Range<u64>| range.prop_map(Duration::from_secs);
     let how = prop_oneof![Just(Leaving::Stopped), Just(Leaving::Unplugged), Just(Leaving::Frozen)];
@@ -25,8 +26,9 @@ fn troubles(nodes: usize) -> impl Strategy<Value = Vec<Trouble>> {
     });
     let part = (1..nodes, seconds(1..40)).prop_map(|(first, lasts)| What::Part { first, lasts });
     let leaves = prop::collection::vec((when(), leave), 0..4);
-    (leaves, prop::option::of((when(), part))).prop_map(|(leaves, part)| {
-        leaves.into_iter().chain(part).map(|(when, what)| Trouble { when, what }).collect()
+    let parts = prop::collection::vec((when(), part), 0..3);
+    (leaves, parts).prop_map(|(leaves, parts)| {
+        leaves.into_iter().chain(parts).map(|(when, what)| Trouble { when, what }).collect()
     })
 }
 

@@ -62,8 +62,8 @@ enum Due {
     Trouble(u32),
     /// A node that was away is back.
     Return(u32),
-    /// The parts of the network are one again.
-    Heal,
+    /// Parts of the network are one again: how many nodes were in the first.
+    Heal(u32),
     /// A node notices that it does not reach another any more.
     Missed(u32, u32),
     /// A node hears of another.
@@ -91,8 +91,9 @@ pub(crate) struct World {
     transfers: Slab<Transfer>,
     envelopes: Slab<Envelope>,
     books: Books,
-    /// While the network is in two parts: how many nodes are in the first.
-    parted: Option<usize>,
+    /// Where the network is in two parts, for each time that it was parted and is not one again: how many nodes are in
+    /// the first.
+    parted: Vec<usize>,
     /// Troubles that wait for content to have come so far.
     awaited: Vec<usize>,
     events: u64,
@@ -148,7 +149,7 @@ impl World {
             }
             Due::Trouble(trouble) => self.trouble(trouble as usize),
             Due::Return(node) => self.come(node as usize),
-            Due::Heal => self.heal(),
+            Due::Heal(first) => self.heal(first as usize),
             Due::Missed(node, peer) => self.missed(node as usize, peer as usize),
             Due::Met(node, peer) => self.met(node as usize, peer as usize),
             Due::Show => self.show(),

@@ -96,7 +96,7 @@ impl World {
     }
 
     fn part(&mut self, first: usize, lasts: Duration) {
-        self.parted = Some(first);
+        self.parted.push(first);
         self.nodes.iter_mut().for_each(|node| node.was_away = true);
         self.sever(|from, to| (from < first) != (to < first), false);
         for (here, there) in self.pairs_across(first) {
@@ -106,11 +106,12 @@ impl World {
                 self.agenda.note(when, Due::Missed(place(at), place(peer)));
             }
         }
-        self.agenda.note(self.now.after(lasts), Due::Heal);
+        self.agenda.note(self.now.after(lasts), Due::Heal(place(first)));
     }
 
-    pub(super) fn heal(&mut self) {
-        let Some(first) = self.parted.take() else { return };
+    pub(super) fn heal(&mut self, first: usize) {
+        let Some(parted) = self.parted.iter().position(|&parted| parted == first) else { return };
+        self.parted.swap_remove(parted);
         for (here, there) in self.pairs_across(first) {
             let when = self.within(GREETED_AGAIN_MS);
             self.agenda.note(when, Due::Met(place(here), place(there)));
@@ -140,7 +141,7 @@ impl World {
     }
 
     pub(super) fn is_cut(&self, a: usize, b: usize) -> bool {
-        self.parted.is_some_and(|first| (a < first) != (b < first))
+        self.parted.iter().any(|&first| (a < first) != (b < first))
     }
 
     fn is_reachable(&self, at: usize, peer: usize) -> bool {

@@ -45,7 +45,7 @@ impl World {
             transfers: Slab::default(),
             envelopes: Slab::default(),
             books: Books::new(plan, layouts),
-            parted: None,
+            parted: Vec::new(),
             awaited: Vec::new(),
             events: 0,
             trace: 0xcbf2_9ce4_8422_2325,
