@@ -4,7 +4,7 @@
 //! would be several times as fast and takes longer to make than 200 seeds take to run. The swarm's runs with a release
 //! build: a thousand nodes move a hundred gigabytes.
 
-use std::process::Command;
+use std::{env, process::Command};
 
 use anyhow::{Context, Result, bail};
 
@@ -47,7 +47,10 @@ pub(crate) fn run(args: &Args, interrupt: &Interrupt) -> Result<()> {
     let said = format!("swift-sim {}", args.passed_on.join(" "));
     eprintln!("$ {said}");
     let mut command = Command::new(&program);
-    command.args(&args.passed_on).env(HUGE_PAGES.0, HUGE_PAGES.1);
+    command.args(&args.passed_on);
+    if env::var_os(HUGE_PAGES.0).is_none() {
+        command.env(HUGE_PAGES.0, HUGE_PAGES.1);
+    }
     let spawned = command.spawn();
     let mut child = spawned.with_context(|| format!("cannot run {}", program.display()))?;
     match Patience::new(interrupt).for_ever(&said, || Ok(child.try_wait()?)) {

@@ -22,7 +22,7 @@
 //! peers tell each other.
 //!
 //! # Invariants
-//! - The machine never reads a clock, draws no entropy, does no IO. The same inputs give the same outputs.
+//! - The machine never reads a clock and does no IO, and entropy decides nothing. The same inputs give the same outputs.
 //! - A grain of a chunk is in exactly one state: held, coming, or lacking. What is held is never requested, and
 //!   nothing verified is fetched twice; while it is coming it is requested once, or again in the end game, then from
 //!   another source.

@@ -16,7 +16,7 @@ pub(super) struct Key<V> {
 /// Values by id and by key; a walk over them goes by slot, and so does not depend on ids.
 #[derive(Debug)]
 pub(super) struct Table<I, V> {
-    /// Never walked, so that its order decides nothing.
+    /// Never walked, so that its order, which is another in every process, decides nothing.
     keys: HashMap<I, Key<V>>,
     slots: Vec<Slot<V>>,
     /// By slot; apart, so that a walk over values goes through less memory.
