@@ -121,4 +121,7 @@ pub use store::{
     Upload, Usage, VerifyReport, VisibleChanges, VisibleProblem, Wanted, Whole, WrittenChunk, WrittenSlice,
     copy_index, forget_content,
 };
+#[cfg(feature = "store")]
+#[doc(hidden)]
+pub use store::{DiskOp, DiskWatcher, Place};
 pub use verify::{ChunkFault, ChunkVerifier, SliceFault, SliceVerifier, VerifiedChunk};

@@ -6,6 +6,7 @@
 
 mod backup;
 mod content;
+mod disk;
 mod download;
 mod error;
 mod evict;
@@ -26,6 +27,7 @@ mod upload;
 
 pub use backup::{copy_index, forget_content};
 pub use content::ContentRef;
+pub use disk::{DiskOp, DiskWatcher, Place};
 pub use download::{ChunkWriter, Download, SliceWriter, WrittenChunk, WrittenSlice};
 pub use error::{ChunkWriteError, InstallError, OpenError, ReadError, SliceWriteError, StoreError};
 pub use evict::{EvictOutcome, GivenPromise, HeldPromise, PromiseOutcome, Surplus};
@@ -46,6 +48,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use self::content::Content;
+use self::disk::Disk;
 use self::folder::Folder;
 use self::index::{Index, ObjectRow, STATE_COMPLETE, STATE_FALSE, STATE_SUSPECT};
 use self::paths::Paths;
@@ -62,6 +65,7 @@ pub struct Store {
 /// What everything that belongs to a store shares.
 struct Core {
     options: StoreOptions,
+    disk: Disk,
     paths: Paths,
     folder: Mutex<Folder>,
     index: Mutex<Index>,
@@ -139,12 +143,12 @@ pub struct Whole {
 impl Store {
     /// What the store knows of a file; of several contents with this id, the one that is furthest.
     pub fn object(&self, file_id: FileId) -> Result<Option<ObjectInfo>, StoreError> {
-        Ok(self.core.index().best(file_id)?.map(|row| ObjectInfo::of(&row)))
+        Ok(self.core.index()?.best(file_id)?.map(|row| ObjectInfo::of(&row)))
     }
 
     /// Up to `limit` contents in the order of their ids, after the one with id `after`.
     pub fn list_objects(&self, after: Option<FileId>, limit: usize) -> Result<Vec<ObjectInfo>, StoreError> {
-        let rows = self.core.index().objects_after(after, limit)?;
+        let rows = self.core.index()?.objects_after(after, limit)?;
         Ok(rows.iter().map(ObjectInfo::of).collect())
     }
 
@@ -152,7 +156,7 @@ impl Store {
     /// ledger asked for them, after `after`.
     pub fn wanted(&self, after: Option<&Wanted>, limit: usize) -> Result<Vec<Wanted>, StoreError> {
         let after = after.map_or((-1, 0), |wanted| (index::to_sql(wanted.height), wanted.row));
-        let rows = self.core.index().wanted(after, limit)?;
+        let rows = self.core.index()?.wanted(after, limit)?;
         let wanted = rows.into_iter().map(|row| Wanted {
             file_id: row.key.file_id,
             manifest_hash: row.key.manifest_hash,
@@ -167,17 +171,23 @@ impl Store {
 
     /// Up to `limit` contents whose files were changed from outside and that [`Store::verify`] must look at.
     pub fn suspects(&self, limit: usize) -> Result<Vec<FileId>, StoreError> {
-        Ok(self.core.index().suspects(limit)?.iter().map(|row| row.key.file_id).collect())
+        Ok(self.core.index()?.suspects(limit)?.iter().map(|row| row.key.file_id).collect())
     }
 
     /// How much is whole here of what live names mean. Costs nothing when nothing has changed since it was last asked.
     pub fn whole(&self) -> Result<Whole, StoreError> {
-        self.core.index().whole()
+        self.core.index()?.whole()
+    }
+
+    /// Calls somebody once when the store stops because a synchronisation failed, from the thread in which it did, with
+    /// the reason. Everything then ends in [`StoreError::Stopped`]: the process should end, too.
+    pub fn on_stop(&self, listener: impl FnOnce(&str) + Send + 'static) {
+        self.core.disk.on_stop(listener);
     }
 
     /// Space in use and left.
     pub fn usage(&self) -> Result<Usage, StoreError> {
-        self.core.usage(&self.core.index())
+        self.core.usage(&*self.core.index()?)
     }
 }
 
@@ -208,8 +218,10 @@ impl Core {
         self.folder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn index(&self) -> MutexGuard<'_, Index> {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Nobody gets past this, to read or to write, once a synchronisation has failed.
+    fn index(&self) -> Result<MutexGuard<'_, Index>, StoreError> {
+        self.disk.check()?;
+        Ok(self.index.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn contents(&self) -> MutexGuard<'_, HashMap<i64, Weak<Content>>> {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::disk::Disk;
 use super::error::{OpenError, StoreError};
 use super::index::Index;
 use super::paths::INDEX_FILE;
@@ -25,6 +26,6 @@ pub fn copy_index(content_dir: &Path, to: &Path) -> Result<bool, StoreError> {
 /// Makes a copied index claim nothing but names: the content did not come with it, so it is to be fetched again. Uploads
 /// that were under way are forgotten with what they had brought; how many is the answer.
 pub fn forget_content(index: &Path) -> Result<u64, OpenError> {
-    let mut index = Index::open(index)?;
+    let mut index = Index::open(index, &Disk::default())?;
     Ok(index.forget_content()?)
 }

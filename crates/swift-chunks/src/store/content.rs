@@ -1,14 +1,14 @@
 //! One content as the running store sees it, shared by its download and its readers.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::disk::DiskFile;
 use super::download::SharedProgress;
 use super::error::StoreError;
+use super::index::DurableChunks;
 use crate::chunk_set::ChunkSet;
 use crate::digest::ChunkDigest;
 use crate::id::{FileId, ManifestHash};
@@ -31,14 +31,14 @@ pub struct ContentRef {
 #[derive(Debug)]
 pub(super) enum Held {
     All,
-    Some(ChunkSet),
+    Some(DurableChunks),
 }
 
 /// The part of a [`Content`] that changes: replaced as a whole or in order data, then claim.
 #[derive(Debug)]
 pub(super) struct Live {
-    pub(super) data: Option<Arc<File>>,
-    pub(super) manifest: Option<Arc<File>>,
+    pub(super) data: Option<Arc<DiskFile>>,
+    pub(super) manifest: Option<Arc<DiskFile>>,
     pub(super) held: Held,
 }
 
@@ -84,11 +84,11 @@ impl Content {
     pub(super) fn held(&self) -> ChunkSet {
         match &self.live().held {
             Held::All => ChunkSet::full(self.layout),
-            Held::Some(held) => held.clone(),
+            Held::Some(held) => ChunkSet::clone(held),
         }
     }
 
-    pub(super) fn manifest_file(&self) -> Result<Arc<File>, StoreError> {
+    pub(super) fn manifest_file(&self) -> Result<Arc<DiskFile>, StoreError> {
         self.live().manifest.clone().ok_or(StoreError::ManifestMissing(self.key.file_id))
     }
 
@@ -117,16 +117,16 @@ pub(super) fn mtime_ns(metadata: &std::fs::Metadata) -> i64 {
 
 /// Reads a shared file without moving anybody's position.
 pub(super) struct FileReader {
-    file: Arc<File>,
+    file: Arc<DiskFile>,
     at: u64,
 }
 
 impl FileReader {
-    pub(super) fn new(file: Arc<File>) -> Self {
+    pub(super) fn new(file: Arc<DiskFile>) -> Self {
         Self::starting_at(file, 0)
     }
 
-    pub(super) fn starting_at(file: Arc<File>, offset: u64) -> Self {
+    pub(super) fn starting_at(file: Arc<DiskFile>, offset: u64) -> Self {
         Self { file, at: offset }
     }
 }

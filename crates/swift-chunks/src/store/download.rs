@@ -10,22 +10,20 @@ mod slices;
 mod transfer;
 mod writer;
 
-pub(super) use progress::{PartClaim, SharedProgress};
+pub(super) use progress::{Changes, PartClaim, SharedProgress};
 pub use slices::{SliceWriter, WrittenSlice};
 pub use writer::{ChunkWriter, WrittenChunk};
 
-use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
-use self::transfer::{Synced, Transfer};
-use super::content::{Content, ContentRef, Held, mtime_ns};
+use self::transfer::Transfer;
+use super::content::{Content, ContentRef, Held};
+use super::disk::{Appender, Disk, DiskFile, Existing, Move, Synced};
 use super::error::{InstallError, StoreError};
-use super::index::{Claim, Index, STATE_FALSE, STATE_SUSPECT};
+use super::index::{Claim, DurableChunks, Index, STATE_FALSE, STATE_SUSPECT};
 use super::names::VisibleChanges;
-use super::paths::{remove_if_there, rename_durably};
 use super::{Core, Store};
 use crate::chunk_set::ChunkSet;
 use crate::digest::ChunkDigest;
@@ -57,7 +55,7 @@ impl Store {
         let (content, transfer) = {
             // Cleanup holds the folder: what is found here cannot be deleted before it counts as running.
             let _folder = core.folder();
-            let mut index = core.index();
+            let mut index = core.index()?;
             let transaction = index.begin()?;
             let row = Index::ensure(&transaction, &key)?;
             Index::refresh_use(&transaction, row.id, core.latest_ms())?;
@@ -123,25 +121,31 @@ impl Download {
         let check = ManifestCheck::new(key.file_id, key.manifest_hash, key.len).map_err(StoreError::from)?;
         let path = self.core.paths.manifest(key.file_id, self.content.id);
         let temporary = path.with_extension("new");
-        let copied = copy_manifest(&check, encoded, &temporary);
+        let disk = &self.core.disk;
+        let (file, copied) = copy_manifest(disk, &check, encoded, &temporary)?;
         match &copied {
             Err(InstallError::Manifest(ManifestFault::ManifestFalse)) => {
                 // The bytes are the publisher's own, and the proof.
-                rename_durably(&temporary, &self.core.paths.evidence(key.file_id, self.content.id))?;
+                let evidence = self.core.paths.evidence(key.file_id, self.content.id);
+                let synced = file.sync(&temporary)?;
+                disk.place(&Move { file: &synced, from: &temporary, to: &evidence })?;
                 let _folder = self.core.folder();
                 self.core.set_false(&self.content)?;
+                return copied;
             }
-            Err(_) => remove_if_there(&temporary)?,
+            Err(_) => {
+                disk.remove(&temporary)?;
+                return copied;
+            }
             Ok(()) => {}
         }
-        copied?;
-        rename_durably(&temporary, &path)?;
-        let file = File::open(&path).map_err(StoreError::io("open", &path))?;
-        let mut index = self.core.index();
+        let synced = file.sync(&temporary)?;
+        let placed = disk.place(&Move { file: &synced, from: &temporary, to: &path })?;
+        let mut index = self.core.index()?;
         let transaction = index.begin()?;
-        Index::set_has_manifest(&transaction, self.content.id, true)?;
-        transaction.commit().map_err(StoreError::from)?;
-        self.content.live_mut().manifest = Some(Arc::new(file));
+        Index::set_manifest(&transaction, self.content.id, &placed)?;
+        transaction.commit()?;
+        self.content.live_mut().manifest = Some(placed.file());
         Ok(())
     }
 
@@ -162,8 +166,8 @@ impl Download {
         let committed = self.claim(&synced);
         match committed {
             Ok(()) => {
-                self.transfer.release(synced.chunks());
-                Ok(synced.into_chunks())
+                self.transfer.release(&synced.get().chunks);
+                Ok(synced.into_inner().chunks)
             }
             Err(error) => {
                 // The bytes are safe; only the claim is missing. The next commit makes it.
@@ -204,22 +208,18 @@ impl Download {
         self.core.set_false(&self.content)
     }
 
-    fn claim(&self, synced: &Synced) -> Result<(), StoreError> {
-        let mut index = self.core.index();
+    fn claim(&self, synced: &Synced<Changes>) -> Result<(), StoreError> {
+        let mut index = self.core.index()?;
         let mut held = match &self.content.live().held {
             Held::All => return Ok(()),
             Held::Some(held) => held.clone(),
         };
-        let mut pages = BTreeSet::new();
-        for &chunk in synced.chunks() {
-            held.insert(chunk);
-            pages.insert(ChunkSet::page_of(chunk));
-        }
+        let pages = held.extend(synced);
         let (parts, closed) = {
             let mut progress = self.transfer.progress.lock();
-            let parts = progress.claim_parts(synced.changes(), |chunk| held.contains(chunk));
+            let parts = progress.claim_parts(synced, |chunk| held.contains(chunk));
             let is_claimed = |chunk: &ChunkIndex| !progress.durable(*chunk).is_empty();
-            let closed: Vec<ChunkIndex> = synced.chunks().iter().copied().filter(is_claimed).collect();
+            let closed: Vec<ChunkIndex> = synced.get().chunks.iter().copied().filter(is_claimed).collect();
             (parts, closed)
         };
         let claim = Claim {
@@ -240,7 +240,7 @@ impl Download {
 
     /// Before grains that were claimed may be written again, the claim is taken back.
     fn forget_grains(&self, chunk: ChunkIndex) -> Result<(), StoreError> {
-        let mut index = self.core.index();
+        let mut index = self.core.index()?;
         let transaction = index.begin()?;
         Index::forget_grains(&transaction, self.content.id, chunk)?;
         transaction.commit()?;
@@ -273,20 +273,23 @@ impl Download {
     }
 }
 
+/// Copies what came to a file of its own, and says whether it is the manifest.
 fn copy_manifest(
+    disk: &Disk,
     check: &ManifestCheck,
     encoded: impl Read,
-    temporary: &std::path::Path,
-) -> Result<(), InstallError> {
-    let file = File::create(temporary).map_err(StoreError::io("create", temporary))?;
+    temporary: &Path,
+) -> Result<(Arc<DiskFile>, Result<(), InstallError>), StoreError> {
+    let io = || StoreError::io("write", temporary);
+    let file = Appender::new(disk.create(temporary, Existing::Empty)?);
     let mut out = std::io::BufWriter::with_capacity(64 * 1024, file);
-    check.copy_verified(encoded, &mut out).map_err(|fault| match fault {
-        ManifestFault::Write(error) => StoreError::io("write", temporary)(error).into(),
+    let copied = check.copy_verified(encoded, &mut out).map_err(|fault| match fault {
+        ManifestFault::Write(error) => io()(error).into(),
         fault => InstallError::Manifest(fault),
-    })?;
-    out.flush().map_err(StoreError::io("write", temporary))?;
-    out.get_ref().sync_all().map_err(StoreError::io("synchronise", temporary))?;
-    Ok(())
+    });
+    out.flush().map_err(io())?;
+    let file = out.into_inner().map_err(std::io::IntoInnerError::into_error).map_err(io())?;
+    Ok((file.into_file(), copied))
 }
 
 impl Core {
@@ -308,16 +311,12 @@ impl Core {
             return Ok(());
         }
         let path = self.paths.part(content.key.file_id, content.id);
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(true).open(&path);
-        let file = file.map_err(StoreError::io("create", &path))?;
+        let file = self.disk.create(&path, Existing::Empty)?;
         file.set_len(content.key.len).map_err(StoreError::io("lengthen", &path))?;
-        file.sync_all().map_err(StoreError::io("synchronise", &path))?;
-        if let Some(dir) = path.parent() {
-            // The first chunk may be claimed without another change to the directory.
-            super::paths::sync_dir(dir)?;
-        }
-        content.live_mut().data = Some(Arc::new(file));
+        let synced = Arc::new(file).sync(&path)?;
+        // The first chunk may be claimed without another change to the directory.
+        let placed = self.disk.place(&Move { file: &synced, from: &path, to: &path })?;
+        content.live_mut().data = Some(placed.file());
         Ok(())
     }
 
@@ -327,21 +326,12 @@ impl Core {
         let part = self.paths.part(key.file_id, content.id);
         let object = self.paths.object(key.file_id);
         let data = content.live().data.clone().ok_or(StoreError::NotFound(key.file_id))?;
-        let read_only = fs::Permissions::from_mode(0o444);
-        data.set_permissions(read_only).map_err(StoreError::io("make read-only", &part))?;
-        data.sync_all().map_err(StoreError::io("synchronise", &part))?;
-        if part.exists() {
-            rename_durably(&part, &object)?;
-        }
-        let metadata = data.metadata().map_err(StoreError::io("examine", &object))?;
-        let named = fs::metadata(&object).map_err(StoreError::io("examine", &object))?;
-        if named.ino() != metadata.ino() {
-            let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
-            return Err(StoreError::io("find the downloaded bytes as", &object)(gone));
-        }
-        let mut index = self.index();
+        data.set_mode(0o444).map_err(StoreError::io("make read-only", &part))?;
+        let synced = data.sync(&part)?;
+        let placed = self.disk.place(&Move { file: &synced, from: &part, to: &object })?;
+        let mut index = self.index()?;
         let transaction = index.begin()?;
-        Index::set_complete(&transaction, content.id, key, mtime_ns(&metadata))?;
+        Index::set_complete(&transaction, content.id, key, &placed)?;
         transaction.commit()?;
         content.live_mut().held = Held::All;
         self.drop_false_parts(&index, key.file_id)
@@ -350,44 +340,53 @@ impl Core {
     /// Gives back the room of downloads under manifests that the complete file has proven false.
     pub(super) fn drop_false_parts(&self, index: &Index, file_id: FileId) -> Result<(), StoreError> {
         for row in index.false_rows(file_id)? {
-            remove_if_there(&self.paths.part_of(&row))?;
+            self.remove_part(&self.paths.part_of(&row))?;
+        }
+        Ok(())
+    }
+
+    /// Removes a part of which nothing is claimed, so that its room is free for good.
+    pub(super) fn remove_part(&self, part: &Path) -> Result<(), StoreError> {
+        if self.disk.remove(part)? {
+            self.disk.sync_dir(&self.paths.partial())?;
         }
         Ok(())
     }
 
     pub(super) fn drop_manifest(&self, content: &Content) -> Result<(), StoreError> {
-        let mut index = self.index();
+        let mut index = self.index()?;
         let transaction = index.begin()?;
-        Index::set_has_manifest(&transaction, content.id, false)?;
+        Index::drop_manifest(&transaction, content.id)?;
         transaction.commit()?;
         content.live_mut().manifest = None;
         Ok(())
     }
 
-    fn keep_evidence(&self, content: &Content, data: &File, chunk: ChunkIndex) -> Result<(), StoreError> {
-        use std::os::unix::fs::FileExt as _;
+    fn keep_evidence(&self, content: &Content, data: &DiskFile, chunk: ChunkIndex) -> Result<(), StoreError> {
         let path = self.paths.evidence(content.key.file_id, content.id);
-        let mut out = File::create(&path).map_err(StoreError::io("create", &path))?;
+        let out = Arc::new(self.disk.create(&path, Existing::Empty)?);
         let range = content.layout.range(chunk);
         let mut buffer = vec![0; 256 * 1024];
         let mut at = range.start;
         while at < range.end {
             let len = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(buffer.len());
             data.read_exact_at(&mut buffer[..len], at).map_err(StoreError::io("read back", &path))?;
-            out.write_all(&buffer[..len]).map_err(StoreError::io("write", &path))?;
+            out.write_all_at(&buffer[..len], at - range.start).map_err(StoreError::io("write", &path))?;
             at += len as u64;
         }
-        out.sync_all().map_err(StoreError::io("synchronise", &path))
+        let synced = out.sync(&path)?;
+        self.disk.place(&Move { file: &synced, from: &path, to: &path })?;
+        Ok(())
     }
 
     /// Stops a content for good; its room is given back, its manifest stays as evidence.
     fn set_false(&self, content: &Content) -> Result<(), StoreError> {
-        let mut index = self.index();
+        let mut index = self.index()?;
         let transaction = index.begin()?;
         Index::set_partial(
             &transaction,
             content.id,
-            &ChunkSet::empty(content.layout),
+            &DurableChunks::none(content.layout),
             content.live().manifest.is_some(),
         )?;
         Index::forget_all_grains(&transaction, content.id)?;
@@ -395,8 +394,8 @@ impl Core {
         Index::set_state(&transaction, content.id, STATE_FALSE)?;
         transaction.commit()?;
         content.progress.lock().forget_all();
-        content.live_mut().held = Held::Some(ChunkSet::empty(content.layout));
-        remove_if_there(&self.paths.part(content.key.file_id, content.id))
+        content.live_mut().held = Held::Some(DurableChunks::none(content.layout));
+        self.remove_part(&self.paths.part(content.key.file_id, content.id))
     }
 }
 

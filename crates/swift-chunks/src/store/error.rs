@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::id::FileId;
 use crate::keep::KeepRuleError;
@@ -61,6 +62,12 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    /// A synchronisation failed, so nobody knows what of the latest writes is on the disk. The store does nothing any
+    /// more, and reads nothing; opened again, it goes on from what was durable before.
+    #[error(
+        "the store has stopped, because what it wrote may not be on the disk: {0}; check the disk, then start again"
+    )]
+    Stopped(Arc<str>),
     /// The index refused something.
     #[error("the content index failed: {0}")]
     Index(#[source] rusqlite::Error),
@@ -176,7 +183,11 @@ impl StoreError {
                 let available = available.map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
                 Self::NoSpace { needed: 0, available }
             }
-            _ => Self::Io { doing, path: path.as_ref().to_path_buf(), source },
+            // The disk refuses everything once a synchronisation has failed.
+            _ => match source.downcast::<Self>() {
+                Ok(stopped) => stopped,
+                Err(source) => Self::Io { doing, path: path.as_ref().to_path_buf(), source },
+            },
         }
     }
 }

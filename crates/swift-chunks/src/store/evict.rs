@@ -4,12 +4,12 @@
 //! keep a file it does not let go of it. Both are decided under the index's lock, in the commit that makes them so:
 //! whatever nodes ask each other at the same time, whoever promised still has it.
 
-use std::fs;
+use std::collections::BTreeSet;
 
 use super::error::StoreError;
 use super::index::{Index, ObjectRow, STATE_COMPLETE};
 use super::names::VisibleChanges;
-use super::paths::{remove_if_there, sync_dir};
+use super::trash::Gone;
 use super::{Core, Store};
 use crate::id::FileId;
 
@@ -82,7 +82,7 @@ pub struct HeldPromise {
 impl Store {
     /// Up to `limit` contents that nothing here keeps, after `after`.
     pub fn surplus(&self, after: Option<&Surplus>, limit: usize) -> Result<Vec<Surplus>, StoreError> {
-        let rows = self.core.index().surplus(after.map_or(-1, |surplus| surplus.row), limit)?;
+        let rows = self.core.index()?.surplus(after.map_or(-1, |surplus| surplus.row), limit)?;
         let surplus =
             rows.into_iter().map(|row| Surplus { file_id: row.key.file_id, len: row.key.len, row: row.id });
         Ok(surplus.collect())
@@ -98,7 +98,7 @@ impl Store {
     ) -> Result<PromiseOutcome, StoreError> {
         let core = &self.core;
         core.note_time(now_ms);
-        let mut index = core.index();
+        let mut index = core.index()?;
         let row = index.best(promise.file_id)?.filter(|row| row.state == STATE_COMPLETE);
         let Some(row) = row.filter(|row| row.trashed_ms.is_none()) else {
             return Ok(PromiseOutcome::NotHeld);
@@ -128,7 +128,7 @@ impl Store {
         let (bytes, visible) = {
             let mut folder = core.folder();
             let row = {
-                let mut index = core.index();
+                let mut index = core.index()?;
                 let Some(row) = index.best(promise.file_id)? else { return Ok(EvictOutcome::NotHere) };
                 if index.is_wanted(promise.file_id)? || !index.is_surplus(row.id)? {
                     return Ok(if row.held > 0 { EvictOutcome::Kept } else { EvictOutcome::NotHere });
@@ -157,7 +157,7 @@ impl Store {
     /// is not bound to any more.
     pub fn forget_promises(&self, now_ms: u64) -> Result<u64, StoreError> {
         self.core.note_time(now_ms);
-        let mut index = self.core.index();
+        let mut index = self.core.index()?;
         if !index.has_promises_before(now_ms, now_ms.saturating_sub(RECORD_MS))? {
             return Ok(0);
         }
@@ -173,30 +173,25 @@ impl Store {
 
     /// Up to `limit` promises that this node has given, those that last longest first.
     pub fn promises_given(&self, limit: usize) -> Result<Vec<GivenPromise>, StoreError> {
-        self.core.index().promises_given(limit)
+        self.core.index()?.promises_given(limit)
     }
 
     /// Up to `limit` promises of others, the newest first.
     pub fn promises_held(&self, limit: usize) -> Result<Vec<HeldPromise>, StoreError> {
-        self.core.index().promises_held(limit)
+        self.core.index()?.promises_held(limit)
     }
 }
 
 impl Core {
     /// Moves a content's files to where they wait to be deleted.
     fn set_aside(&self, row: &ObjectRow) -> Result<(), StoreError> {
-        let doomed = self.paths.doomed();
+        let mut gone = Gone { core: self, dirs: BTreeSet::new() };
         // The object's file may be another row's, of the same file under another manifest.
-        let object = (row.state == STATE_COMPLETE).then(|| (self.paths.object(row.key.file_id), "object"));
-        for (from, kind) in object.into_iter().chain([(self.paths.part_of(row), "part")]) {
-            match fs::rename(&from, doomed.join(format!("{}-{kind}", row.id))) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(StoreError::io("rename", &from)(error));
-                }
-                _ => {}
-            }
+        if row.state == STATE_COMPLETE {
+            gone.doom(self.paths.object(row.key.file_id), row.id, "object")?;
         }
-        remove_if_there(&self.paths.manifest_of(row))?;
-        sync_dir(&self.paths.objects())
+        gone.doom(self.paths.part_of(row), row.id, "part")?;
+        gone.remove(self.paths.manifest_of(row))?;
+        gone.sync()
     }
 }

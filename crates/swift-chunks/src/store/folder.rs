@@ -1,7 +1,7 @@
 //! The folder of files that people see. Every step goes through directory handles and follows no symbolic
 //! link, so nothing outside the folder is ever touched, whatever somebody puts into it.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps};
 use rustix::io::Errno;
 
+use super::disk::{Disk, DiskFile, DiskOp, Place, Synced};
 use super::error::StoreError;
 
 /// New files are made here and renamed into place. No valid name of a file contains a colon.
@@ -84,9 +85,22 @@ pub(super) struct Seen {
 }
 
 /// A complete file in the temporary folder, ready to be renamed into place.
-pub(super) struct Ready(String);
+pub(super) struct Ready {
+    temp: String,
+    _bytes: Bytes,
+}
+
+/// Why the bytes of a file are on the disk itself.
+enum Bytes {
+    /// They are those of an object that the index claims.
+    OfObject,
+    Own {
+        _synced: Synced<()>,
+    },
+}
 
 pub(super) struct Folder {
+    disk: Disk,
     root: OwnedFd,
     path: PathBuf,
     temp: OwnedFd,
@@ -98,8 +112,8 @@ pub(super) struct Folder {
 
 impl Folder {
     /// Opens the folder, makes it if there is none, and removes temporary files that a crash left in it.
-    pub(super) fn open(path: &Path, objects_path: &Path) -> Result<Self, StoreError> {
-        fs::create_dir_all(path).map_err(StoreError::io("create", path))?;
+    pub(super) fn open(path: &Path, objects_path: &Path, disk: &Disk) -> Result<Self, StoreError> {
+        disk.make_dirs(path)?;
         let open = |dir: &Path| {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             rustix::fs::open(dir, flags, Mode::empty())
@@ -108,15 +122,17 @@ impl Folder {
         let (root, objects) = (open(path)?, open(objects_path)?);
         let temp_path = path.join(TEMP_DIR);
         let temp_error = |errno: Errno| StoreError::io("open", &temp_path)(errno.into());
-        make_dir(&root, TEMP_DIR).map_err(temp_error)?;
+        make_dir(disk, &root, TEMP_DIR, path).map_err(temp_error)?;
         let temp = rustix::fs::openat(&root, TEMP_DIR, DIR, Mode::empty()).map_err(temp_error)?;
         for entry in rustix::fs::Dir::read_from(&temp).map_err(temp_error)? {
             let entry = entry.map_err(temp_error)?;
             // Nobody but this store has a file here; folders are somebody's mistake and stay.
-            let _ = rustix::fs::unlinkat(&temp, entry.file_name(), AtFlags::empty());
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            let _ = unlink(disk, &temp, name);
         }
         let (path, objects_path) = (path.to_path_buf(), objects_path.to_path_buf());
-        Ok(Self { root, path, temp, objects, objects_path, next_temp: 0, can_reflink: true })
+        let disk = disk.clone();
+        Ok(Self { disk, root, path, temp, objects, objects_path, next_temp: 0, can_reflink: true })
     }
 
     /// The folder a name's file is in, if all folders on the way are real ones.
@@ -148,7 +164,7 @@ impl Folder {
     /// object's modification time, by which it is recognised later.
     pub(super) fn prepare(
         &mut self,
-        object: &File,
+        object: &DiskFile,
         file_id: &str,
         mtime_ns: i64,
         name: &SafeName<'_>,
@@ -157,49 +173,57 @@ impl Folder {
         let temp = self.next_temp.to_string();
         if self.can_reflink {
             match self.reflink(object, &temp, mtime_ns) {
-                Ok(()) => return Ok(Ready(temp)),
+                Ok(synced) => return Ok(Ready { temp, _bytes: Bytes::Own { _synced: synced } }),
                 Err(_) => {
                     self.can_reflink = false;
                     self.discard(&temp);
                 }
             }
         }
-        if rustix::fs::linkat(&self.objects, file_id, &self.temp, &temp, AtFlags::empty()).is_ok() {
-            return Ok(Ready(temp));
+        let op = DiskOp::Link(Place::In(&self.objects, file_id), Place::In(&self.temp, &temp));
+        let linked = self.disk.change_at(&op, || {
+            rustix::fs::linkat(&self.objects, file_id, &self.temp, &temp, AtFlags::empty())
+        });
+        if linked.is_ok() {
+            return Ok(Ready { temp, _bytes: Bytes::OfObject });
         }
-        self.copy(file_id, &temp, mtime_ns).map_err(|source| {
+        let synced = self.copy(file_id, &temp, mtime_ns).map_err(|source| {
             self.discard(&temp);
             FolderError::Io { doing: "copy", path: self.path.join(name.whole), source }
         })?;
-        Ok(Ready(temp))
+        Ok(Ready { temp, _bytes: Bytes::Own { _synced: synced } })
     }
 
     /// Renames a prepared file into place, over what stands there, and answers the folder it is in: the file is there
     /// for good when that was synchronised.
     pub(super) fn place(&self, ready: &Ready, name: &SafeName<'_>) -> Result<OwnedFd, FolderError> {
         let placed = self.make_parent(name).and_then(|parent| {
-            match rustix::fs::renameat(&self.temp, &ready.0, &parent, name.leaf) {
+            let op = DiskOp::Rename(Place::In(&self.temp, &ready.temp), Place::In(&parent, name.leaf));
+            let renamed = self
+                .disk
+                .change_at(&op, || rustix::fs::renameat(&self.temp, &ready.temp, &parent, name.leaf));
+            match renamed {
                 Ok(()) => Ok(parent),
                 Err(errno) => Err(self.error("create", name, errno)),
             }
         });
         // Renaming one hard link over another of the same file does nothing and leaves both.
-        self.discard(&ready.0);
+        self.discard(&ready.temp);
         placed
     }
 
     /// Makes renames in a folder durable.
     pub(super) fn sync(&self, parent: &OwnedFd) -> Result<(), Errno> {
-        rustix::fs::fsync(parent)
+        self.disk.sync_dir_at(parent, &self.path).map_err(|_| Errno::IO)
     }
 
     /// Removes a file, and the folders on the way to it that are empty then.
     pub(super) fn remove(&self, parent: &OwnedFd, name: &SafeName<'_>) -> Result<(), FolderError> {
-        match rustix::fs::unlinkat(parent, name.leaf, AtFlags::empty()) {
+        match unlink(&self.disk, parent, name.leaf) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => return Err(self.error("remove", name, errno)),
         }
-        rustix::fs::fsync(parent).map_err(|errno| self.error("remove", name, errno))?;
+        self.sync(parent).map_err(|errno| self.error("remove", name, errno))?;
         self.remove_empty_dirs(name);
         Ok(())
     }
@@ -220,9 +244,9 @@ impl Folder {
                 stem_len -= 1;
             }
             let aside = format!("{}{numbered}", &name.leaf[..stem_len]);
-            match rename_to_free(parent, name.leaf, &aside) {
+            match self.rename_to_free(parent, name.leaf, &aside) {
                 Ok(()) => {
-                    rustix::fs::fsync(parent).map_err(|errno| self.error("set aside", name, errno))?;
+                    self.sync(parent).map_err(|errno| self.error("set aside", name, errno))?;
                     return Ok([&name.dirs[..], &[&aside]].concat().join("/"));
                 }
                 Err(Errno::EXIST) => {}
@@ -232,6 +256,20 @@ impl Folder {
         Err(self.error("set aside", name, Errno::EXIST))
     }
 
+    /// Renames within a folder without replacing anything, on file systems that cannot promise that too.
+    fn rename_to_free(&self, parent: &OwnedFd, from: &str, to: &str) -> Result<(), Errno> {
+        let rename = || match rustix::fs::renameat_with(parent, from, parent, to, RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                match rustix::fs::statat(parent, to, AtFlags::SYMLINK_NOFOLLOW) {
+                    Ok(_) => Err(Errno::EXIST),
+                    Err(_) => rustix::fs::renameat(parent, from, parent, to),
+                }
+            }
+            renamed => renamed,
+        };
+        self.disk.change_at(&DiskOp::Rename(Place::In(parent, from), Place::In(parent, to)), rename)
+    }
+
     fn walk(&self, name: &SafeName<'_>, missing: Missing) -> Result<OwnedFd, (PathBuf, Errno)> {
         let mut path = self.path.clone();
         let mut dir = self.root.try_clone().map_err(|_| (path.clone(), Errno::MFILE))?;
@@ -239,7 +277,7 @@ impl Folder {
             path.push(part);
             let mut next = rustix::fs::openat(&dir, *part, DIR, Mode::empty());
             if next.as_ref().is_err_and(|&errno| errno == Errno::NOENT) && missing == Missing::Make {
-                make_dir(&dir, part).map_err(|errno| (path.clone(), errno))?;
+                make_dir(&self.disk, &dir, part, &path).map_err(|errno| (path.clone(), errno))?;
                 next = rustix::fs::openat(&dir, *part, DIR, Mode::empty());
             }
             dir = next.map_err(|errno| (path.clone(), errno))?;
@@ -253,36 +291,44 @@ impl Folder {
                 SafeName { whole: name.whole, dirs: name.dirs[..depth].to_vec(), leaf: name.dirs[depth] };
             let Ok(Some(parent)) = self.parent(&above) else { return };
             // A folder that is not empty refuses, and so do all above it.
-            if rustix::fs::unlinkat(&parent, above.leaf, AtFlags::REMOVEDIR).is_err() {
+            let op = DiskOp::RemoveDir(Place::In(&parent, above.leaf));
+            let removed =
+                self.disk.change_at(&op, || rustix::fs::unlinkat(&parent, above.leaf, AtFlags::REMOVEDIR));
+            if removed.is_err() {
                 return;
             }
         }
     }
 
-    fn create(&self, temp: &str) -> io::Result<File> {
+    fn create(&self, temp: &str) -> io::Result<DiskFile> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(0o644);
-        Ok(File::from(rustix::fs::openat(&self.temp, temp, flags, mode)?))
+        let op = DiskOp::Create(Place::In(&self.temp, temp));
+        let file = self.disk.change_at(&op, || rustix::fs::openat(&self.temp, temp, flags, mode))?;
+        Ok(DiskFile::new(File::from(file), &self.disk))
     }
 
-    fn reflink(&self, object: &File, temp: &str, mtime_ns: i64) -> io::Result<()> {
+    fn reflink(&self, object: &DiskFile, temp: &str, mtime_ns: i64) -> io::Result<Synced<()>> {
         let file = self.create(temp)?;
-        reflink_copy::reflink_file(object, &file)?;
-        set_mtime(&file, mtime_ns)?;
-        file.sync_all()
+        file.fill(|file| reflink_copy::reflink_file(object.as_source(), file))?;
+        self.seal(&file, mtime_ns)
     }
 
-    fn copy(&self, file_id: &str, temp: &str, mtime_ns: i64) -> io::Result<()> {
+    fn copy(&self, file_id: &str, temp: &str, mtime_ns: i64) -> io::Result<Synced<()>> {
         // A handle with a position of its own, which the shared one must keep.
         let mut source = File::open(self.objects_path.join(file_id))?;
-        let mut file = self.create(temp)?;
-        io::copy(&mut source, &mut file)?;
-        set_mtime(&file, mtime_ns)?;
-        file.sync_all()
+        let file = self.create(temp)?;
+        file.fill(|mut file| io::copy(&mut source, &mut file))?;
+        self.seal(&file, mtime_ns)
+    }
+
+    fn seal(&self, file: &DiskFile, mtime_ns: i64) -> io::Result<Synced<()>> {
+        file.set_attributes(|file| set_mtime(file, mtime_ns))?;
+        file.sync_all(&self.path, ()).map_err(io::Error::other)
     }
 
     fn discard(&self, temp: &str) {
-        let _ = rustix::fs::unlinkat(&self.temp, temp, AtFlags::empty());
+        let _ = unlink(&self.disk, &self.temp, temp);
     }
 
     pub(super) fn error(&self, doing: &'static str, name: &SafeName<'_>, errno: Errno) -> FolderError {
@@ -296,24 +342,17 @@ enum Missing {
     Stop,
 }
 
-fn make_dir(parent: &OwnedFd, name: &str) -> Result<(), Errno> {
-    match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755)) {
-        Ok(()) => rustix::fs::fsync(parent),
-        Err(Errno::EXIST) => Ok(()),
-        Err(errno) => Err(errno),
-    }
+fn unlink(disk: &Disk, parent: &OwnedFd, name: &str) -> Result<(), Errno> {
+    let op = DiskOp::Remove(Place::In(parent, name));
+    disk.change_at(&op, || rustix::fs::unlinkat(parent, name, AtFlags::empty()))
 }
 
-/// Renames within a folder without replacing anything, on file systems that cannot promise that too.
-fn rename_to_free(parent: &OwnedFd, from: &str, to: &str) -> Result<(), Errno> {
-    match rustix::fs::renameat_with(parent, from, parent, to, RenameFlags::NOREPLACE) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
-            match rustix::fs::statat(parent, to, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(_) => Err(Errno::EXIST),
-                Err(_) => rustix::fs::renameat(parent, from, parent, to),
-            }
-        }
-        renamed => renamed,
+fn make_dir(disk: &Disk, parent: &OwnedFd, name: &str, path: &Path) -> Result<(), Errno> {
+    let op = DiskOp::MakeDir(Place::In(parent, name));
+    match disk.change_at(&op, || rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755))) {
+        Ok(()) => disk.sync_dir_at(parent, path).map_err(|_| Errno::IO),
+        Err(Errno::EXIST) => Ok(()),
+        Err(errno) => Err(errno),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Everything here is one statement or one transaction; what must happen on disk before or after is decided
 //! by the callers.
 
+mod durable;
 mod grains;
 mod holds;
 mod keep;
@@ -12,15 +13,17 @@ mod priorities;
 mod promises;
 mod trash;
 
+pub(super) use durable::DurableChunks;
 pub(super) use grains::Claim;
 pub(super) use names::{Due, NamePlan, OldVisible};
 pub(super) use objects::{ObjectRow, STATE_COMPLETE, STATE_FALSE, STATE_PARTIAL, STATE_SUSPECT};
 
 use std::path::Path;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, config::DbConfig};
+use rusqlite::{Connection, TransactionBehavior, config::DbConfig};
 
 use super::Whole;
+use super::disk::Disk;
 use super::error::{OpenError, StoreError};
 
 /// The format of the index file, kept in `user_version`.
@@ -125,20 +128,27 @@ CREATE TABLE trees(
 
 pub(super) struct Index {
     connection: Connection,
+    disk: Disk,
     /// What was counted last, and how many changes there had been.
     whole: Option<(u64, Whole)>,
 }
 
 impl Index {
-    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+    pub(super) fn open(path: &Path, disk: &Disk) -> Result<Self, OpenError> {
         let mut connection = Connection::open(path).map_err(StoreError::from)?;
-        prepare(&mut connection, path)?;
-        Ok(Self { connection, whole: None })
+        let mut prepared = Ok(());
+        disk.commit(|| {
+            prepared = prepare(&mut connection, path);
+            Ok(())
+        })?;
+        prepared?;
+        Ok(Self { connection, disk: disk.clone(), whole: None })
     }
 
     /// A transaction that takes the write lock at once and rolls back unless committed.
     pub(super) fn begin(&mut self) -> Result<Transaction<'_>, StoreError> {
-        Ok(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
+        let inner = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        Ok(Transaction { inner, disk: &self.disk })
     }
 
     /// Complete contents that nothing has trashed. Only this connection writes, so its changes say whether to count.
@@ -160,6 +170,27 @@ impl Index {
     /// The connection, for single reads.
     pub(super) fn read(&self) -> &Connection {
         &self.connection
+    }
+}
+
+/// Several changes of the index that become durable together, or not at all.
+pub(super) struct Transaction<'a> {
+    inner: rusqlite::Transaction<'a>,
+    disk: &'a Disk,
+}
+
+impl Transaction<'_> {
+    /// Durable when this returns.
+    pub(super) fn commit(self) -> Result<(), StoreError> {
+        self.disk.commit(|| self.inner.commit())
+    }
+}
+
+impl std::ops::Deref for Transaction<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.inner
     }
 }
 

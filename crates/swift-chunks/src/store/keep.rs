@@ -32,7 +32,7 @@ impl Store {
     pub fn set_keep_rule(&self, rule: KeepRule, now_ms: u64) -> Result<bool, StoreError> {
         let core = &self.core;
         core.note_time(now_ms);
-        let mut index = core.index();
+        let mut index = core.index()?;
         if *core.keep_rule() == rule {
             return Ok(false);
         }
@@ -61,7 +61,7 @@ impl Store {
     /// Durable when this returns.
     pub fn pin(&self, name: &str, now_ms: u64) -> Result<Pinned, StoreError> {
         self.core.note_time(now_ms);
-        let mut index = self.core.index();
+        let mut index = self.core.index()?;
         let transaction = index.begin()?;
         let Some((object, file_id)) = Index::named(&transaction, name)? else {
             return Ok(Pinned::NoSuchName);
@@ -79,7 +79,7 @@ impl Store {
     pub fn unpin(&self, name: &str, now_ms: u64) -> Result<Option<FileId>, StoreError> {
         self.core.note_time(now_ms);
         let rule = self.core.keep_rule();
-        let mut index = self.core.index();
+        let mut index = self.core.index()?;
         let transaction = index.begin()?;
         if !Index::remove_pin(&transaction, name)? {
             return Ok(None);
@@ -95,12 +95,12 @@ impl Store {
 
     /// Up to `limit` pinned names in order, after the name `after`.
     pub fn pins(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
-        self.core.index().pins_after(after.unwrap_or(""), limit)
+        self.core.index()?.pins_after(after.unwrap_or(""), limit)
     }
 
     /// Whether the rule or a pin covers a live name of this file.
     pub fn is_kept(&self, file_id: FileId) -> Result<bool, StoreError> {
-        self.core.index().is_wanted(file_id)
+        self.core.index()?.is_wanted(file_id)
     }
 }
 

@@ -22,7 +22,7 @@ impl Store {
     /// Forgets up to which height blocks were applied: their heights mean something else from now on. Names and content
     /// stay as they are. Then come [`Store::level`], as often as need be, and [`Store::set_level`].
     pub fn forget_height(&self) -> Result<(), StoreError> {
-        self.core.index().forget_height()
+        self.core.index()?.forget_height()
     }
 
     /// Takes some names over and takes others away, in one commit, and brings the files folder in line. A name that
@@ -40,7 +40,7 @@ impl Store {
         let mut folder = self.core.folder();
         let mut changed = gone.to_vec();
         {
-            let mut index = self.core.index();
+            let mut index = self.core.index()?;
             let rule = self.core.keep_rule();
             let transaction = index.begin()?;
             let mut touched = Vec::new();
@@ -68,7 +68,7 @@ impl Store {
 
     /// The names are those of the ledger at this height; blocks go on behind it.
     pub fn set_level(&self, height: u64) -> Result<(), StoreError> {
-        let mut index = self.core.index();
+        let mut index = self.core.index()?;
         let transaction = index.begin()?;
         Index::set_applied_height(&transaction, height)?;
         Ok(transaction.commit()?)

@@ -96,7 +96,7 @@ impl Store {
         self.core.note_time(now_ms);
         let mut folder = self.core.folder();
         {
-            let mut index = self.core.index();
+            let mut index = self.core.index()?;
             let rule = self.core.keep_rule();
             if index.applied_height()?.is_some_and(|applied| height <= applied) {
                 return Ok(VisibleChanges::default());
@@ -135,12 +135,12 @@ impl Store {
 
     /// The height of the last block that was applied.
     pub fn applied_height(&self) -> Result<Option<u64>, StoreError> {
-        self.core.index().applied_height()
+        self.core.index()?.applied_height()
     }
 
     /// Up to `limit` live names in order, after the name `after`.
     pub fn list_names(&self, after: Option<&str>, limit: usize) -> Result<Vec<NameInfo>, StoreError> {
-        self.core.index().names_after(after.unwrap_or(""), limit)
+        self.core.index()?.names_after(after.unwrap_or(""), limit)
     }
 
     /// Looks at what stands under one name: a file that somebody changed is kept as `NAME.local-TIME`, and
@@ -150,9 +150,9 @@ impl Store {
         SafeName::parse(name)?;
         self.core.note_time(now_ms);
         let mut changes = self.core.show(&mut self.core.folder(), vec![name.to_owned()], now_ms)?;
-        let plan = self.core.index().name_plan(name)?;
+        let plan = self.core.index()?.name_plan(name)?;
         let Some(object) = plan.object else { return Ok(changes) };
-        let row = Index::by_id(self.core.index().read(), object)?;
+        let row = Index::by_id(self.core.index()?.read(), object)?;
         if let Some(row) = row.filter(|row| row.state == super::STATE_SUSPECT) {
             self.verify(row.key.file_id, |_| {})?;
             changes.append(self.core.show(&mut self.core.folder(), vec![name.to_owned()], now_ms)?);
@@ -167,7 +167,7 @@ impl Store {
         let mut after = String::new();
         loop {
             let mut folder = self.core.folder();
-            let names = self.core.index().queued_names(&after, BATCH)?;
+            let names = self.core.index()?.queued_names(&after, BATCH)?;
             let Some(last) = names.last() else { return Ok(changes) };
             after.clone_from(last);
             changes.append(self.core.show(&mut folder, names, now_ms)?);
@@ -187,7 +187,7 @@ impl VisibleChanges {
 impl Core {
     /// The live names of a content.
     pub(super) fn names_of(&self, key: &ContentRef) -> Result<Vec<String>, StoreError> {
-        let index = self.index();
+        let index = self.index()?;
         match Index::by_key(index.read(), key)? {
             Some(row) => index.names_of(row.id),
             None => Ok(Vec::new()),

@@ -1,20 +1,20 @@
 //! Opening a store: locks, leftovers, and how a content's files are found again.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::content::{Content, Held, Live, mtime_ns};
+use super::disk::{Access, Disk, DiskFile, DiskWatcher, Move};
 use super::error::{OpenError, StoreError};
 use super::folder::Folder;
-use super::index::{Index, ObjectRow, STATE_COMPLETE, STATE_PARTIAL, STATE_SUSPECT};
-use super::paths::{Paths, open_if_there, remove_if_there, rename_durably};
+use super::index::{DurableChunks, Index, ObjectRow, STATE_COMPLETE, STATE_PARTIAL, STATE_SUSPECT};
+use super::paths::Paths;
 use super::space::UploadSpace;
 use super::{Core, Store};
-use crate::chunk_set::ChunkSet;
 use crate::id::FileId;
 use crate::keep::KeepRule;
 use crate::layout::ChunkLayout;
@@ -62,18 +62,29 @@ impl Store {
     ///
     /// The directory is released when the last clone, and the last transfer and reader of it, are dropped.
     pub fn open(options: StoreOptions) -> Result<Self, OpenError> {
+        Self::open_on(Disk::default(), options)
+    }
+
+    /// As [`Self::open`], with somebody through whom every change of the file system passes.
+    #[doc(hidden)]
+    pub fn open_watched(options: StoreOptions, watcher: Arc<dyn DiskWatcher>) -> Result<Self, OpenError> {
+        Self::open_on(Disk::watched_by(watcher), options)
+    }
+
+    fn open_on(disk: Disk, options: StoreOptions) -> Result<Self, OpenError> {
         let content_dir = &options.content_dir;
-        fs::create_dir_all(content_dir).map_err(StoreError::io("create", content_dir))?;
+        disk.make_dirs(content_dir)?;
         let lock = lock(&options)?;
-        let paths = Paths::prepare(content_dir)?;
-        let index = Index::open(&paths.index())?;
+        let paths = Paths::prepare(content_dir, &disk)?;
+        let index = Index::open(&paths.index(), &disk)?;
         let keep = match index.keep()? {
             Some(stored) => KeepRule::from_stored(&stored).map_err(StoreError::KeepRule)?,
             None => KeepRule::default(),
         };
-        let folder = Folder::open(&options.files_dir, &paths.objects())?;
+        let folder = Folder::open(&options.files_dir, &paths.objects(), &disk)?;
         let core = Core {
             options,
+            disk,
             paths,
             folder: Mutex::new(folder),
             index: Mutex::new(index),
@@ -91,7 +102,7 @@ impl Store {
     }
 }
 
-fn lock(options: &StoreOptions) -> Result<File, OpenError> {
+fn lock(options: &StoreOptions) -> Result<fs::File, OpenError> {
     let path = options.content_dir.join("lock");
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(StoreError::io("open", &path))?;
@@ -109,14 +120,36 @@ impl Core {
         let dir = self.paths.uploads();
         for entry in fs::read_dir(&dir).map_err(StoreError::io("list", &dir))? {
             let path = entry.map_err(StoreError::io("list", &dir))?.path();
-            let marked = path.extension().is_some_and(|extension| extension == "adopting");
-            let file_id = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
-            if let Some(file_id) = file_id.filter(|_| marked)
-                && !self.owns_object_file(&self.index(), file_id)?
+            if path.extension().is_some_and(|extension| extension == "adopting")
+                && let Some(marked) = path.file_stem().and_then(|stem| stem.to_str())
             {
-                remove_if_there(&self.paths.object(file_id))?;
+                let (file_id, row) = marked.split_once('-').unwrap_or((marked, ""));
+                if let Ok(file_id) = file_id.parse() {
+                    self.clear_unclaimed(&*self.index()?, file_id, row.parse().ok())?;
+                }
             }
-            remove_if_there(&path)?;
+            self.disk.remove(&path)?;
+        }
+        Ok(())
+    }
+
+    /// Removes what was renamed into place and never recorded, unless somebody claims it: a marker may be an old one that
+    /// came back.
+    pub(super) fn clear_unclaimed(
+        &self,
+        index: &Index,
+        file_id: FileId,
+        row: Option<i64>,
+    ) -> Result<(), StoreError> {
+        if let Some(row) = row
+            && !Index::by_id(index.read(), row)?.is_some_and(|row| row.has_manifest)
+        {
+            self.disk.remove(&self.paths.manifest(file_id, row))?;
+        }
+        // A download that was being completed has its part under the object's name.
+        let is_part = |row: &ObjectRow| row.stored > 0 && !self.paths.part_of(row).exists();
+        if !self.owns_object_file(index, file_id)? && !index.partial_rows(file_id)?.iter().any(is_part) {
+            self.disk.remove(&self.paths.object(file_id))?;
         }
         Ok(())
     }
@@ -127,9 +160,9 @@ impl Core {
 
     /// Completes the downloads that had every chunk when the crash came.
     fn finish_downloads(&self) -> Result<(), StoreError> {
-        let rows = self.index().finished_but_unnamed()?;
+        let rows = self.index()?.finished_but_unnamed()?;
         for row in rows {
-            let content = self.content(&mut self.index(), &row)?;
+            let content = self.content(&mut *self.index()?, &row)?;
             if content.held().is_full() && content.live().data.is_some() {
                 self.complete_part(&content)?;
             }
@@ -160,15 +193,15 @@ impl Core {
 
     fn load(&self, index: &mut Index, row: &ObjectRow) -> Result<Live, StoreError> {
         let layout = ChunkLayout::new(row.key.len)?;
-        let nothing = || Held::Some(ChunkSet::empty(layout));
+        let nothing = || Held::Some(DurableChunks::none(layout));
         let mut manifest = None;
         if row.has_manifest {
             let path = self.paths.manifest_of(row);
-            manifest = open_if_there(OpenOptions::new().read(true), &path)?.map(Arc::new);
+            manifest = self.disk.open(&path, Access::Read)?.map(Arc::new);
         }
         let (data, held) = match row.state {
             STATE_COMPLETE => match self.open_complete(index, row)? {
-                Some(file) => (Some(file), Held::All),
+                Some(file) => (Some(Arc::new(file)), Held::All),
                 None => (None, nothing()),
             },
             STATE_PARTIAL if row.stored > 0 => match self.open_part(index, row)? {
@@ -180,7 +213,7 @@ impl Core {
             },
             _ => (None, nothing()),
         };
-        Ok(Live { data: data.map(Arc::new), manifest, held })
+        Ok(Live { data, manifest, held })
     }
 
     /// The file of a complete object if it is still the one that was completed.
@@ -188,9 +221,9 @@ impl Core {
         &self,
         index: &mut Index,
         row: &ObjectRow,
-    ) -> Result<Option<File>, StoreError> {
+    ) -> Result<Option<DiskFile>, StoreError> {
         let path = self.paths.object(row.key.file_id);
-        let Some(file) = open_if_there(OpenOptions::new().read(true), &path)? else {
+        let Some(file) = self.disk.open(&path, Access::Read)? else {
             lose_everything(index, row)?;
             self.unclaim(row.id);
             return Ok(None);
@@ -209,27 +242,27 @@ impl Core {
     /// Nothing of a content counts any more, for those who use it now either.
     fn unclaim(&self, id: i64) {
         if let Some(content) = self.in_use(id) {
-            content.live_mut().held = Held::Some(ChunkSet::empty(content.layout));
+            content.live_mut().held = Held::Some(DurableChunks::none(content.layout));
             content.progress.lock().forget_all();
         }
     }
 
     /// The file of a partial object. After a crash in the middle of a rename it may still, or already, be
     /// under the name of the complete one.
-    fn open_part(&self, index: &Index, row: &ObjectRow) -> Result<Option<File>, StoreError> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true);
+    fn open_part(&self, index: &Index, row: &ObjectRow) -> Result<Option<Arc<DiskFile>>, StoreError> {
         let part = self.paths.part_of(row);
-        if let Some(file) = open_if_there(&options, &part)? {
-            return Ok(Some(file));
+        if let Some(file) = self.disk.open(&part, Access::Write)? {
+            return Ok(Some(Arc::new(file)));
         }
         let object = self.paths.object(row.key.file_id);
         if self.owns_object_file(index, row.key.file_id)? || !object.exists() {
             return Ok(None);
         }
-        make_writable(&object)?;
-        rename_durably(&object, &part)?;
-        open_if_there(&options, &part)
+        self.disk.make_writable(&object)?;
+        let Some(file) = self.disk.open(&object, Access::Write)? else { return Ok(None) };
+        let synced = Arc::new(file).sync(&object)?;
+        let placed = self.disk.place(&Move { file: &synced, from: &object, to: &part })?;
+        Ok(Some(placed.file()))
     }
 }
 
@@ -251,16 +284,9 @@ fn restore_parts(index: &Index, content: &Content) -> Result<(), StoreError> {
 
 fn lose_everything(index: &mut Index, row: &ObjectRow) -> Result<(), StoreError> {
     let transaction = index.begin()?;
-    let nothing = ChunkSet::empty(ChunkLayout::new(row.key.len)?);
+    let nothing = DurableChunks::none(ChunkLayout::new(row.key.len)?);
     Index::forget_all_grains(&transaction, row.id)?;
     Index::set_partial(&transaction, row.id, &nothing, row.has_manifest)?;
     transaction.commit()?;
     Ok(())
-}
-
-/// Objects are read-only so that a hard link in the files folder is, too; a part is written to.
-pub(super) fn make_writable(path: &std::path::Path) -> Result<(), StoreError> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
-        .map_err(StoreError::io("make writable", path))
 }

@@ -6,15 +6,14 @@
 //! objects/<file id>          complete content
 //! partial/<file id>-<row>    content on its way, each chunk at its offset
 //! manifests/<file id>-<row>  verified manifests
-//! uploads/<n>.data, .manifest, <file id>.adopting   leftovers after a crash; removed at the next start
+//! uploads/<n>.data, .manifest, <file id>-<row>.adopting   leftovers after a crash; removed at the next start
 //! doomed/                    deleted content until its space is given back
 //! evidence/<file id>-<row>   chunks that prove a manifest false
 //! ```
 
-use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 
+use super::disk::Disk;
 use super::error::StoreError;
 use super::index::ObjectRow;
 use crate::id::FileId;
@@ -29,14 +28,11 @@ pub(super) struct Paths {
 
 impl Paths {
     /// Makes the directories that are missing.
-    pub(super) fn prepare(root: &Path) -> Result<Self, StoreError> {
-        let paths = Self { root: root.to_path_buf() };
+    pub(super) fn prepare(root: &Path, disk: &Disk) -> Result<Self, StoreError> {
         for dir in ["objects", "partial", "manifests", "uploads", "doomed", "evidence"] {
-            let dir = root.join(dir);
-            fs::create_dir_all(&dir).map_err(StoreError::io("create", &dir))?;
+            disk.make_dirs(&root.join(dir))?;
         }
-        sync_dir(root)?;
-        Ok(paths)
+        Ok(Self { root: root.to_path_buf() })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -71,8 +67,17 @@ impl Paths {
         self.root.join("manifests").join(format!("{file_id}-{row}"))
     }
 
+    pub(super) fn partial(&self) -> PathBuf {
+        self.root.join("partial")
+    }
+
     pub(super) fn evidence(&self, file_id: FileId, row: i64) -> PathBuf {
         self.root.join("evidence").join(format!("{file_id}-{row}"))
+    }
+
+    /// Marks an object, and the manifest of a row, that are renamed and not recorded yet.
+    pub(super) fn marker(&self, file_id: FileId, row: i64) -> PathBuf {
+        self.root.join("uploads").join(format!("{file_id}-{row}.adopting"))
     }
 
     pub(super) fn part_of(&self, row: &ObjectRow) -> PathBuf {
@@ -81,36 +86,5 @@ impl Paths {
 
     pub(super) fn manifest_of(&self, row: &ObjectRow) -> PathBuf {
         self.manifest(row.key.file_id, row.id)
-    }
-}
-
-/// Makes renames and removals in a directory durable.
-pub(super) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(StoreError::io("synchronise", dir))
-}
-
-/// Renames, within one file system, and makes it durable on both sides.
-pub(super) fn rename_durably(from: &Path, to: &Path) -> Result<(), StoreError> {
-    fs::rename(from, to).map_err(StoreError::io("rename", from))?;
-    for dir in [to.parent(), from.parent().filter(|&dir| Some(dir) != to.parent())].into_iter().flatten() {
-        sync_dir(dir)?;
-    }
-    Ok(())
-}
-
-/// Removes a file, which may be gone already.
-pub(super) fn remove_if_there(path: &Path) -> Result<(), StoreError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io("remove", path)(error)),
-        _ => Ok(()),
-    }
-}
-
-/// Opens a file, which may not be there.
-pub(super) fn open_if_there(options: &fs::OpenOptions, path: &Path) -> Result<Option<File>, StoreError> {
-    match options.open(path) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(StoreError::io("open", path)(error)),
     }
 }

@@ -1,12 +1,11 @@
 //! Reading content: as it stands for peers, who check it themselves, and verified for everybody else.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use super::content::{Content, ContentRef, FileReader};
+use super::disk::DiskFile;
 use super::error::{ReadError, StoreError};
 use super::{Core, Store};
 use crate::chunk_set::ChunkSet;
@@ -36,7 +35,7 @@ pub(super) enum Sees {
 
 /// The encoded manifest of one content, for peers.
 pub struct ManifestReader {
-    file: Arc<File>,
+    file: Arc<DiskFile>,
     len: u64,
     at: u64,
 }
@@ -44,7 +43,7 @@ pub struct ManifestReader {
 impl Store {
     /// Opens a content for reading; of several contents with this id, the one that is furthest.
     pub fn reader(&self, file_id: FileId) -> Result<ContentReader, StoreError> {
-        let mut index = self.core.index();
+        let mut index = self.core.index()?;
         let row = index.best(file_id)?.ok_or(StoreError::NotFound(file_id))?;
         let content = self.core.content(&mut index, &row)?;
         Ok(ContentReader { core: Arc::clone(&self.core), content, sees: Sees::Durable })
@@ -157,7 +156,7 @@ impl ContentReader {
         // In this order: a tree is in the index before it is anywhere else no more.
         let encoded = match coming {
             Some(encoded) => encoded,
-            None => self.core.index().tree_of(self.content.id, chunk)?.ok_or(self.not_held(chunk))?,
+            None => self.core.index()?.tree_of(self.content.id, chunk)?.ok_or(self.not_held(chunk))?,
         };
         let expected = self.content.digest(chunk)?.chaining_value;
         // It was checked when it came: what does not fit has rotted, and the next that comes with a slice will do.
@@ -208,7 +207,8 @@ impl ContentReader {
         }
     }
 
-    fn data(&self) -> Result<Arc<File>, StoreError> {
+    fn data(&self) -> Result<Arc<DiskFile>, StoreError> {
+        self.core.disk.check()?;
         self.content.live().data.clone().ok_or(StoreError::NotFound(self.content.key.file_id))
     }
 

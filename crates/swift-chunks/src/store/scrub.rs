@@ -1,15 +1,13 @@
 //! Reading content again to see whether the disk still has it, and saving what is left when it has not.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 
 use super::content::{Content, Held, mtime_ns};
+use super::disk::{Access, Appender, DiskFile, Existing, Move};
 use super::error::StoreError;
-use super::index::{Index, STATE_COMPLETE, STATE_FALSE, STATE_PARTIAL, STATE_SUSPECT};
-use super::open::make_writable;
-use super::paths::{open_if_there, remove_if_there, rename_durably, sync_dir};
+use super::index::{DurableChunks, Index, STATE_COMPLETE, STATE_FALSE, STATE_PARTIAL, STATE_SUSPECT};
 use super::upload::seal_manifest;
 use super::{Core, Store};
 use crate::chunk_set::ChunkSet;
@@ -43,7 +41,7 @@ impl Store {
     pub fn verify(&self, file_id: FileId, mut progress: impl FnMut(u64)) -> Result<VerifyReport, StoreError> {
         let core = &self.core;
         let (content, state) = {
-            let mut index = core.index();
+            let mut index = core.index()?;
             let row = index.best(file_id)?.ok_or(StoreError::NotFound(file_id))?;
             let content = core.content(&mut index, &row)?;
             // Loading looks at the file, which may have changed the state.
@@ -69,18 +67,27 @@ impl Core {
     pub(super) fn quarantine(&self, content: &Content, bad: &[ChunkIndex]) -> Result<(), StoreError> {
         let mut folder = self.folder();
         {
-            let mut index = self.index();
+            let mut index = self.index()?;
             let Some(row) = Index::by_id(index.read(), content.id)? else { return Ok(()) };
-            let mut held = content.held();
-            for &chunk in bad {
-                held.remove(chunk);
-            }
             match row.state {
                 STATE_COMPLETE if self.open_complete(&mut index, &row)?.is_none() => {
                     return Err(StoreError::Suspect(content.key.file_id));
                 }
-                STATE_COMPLETE => self.reopen_as_part(&mut index, content, held)?,
+                STATE_COMPLETE => {
+                    let mut held = content.held();
+                    for &chunk in bad {
+                        held.remove(chunk);
+                    }
+                    self.reopen_as_part(&mut index, content, held)?;
+                }
                 STATE_PARTIAL => {
+                    let mut held = match &content.live().held {
+                        Held::Some(held) => held.clone(),
+                        Held::All => return Ok(()),
+                    };
+                    for &chunk in bad {
+                        held.remove(chunk);
+                    }
                     let transaction = index.begin()?;
                     Index::set_partial(&transaction, content.id, &held, row.has_manifest)?;
                     transaction.commit()?;
@@ -99,18 +106,17 @@ impl Core {
         let object = self.paths.object(content.key.file_id);
         let part = self.paths.part(content.key.file_id, content.id);
         // An older part would be taken for this one after a crash between the commit and the rename.
-        remove_if_there(&part)?;
-        if let Some(dir) = part.parent() {
-            sync_dir(dir)?;
-        }
-        make_writable(&object)?;
-        let file = OpenOptions::new().read(true).write(true).open(&object);
-        let file = file.map_err(StoreError::io("open", &object))?;
+        self.remove_part(&part)?;
+        self.disk.make_writable(&object)?;
+        let file =
+            self.disk.open(&object, Access::Write)?.ok_or(StoreError::NotFound(content.key.file_id))?;
+        let file = Arc::new(file);
         // Even to the same length this would change the time, by which files in the folder are known as ours.
         if file.metadata().map_err(StoreError::io("examine", &object))?.len() != content.key.len {
             file.set_len(content.key.len).map_err(StoreError::io("set the length of", &object))?;
         }
-        file.sync_all().map_err(StoreError::io("synchronise", &object))?;
+        let (synced, held) = file.sync_all(&object, (Arc::clone(&file), held))?.split();
+        let held = DurableChunks::synced(held);
 
         let transaction = index.begin()?;
         Index::set_partial(&transaction, content.id, &held, content.live().manifest.is_some())?;
@@ -118,10 +124,11 @@ impl Core {
         {
             let mut live = content.live_mut();
             live.held = Held::Some(held);
-            live.data = Some(Arc::new(file));
+            live.data = Some(file);
         }
         content.progress.lock().forget_all();
-        rename_durably(&object, &part)
+        self.disk.place(&Move { file: &synced, from: &object, to: &part })?;
+        Ok(())
     }
 
     fn verify_in_place(
@@ -168,7 +175,7 @@ impl Core {
         let key = &content.key;
         let path = self.paths.object(key.file_id);
         let all = ChunkSet::full(content.layout);
-        let Some(data) = open_if_there(OpenOptions::new().read(true), &path)? else {
+        let Some(data) = self.disk.open(&path, Access::Read)? else {
             self.lose(content)?;
             let bad = content.layout.chunks().collect();
             return Ok(VerifyReport { checked: 0, bad, manifest_rotted: false });
@@ -199,20 +206,27 @@ impl Core {
         } else if after.nlink() > 1 {
             self.copy_sound_chunks(content, &data, held)?;
         } else {
-            self.reopen_as_part(&mut self.index(), content, held)?;
+            self.reopen_as_part(&mut *self.index()?, content, held)?;
         }
         Ok(VerifyReport { checked, bad, manifest_rotted })
     }
 
     /// Only the time was changed: the object counts again, under its new time.
-    fn restore(&self, content: &Content, data: File, mtime_ns: i64) -> Result<(), StoreError> {
-        let mut index = self.index();
+    fn restore(&self, content: &Content, data: DiskFile, mtime_ns: i64) -> Result<(), StoreError> {
+        // What was read may be in the system's memory only.
+        let object = self.paths.object(content.key.file_id);
+        let synced = Arc::new(data).sync(&object)?;
+        let placed = self.disk.place(&Move { file: &synced, from: &object, to: &object })?;
+        if placed.mtime_ns() != mtime_ns {
+            return Err(StoreError::Suspect(content.key.file_id));
+        }
+        let mut index = self.index()?;
         let transaction = index.begin()?;
-        Index::set_complete(&transaction, content.id, &content.key, mtime_ns)?;
+        Index::set_complete(&transaction, content.id, &content.key, &placed)?;
         Index::note_new_time(&transaction, content.id, mtime_ns)?;
         transaction.commit()?;
         let mut live = content.live_mut();
-        live.data = Some(Arc::new(data));
+        live.data = Some(placed.file());
         live.held = Held::All;
         Ok(())
     }
@@ -222,14 +236,12 @@ impl Core {
     fn copy_sound_chunks(
         &self,
         content: &Content,
-        data: &File,
+        data: &DiskFile,
         mut held: ChunkSet,
     ) -> Result<(), StoreError> {
         self.check_floor(held.byte_len())?;
         let part = self.paths.part(content.key.file_id, content.id);
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(true).open(&part);
-        let file = file.map_err(StoreError::io("create", &part))?;
+        let file = Arc::new(self.disk.create(&part, Existing::Empty)?);
         file.set_len(content.key.len).map_err(StoreError::io("lengthen", &part))?;
         let mut block = vec![0; BLOCK_LEN];
         for chunk in held.clone().iter() {
@@ -240,28 +252,27 @@ impl Core {
                 held.remove(chunk);
             }
         }
-        file.sync_all().map_err(StoreError::io("synchronise", &part))?;
-        if let Some(dir) = part.parent() {
-            sync_dir(dir)?;
-        }
-        let mut index = self.index();
+        let (synced, held) = file.sync_all(&part, (Arc::clone(&file), held))?.split();
+        let (placed, held) =
+            (self.disk.place(&Move { file: &synced, from: &part, to: &part })?, DurableChunks::synced(held));
+        let mut index = self.index()?;
         let transaction = index.begin()?;
         Index::set_partial(&transaction, content.id, &held, content.live().manifest.is_some())?;
         transaction.commit()?;
         {
             let mut live = content.live_mut();
             live.held = Held::Some(held);
-            live.data = Some(Arc::new(file));
+            live.data = Some(placed.file());
         }
         content.progress.lock().forget_all();
-        remove_if_there(&self.paths.object(content.key.file_id))?;
-        sync_dir(&self.paths.objects())
+        self.disk.remove(&self.paths.object(content.key.file_id))?;
+        self.disk.sync_dir(&self.paths.objects())
     }
 
     fn lose(&self, content: &Content) -> Result<(), StoreError> {
-        let mut index = self.index();
+        let mut index = self.index()?;
         let transaction = index.begin()?;
-        let nothing = ChunkSet::empty(content.layout);
+        let nothing = DurableChunks::none(content.layout);
         Index::set_partial(&transaction, content.id, &nothing, content.live().manifest.is_some())?;
         transaction.commit()?;
         {
@@ -284,17 +295,15 @@ impl Core {
     fn remake_manifest(
         &self,
         content: &Content,
-        data: &File,
+        data: &DiskFile,
         progress: &mut dyn FnMut(u64),
     ) -> Result<bool, StoreError> {
         let key = &content.key;
         let path = self.paths.manifest(key.file_id, content.id);
         let temporary = path.with_extension("new");
         let io = || StoreError::io("write", &temporary);
-        let mut options = OpenOptions::new();
-        let file =
-            options.read(true).write(true).create(true).truncate(true).open(&temporary).map_err(io())?;
-        let mut manifest = BufWriter::new(file);
+        let file = self.disk.create(&temporary, Existing::Empty)?;
+        let mut manifest = BufWriter::new(Appender::new(file));
         manifest.write_all(&[0; HEADER_LEN]).map_err(io())?;
 
         let mut hasher = ContentHasher::new();
@@ -320,18 +329,17 @@ impl Core {
             }
         });
         failed.map_err(io())?;
-        let hash = seal_manifest(manifest, summary).map_err(io())?;
+        let (hash, synced) = seal_manifest(manifest, summary, &temporary)?;
         if summary.file_id != key.file_id || hash != key.manifest_hash {
-            remove_if_there(&temporary)?;
+            self.disk.remove(&temporary)?;
             return Ok(false);
         }
-        rename_durably(&temporary, &path)?;
-        let file = File::open(&path).map_err(StoreError::io("open", &path))?;
-        let mut index = self.index();
+        let placed = self.disk.place(&Move { file: &synced, from: &temporary, to: &path })?;
+        let mut index = self.index()?;
         let transaction = index.begin()?;
-        Index::set_has_manifest(&transaction, content.id, true)?;
+        Index::set_manifest(&transaction, content.id, &placed)?;
         transaction.commit()?;
-        content.live_mut().manifest = Some(Arc::new(file));
+        content.live_mut().manifest = Some(placed.file());
         Ok(true)
     }
 }
@@ -339,7 +347,7 @@ impl Core {
 /// Reads the chunks of `held` and answers how many were read and which are not what they should be.
 fn find_bad(
     content: &Content,
-    data: &File,
+    data: &DiskFile,
     held: &ChunkSet,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(u32, Vec<ChunkIndex>), StoreError> {
@@ -361,7 +369,7 @@ fn find_bad(
 /// The chaining value of a chunk as it stands in a file, unless it cannot be read. `also` sees every block.
 fn hash_chunk(
     content: &Content,
-    data: &File,
+    data: &DiskFile,
     chunk: ChunkIndex,
     block: &mut [u8],
     mut also: impl FnMut(&[u8], u64) -> io::Result<()>,

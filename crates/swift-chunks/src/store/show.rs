@@ -51,13 +51,16 @@ impl Core {
                 Err(ShowError::Store(error)) => return Err(error),
             }
         }
+        // A folder that could not be synchronised is no problem of a name.
+        self.disk.check()?;
         if !prepared.is_empty() {
             // Noted before the renames, so that after a crash the files are known to be ours.
-            self.index().intend_visible(prepared.iter().map(|one| (one.name, &one.due)))?;
+            self.index()?.intend_visible(prepared.iter().map(|one| (one.name, &one.due)))?;
             settled.extend(place(folder, prepared, changes));
+            self.disk.check()?;
         }
         if !settled.is_empty() {
-            self.index().settle_names(&settled)?;
+            self.index()?.settle_names(&settled)?;
         }
         Ok(())
     }
@@ -70,7 +73,7 @@ impl Core {
         now_ms: u64,
         changes: &mut VisibleChanges,
     ) -> Result<Outcome, ShowError> {
-        let plan = self.index().name_plan(name)?;
+        let plan = self.index()?.name_plan(name)?;
         let parent = folder.parent(safe)?;
         let stands = match &parent {
             Some(parent) => folder.look(parent, safe)?.map(|seen| (parent, Stands::judge(&plan, &seen))),
@@ -129,7 +132,7 @@ impl Core {
         }
         // Only sound content is shown: an edit may have gone through a hard link into the object.
         let object = {
-            let mut index = self.index();
+            let mut index = self.index()?;
             let row = Index::by_id(index.read(), due.object)?.filter(|row| row.state == STATE_COMPLETE);
             match row {
                 Some(row) => self.open_complete(&mut index, &row)?,
@@ -161,7 +164,7 @@ impl Core {
 
     /// A file of ours was changed: if it shares its bytes with the object, that is suspect now.
     fn note_edits(&self, plan: &NamePlan) -> Result<(), StoreError> {
-        let mut index = self.index();
+        let mut index = self.index()?;
         for ours in &plan.ours {
             let row = Index::by_id(index.read(), ours.object)?.filter(|row| row.state == STATE_COMPLETE);
             if let Some(row) = row {

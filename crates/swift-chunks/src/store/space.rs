@@ -116,7 +116,7 @@ impl Reservation {
     }
 
     fn grow(&mut self, bytes: u64) -> Result<(), StoreError> {
-        let index = self.core.index();
+        let index = self.core.index()?;
         self.core.check_space(&index, bytes)?;
         let mut promised = self.core.uploads.lock();
         promised.reserved += bytes;

@@ -1,11 +1,12 @@
 //! The trash, and the holds that keep content out of it.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use super::error::StoreError;
 use super::index::ObjectRow;
-use super::paths::{remove_if_there, sync_dir};
 use super::upload::Hold;
 use super::{Core, Store};
 use crate::id::FileId;
@@ -25,13 +26,13 @@ pub struct Expired {
 impl Store {
     /// Every hold, with the content it keeps: what a caller was about to do when it last stopped.
     pub fn holds(&self) -> Result<Vec<(FileId, Hold)>, StoreError> {
-        self.core.index().holds()
+        self.core.index()?.holds()
     }
 
     /// Releases a hold; says whether there was one. If nothing else uses the content it goes to the trash.
     pub fn release_hold(&self, key: &[u8], now_ms: u64) -> Result<bool, StoreError> {
         self.core.note_time(now_ms);
-        self.core.index().release_hold(key, now_ms)
+        self.core.index()?.release_hold(key, now_ms)
     }
 
     /// Deletes what has been in the trash for longer than it is kept. Content that is being downloaded stays.
@@ -45,7 +46,7 @@ impl Store {
         loop {
             {
                 let _folder = core.folder();
-                let mut rows = core.index().trash_before(cutoff_ms, after, BATCH)?;
+                let mut rows = core.index()?.trash_before(cutoff_ms, after, BATCH)?;
                 let Some(last) = rows.last() else { return Ok(expired) };
                 after = last.id;
                 rows.retain(|row| !core.is_downloading(row.id));
@@ -70,7 +71,7 @@ impl Core {
     /// leaves rows that say what is still to do.
     fn delete(&self, rows: &[ObjectRow]) -> Result<(), StoreError> {
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-        self.index().doom(&ids)?;
+        self.index()?.doom(&ids)?;
         self.bury(rows)
     }
 
@@ -78,22 +79,19 @@ impl Core {
         if rows.is_empty() {
             return Ok(());
         }
-        let mut index = self.index();
+        let mut index = self.index()?;
+        let mut gone = Gone { core: self, dirs: BTreeSet::new() };
         for row in rows {
-            let doomed = self.paths.doomed();
-            move_if_there(&self.paths.part_of(row), &doomed.join(format!("{}-part", row.id)))?;
-            remove_if_there(&self.paths.manifest_of(row))?;
-            remove_if_there(&self.paths.manifest_of(row).with_extension("new"))?;
-            remove_if_there(&self.paths.evidence(row.key.file_id, row.id))?;
+            gone.doom(self.paths.part_of(row), row.id, "part")?;
+            gone.remove(self.paths.manifest_of(row))?;
+            gone.remove(self.paths.manifest_of(row).with_extension("new"))?;
+            gone.remove(self.paths.evidence(row.key.file_id, row.id))?;
             // The object's file may by now be another row's, of the same file under another manifest.
             if !self.owns_object_file(&index, row.key.file_id)? {
-                move_if_there(
-                    &self.paths.object(row.key.file_id),
-                    &doomed.join(format!("{}-object", row.id)),
-                )?;
+                gone.doom(self.paths.object(row.key.file_id), row.id, "object")?;
             }
         }
-        sync_dir(&self.paths.objects())?;
+        gone.sync()?;
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         index.forget(&ids)?;
         let mut contents = self.contents();
@@ -105,7 +103,7 @@ impl Core {
 
     /// Ends an expiry that a crash cut short.
     pub(super) fn finish_expiry(&self) -> Result<(), StoreError> {
-        let rows = self.index().doomed()?;
+        let rows = self.index()?.doomed()?;
         self.bury(&rows)?;
         self.clear_doomed()
     }
@@ -113,17 +111,42 @@ impl Core {
     pub(super) fn clear_doomed(&self) -> Result<(), StoreError> {
         let dir = self.paths.doomed();
         for entry in fs::read_dir(&dir).map_err(StoreError::io("list", &dir))? {
-            remove_if_there(&entry.map_err(StoreError::io("list", &dir))?.path())?;
+            self.disk.remove(&entry.map_err(StoreError::io("list", &dir))?.path())?;
         }
         Ok(())
     }
 }
 
-fn move_if_there(from: &std::path::Path, to: &std::path::Path) -> Result<(), StoreError> {
-    match fs::rename(from, to) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(StoreError::io("rename", from)(error))
+/// Files on their way out. Once they are synchronised none of them comes back.
+pub(super) struct Gone<'a> {
+    pub(super) core: &'a Core,
+    pub(super) dirs: BTreeSet<PathBuf>,
+}
+
+impl Gone<'_> {
+    /// Moves a file to where it waits to be deleted.
+    pub(super) fn doom(&mut self, from: PathBuf, row: i64, kind: &str) -> Result<(), StoreError> {
+        let doomed = self.core.paths.doomed();
+        if self.core.disk.move_away(&from, &doomed.join(format!("{row}-{kind}")))? {
+            self.dirs.insert(doomed);
+            self.note(from);
         }
-        _ => Ok(()),
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, path: PathBuf) -> Result<(), StoreError> {
+        if self.core.disk.remove(&path)? {
+            self.note(path);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, mut path: PathBuf) {
+        path.pop();
+        self.dirs.insert(path);
+    }
+
+    pub(super) fn sync(self) -> Result<(), StoreError> {
+        self.dirs.iter().try_for_each(|dir| self.core.disk.sync_dir(dir))
     }
 }

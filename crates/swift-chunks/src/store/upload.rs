@@ -1,25 +1,23 @@
 //! Taking in new content: one pass, hashed and written as it comes, recorded with the caller's intent.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
-use std::path::PathBuf;
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use sha2::{Digest as _, Sha256};
 
-use super::content::{ContentRef, Held, mtime_ns};
+use super::content::{ContentRef, FileReader, Held};
+use super::disk::{Appender, DiskFile, Existing, Move, Placed, Synced};
 use super::error::StoreError;
-use super::index::{Index, STATE_COMPLETE};
+use super::index::{Index, ObjectRow, STATE_COMPLETE};
 use super::names::VisibleChanges;
-use super::paths::{remove_if_there, rename_durably};
 use super::space::Reservation;
 use super::{Core, Store};
 use crate::content_hasher::{ContentHasher, ContentSummary};
 use crate::digest::ChunkDigest;
 use crate::id::{FileId, ManifestHash};
-use crate::layout::{ChunkLayout, FileTooLong};
+use crate::layout::ChunkLayout;
 use crate::manifest::{ENTRY_LEN, HEADER_LEN, encode_entry, encode_header, manifest_len};
 
 /// Keeps a content from the trash while the caller's ledger transaction is under way.
@@ -35,8 +33,8 @@ pub struct Hold {
 pub struct Upload {
     files: StagedFiles,
     hasher: ContentHasher,
-    data: File,
-    manifest: BufWriter<File>,
+    data: Appender,
+    manifest: BufWriter<Appender>,
     entries: Vec<ChunkDigest>,
 }
 
@@ -49,6 +47,8 @@ pub struct Staged {
     pub manifest_hash: ManifestHash,
     /// Bytes in it.
     pub len: u64,
+    data: Synced<Arc<DiskFile>>,
+    manifest: Synced<Arc<DiskFile>>,
     files: StagedFiles,
 }
 
@@ -63,8 +63,8 @@ struct StagedFiles {
 impl Drop for StagedFiles {
     fn drop(&mut self) {
         // What cannot be removed now is removed at the next start.
-        let _ = fs::remove_file(&self.data);
-        let _ = fs::remove_file(&self.manifest);
+        let _ = self.core.disk.remove(&self.data);
+        let _ = self.core.disk.remove(&self.manifest);
     }
 }
 
@@ -84,10 +84,7 @@ impl Store {
             data: dir.join(format!("{number}.data")),
             manifest: dir.join(format!("{number}.manifest")),
         };
-        let create = |path: &PathBuf| {
-            let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
-            file.map_err(StoreError::io("create", path))
-        };
+        let create = |path: &PathBuf| self.core.disk.create(path, Existing::Refuse).map(Appender::new);
         let data = create(&files.data)?;
         let mut manifest = BufWriter::with_capacity(64 * 1024, create(&files.manifest)?);
         // The length is known at the end; the header is written over this then.
@@ -106,24 +103,17 @@ impl Store {
             ContentRef { file_id: staged.file_id, manifest_hash: staged.manifest_hash, len: staged.len };
         let mut folder = core.folder();
         {
-            let mut index = core.index();
+            let mut index = core.index()?;
             let known = Index::by_key(index.read(), &key)?;
             let is_here = match &known {
                 Some(row) if row.state == STATE_COMPLETE => core.open_complete(&mut index, row)?.is_some(),
                 _ => false,
             };
-            let marker = core.paths.uploads().join(format!("{}.adopting", key.file_id));
-            if !is_here {
-                File::create(&marker).map_err(StoreError::io("create", &marker))?;
-                staged.files.move_object(key.file_id)?;
-            }
             let committed =
-                core.commit_adoption(&mut index, &key, (!is_here).then_some(&staged.files), hold, now_ms);
-            if committed.is_err() && !is_here && !core.owns_object_file(&index, key.file_id)? {
-                // Nobody knows of the object: it must not stay.
-                remove_if_there(&core.paths.object(key.file_id))?;
+                core.commit_adoption(&mut index, &key, (!is_here).then_some(&staged), hold, now_ms);
+            if committed.is_err() && !is_here {
+                core.clear_unclaimed(&index, key.file_id, None)?;
             }
-            remove_if_there(&marker)?;
             committed?;
         }
         // The objects now account for the room.
@@ -138,39 +128,50 @@ impl Core {
         &self,
         index: &mut Index,
         key: &ContentRef,
-        moved: Option<&StagedFiles>,
+        staged: Option<&Staged>,
         hold: &Hold,
         now_ms: u64,
     ) -> Result<(), StoreError> {
         let transaction = index.begin()?;
         let row = Index::ensure(&transaction, key)?;
-        let mut new_live = None;
-        if let Some(files) = moved {
-            let manifest = self.paths.manifest_of(&row);
-            rename_durably(&files.manifest, &manifest)?;
-            let object = self.paths.object(key.file_id);
-            let data = File::open(&object).map_err(StoreError::io("open", &object))?;
-            let metadata = data.metadata().map_err(StoreError::io("examine", &object))?;
-            let manifest = File::open(&manifest).map_err(StoreError::io("open", &manifest))?;
-            Index::set_complete(&transaction, row.id, key, mtime_ns(&metadata))?;
-            new_live = Some((data, manifest));
+        let mut placed = None;
+        if let Some(staged) = staged {
+            let (object, manifest) = self.place_staged(staged, &row)?;
+            Index::set_manifest(&transaction, row.id, &manifest)?;
+            Index::set_complete(&transaction, row.id, key, &object)?;
+            placed = Some((object, manifest));
         }
         Index::put_hold(&transaction, &hold.key, row.id, &hold.payload, now_ms)?;
         transaction.commit()?;
-        if let Some((data, manifest)) = new_live {
+        if let Some((object, manifest)) = placed {
+            self.disk.remove(&self.paths.marker(key.file_id, row.id))?;
             if let Some(content) = self.in_use(row.id) {
                 let mut live = content.live_mut();
-                live.data = Some(Arc::new(data));
-                live.manifest = Some(Arc::new(manifest));
+                live.data = Some(object.file());
+                live.manifest = Some(manifest.file());
                 live.held = Held::All;
                 drop(live);
                 content.progress.lock().forget_all();
             }
             // A download of the same content was overtaken.
-            remove_if_there(&self.paths.part_of(&row))?;
+            self.remove_part(&self.paths.part_of(&row))?;
             self.drop_false_parts(index, key.file_id)?;
         }
         Ok(())
+    }
+
+    /// Renames an upload's files into place. Should nobody record them, the marker says at the next start what is to go:
+    /// it is durable before they are.
+    fn place_staged(&self, staged: &Staged, row: &ObjectRow) -> Result<(Placed, Placed), StoreError> {
+        let marker = self.paths.marker(staged.file_id, row.id);
+        self.disk.create(&marker, Existing::Empty)?;
+        self.disk.sync_dir(&self.paths.uploads())?;
+        let (object, manifest) = (self.paths.object(staged.file_id), self.paths.manifest_of(row));
+        let StagedFiles { data: data_path, manifest: manifest_path, .. } = &staged.files;
+        self.disk.place_both(
+            &Move { file: &staged.data, from: data_path, to: &object },
+            &Move { file: &staged.manifest, from: manifest_path, to: &manifest },
+        )
     }
 }
 
@@ -201,12 +202,11 @@ impl Upload {
         let Self { mut files, data, manifest, .. } = self;
         files.space.write(HEADER_LEN as u64)?;
 
-        let io = StoreError::io("write", &files.manifest);
-        let manifest_hash = seal_manifest(manifest, summary).map_err(io)?;
-        let permissions = fs::Permissions::from_mode(0o444);
-        data.set_permissions(permissions).map_err(StoreError::io("make read-only", &files.data))?;
-        data.sync_all().map_err(StoreError::io("synchronise", &files.data))?;
-        Ok(Staged { file_id: summary.file_id, manifest_hash, len: summary.len, files })
+        let (manifest_hash, manifest) = seal_manifest(manifest, summary, &files.manifest)?;
+        let data = data.into_file();
+        data.set_mode(0o444).map_err(StoreError::io("make read-only", &files.data))?;
+        let data = data.sync(&files.data)?;
+        Ok(Staged { file_id: summary.file_id, manifest_hash, len: summary.len, data, manifest, files })
     }
 
     fn write_entries(&mut self) -> Result<(), StoreError> {
@@ -219,26 +219,22 @@ impl Upload {
     }
 }
 
-impl StagedFiles {
-    fn move_object(&self, file_id: FileId) -> Result<(), StoreError> {
-        rename_durably(&self.data, &self.core.paths.object(file_id))
-    }
-}
-
-/// Puts the header in front and hashes the whole: the header holds the length, so the hash, which begins with
-/// it, can only be taken at the end. That reads 52 bytes for every 4 MiB of content.
-pub(super) fn seal_manifest(manifest: BufWriter<File>, summary: ContentSummary) -> io::Result<ManifestHash> {
-    let mut file = manifest.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.write_all_at(&encode_header(summary.len), 0)?;
-    file.seek(SeekFrom::Start(0))?;
+/// Puts the header in front, hashes the whole, and synchronises it: the header holds the length, so the hash, which
+/// begins with it, can only be taken at the end. That reads 52 bytes for every 4 MiB of content.
+pub(super) fn seal_manifest(
+    manifest: BufWriter<Appender>,
+    summary: ContentSummary,
+    path: &Path,
+) -> Result<(ManifestHash, Synced<Arc<DiskFile>>), StoreError> {
+    let io = || StoreError::io("write", path);
+    let file = manifest.into_inner().map_err(io::IntoInnerError::into_error).map_err(io())?.into_file();
+    file.write_all_at(&encode_header(summary.len), 0).map_err(io())?;
     let mut sha256 = Sha256::new();
-    let copied = io::copy(&mut file, &mut HashWriter(&mut sha256))?;
-    let layout = ChunkLayout::new(summary.len).map_err(|error: FileTooLong| io::Error::other(error))?;
-    if copied != manifest_len(layout) {
-        return Err(io::Error::other("the manifest has not the length that was written"));
+    let copied = io::copy(&mut FileReader::new(Arc::clone(&file)), &mut HashWriter(&mut sha256));
+    if copied.map_err(io())? != manifest_len(ChunkLayout::new(summary.len)?) {
+        return Err(io()(io::Error::other("the manifest has not the length that was written")));
     }
-    file.sync_all()?;
-    Ok(ManifestHash::from_bytes(sha256.finalize().into()))
+    Ok((ManifestHash::from_bytes(sha256.finalize().into()), file.sync(path)?))
 }
 
 struct HashWriter<'a>(&'a mut Sha256);

@@ -2,8 +2,7 @@
 
 mod parts;
 
-pub(super) use parts::Changes;
-pub(in crate::store) use parts::PartClaim;
+pub(in crate::store) use parts::{Changes, PartClaim};
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

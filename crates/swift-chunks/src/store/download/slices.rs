@@ -1,7 +1,5 @@
 //! Slices on their way to the disk: any order, many threads, verified before their chunk is whole.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,6 +8,7 @@ use super::transfer::Transfer;
 use crate::grain_tree::GrainTree;
 use crate::layout::ChunkIndex;
 use crate::slice::{Grains, Slice};
+use crate::store::disk::DiskFile;
 use crate::store::error::{SliceWriteError, StoreError};
 use crate::store::reader::{ContentReader, Sees};
 use crate::verify::SliceVerifier;
@@ -91,7 +90,7 @@ pub struct SliceWriter {
     verifier: SliceVerifier,
     at: u64,
     path: PathBuf,
-    file: Arc<File>,
+    file: Arc<DiskFile>,
     place: Place,
 }
 

@@ -9,6 +9,7 @@ use super::writer::WrittenChunk;
 use crate::layout::ChunkIndex;
 use crate::store::Core;
 use crate::store::content::Content;
+use crate::store::disk::Synced;
 use crate::store::error::StoreError;
 
 /// What the download and its writers share. While one of them lives, no other download of the content begins.
@@ -43,18 +44,17 @@ impl Transfer {
 
     /// Synchronises the data under everything that is recorded, and under verified grains. On failure all of it counts
     /// as lost, whatever a later synchronisation says: the system may have dropped the bytes and forgotten that it did.
-    pub(super) fn sync(&self, core: &Core) -> Result<Option<Synced>, StoreError> {
+    pub(super) fn sync(&self, core: &Core) -> Result<Option<Synced<Changes>>, StoreError> {
         let changes = self.progress.lock().take_changes();
         let data = self.content.live().data.clone();
         let Some(data) = data.filter(|_| !changes.is_empty()) else { return Ok(None) };
-        match data.sync_data() {
-            Ok(()) => Ok(Some(Synced(changes))),
-            Err(error) => {
-                self.progress.lock().end_epoch(changes.chunks);
-                let path = core.paths.part(self.content.key.file_id, self.content.id);
-                Err(StoreError::io("synchronise", path)(error))
-            }
+        let path = core.paths.part(self.content.key.file_id, self.content.id);
+        let chunks = changes.chunks.clone();
+        let synced = data.sync_data(&path, changes);
+        if synced.is_err() {
+            self.progress.lock().end_epoch(chunks);
         }
+        synced.map(Some)
     }
 
     /// The chunks are durable: that is what counts for them from now on.
@@ -65,30 +65,13 @@ impl Transfer {
         }
     }
 
-    pub(super) fn put_back(&self, synced: Synced) {
-        self.progress.lock().record_again(synced.0.chunks);
+    pub(super) fn put_back(&self, synced: Synced<Changes>) {
+        self.progress.lock().record_again(synced.into_inner().chunks);
     }
 }
 
 impl Drop for Transfer {
     fn drop(&mut self) {
         self.content.downloading.store(false, Ordering::Release);
-    }
-}
-
-/// Chunks and grains whose bytes are on the disk itself. Only [`Transfer::sync`] makes one.
-pub(super) struct Synced(Changes);
-
-impl Synced {
-    pub(super) fn changes(&self) -> &Changes {
-        &self.0
-    }
-
-    pub(super) fn chunks(&self) -> &[ChunkIndex] {
-        &self.0.chunks
-    }
-
-    pub(super) fn into_chunks(self) -> Vec<ChunkIndex> {
-        self.0.chunks
     }
 }

@@ -1,7 +1,5 @@
 //! Whole chunks on their way to the disk.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,6 +8,7 @@ use super::progress::Unready;
 use super::transfer::Transfer;
 use crate::layout::ChunkIndex;
 use crate::slice::Grains;
+use crate::store::disk::DiskFile;
 use crate::store::error::{ChunkWriteError, StoreError};
 use crate::verify::{ChunkFault, ChunkVerifier, VerifiedChunk};
 
@@ -49,7 +48,7 @@ impl Download {
     fn read_back(
         &self,
         chunk: ChunkIndex,
-        file: &File,
+        file: &DiskFile,
         mut verifier: ChunkVerifier,
     ) -> Result<VerifiedChunk, ChunkWriteError> {
         let end = self.layout().range(chunk).end;
@@ -75,7 +74,7 @@ impl Download {
         Ok(ChunkVerifier::new(self.content.key.file_id, self.content.layout, chunk, digest))
     }
 
-    pub(super) fn part(&self) -> Result<Arc<File>, StoreError> {
+    pub(super) fn part(&self) -> Result<Arc<DiskFile>, StoreError> {
         self.content.live().data.clone().ok_or(StoreError::NotFound(self.content.key.file_id))
     }
 
@@ -136,7 +135,7 @@ pub struct ChunkWriter {
     verifier: ChunkVerifier,
     at: u64,
     path: PathBuf,
-    file: Arc<File>,
+    file: Arc<DiskFile>,
     slot: Slot,
 }
 

@@ -2,16 +2,16 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Index, to_sql};
-use crate::chunk_set::{BitmapPage, ChunkSet};
+use super::{DurableChunks, Index, to_sql};
+use crate::chunk_set::BitmapPage;
 use crate::layout::{ChunkIndex, ChunkLayout};
 use crate::slice::Grains;
 use crate::store::download::PartClaim;
 use crate::store::error::StoreError;
 
-/// What one commit claims, of bytes that are on disk already.
+/// What one commit claims, of bytes that are on the disk itself: neither such chunks nor such parts can be had otherwise.
 pub(in crate::store) struct Claim<'a> {
-    pub(in crate::store) held: &'a ChunkSet,
+    pub(in crate::store) held: &'a DurableChunks,
     /// Those pages of `held` that changed.
     pub(in crate::store) pages: Vec<BitmapPage>,
     pub(in crate::store) parts: &'a [PartClaim],

@@ -2,12 +2,13 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::{Claim, Index, from_sql, to_sql};
+use super::{Claim, DurableChunks, Index, from_sql, to_sql};
 use crate::chunk_set::{BitmapPage, ChunkSet};
 use crate::id::{FileId, ManifestHash};
 use crate::layout::ChunkLayout;
 use crate::manifest::manifest_len;
 use crate::store::content::ContentRef;
+use crate::store::disk::Placed;
 use crate::store::error::StoreError;
 
 /// Chunks may be missing; `pages` says which are durable.
@@ -135,21 +136,20 @@ impl Index {
         Self::by_key(connection, key)?.ok_or(StoreError::NotFound(key.file_id))
     }
 
-    /// Every byte of the content is durable in `objects/`, with its manifest beside it.
+    /// Every byte of the content is durable in `objects/`. Its manifest was claimed before, or is in the same commit.
     pub(in crate::store) fn set_complete(
         connection: &Connection,
         id: i64,
         key: &ContentRef,
-        mtime_ns: i64,
+        object: &Placed,
     ) -> Result<(), StoreError> {
         let layout = ChunkLayout::new(key.len)?;
         let bytes = to_sql(key.len + manifest_len(layout));
         connection
             .prepare_cached(
-                "UPDATE objects SET state = 1, held = chunks, has_manifest = 1, mtime_ns = ?, reserved = ?,
-                 stored = ? WHERE id = ?",
+                "UPDATE objects SET state = 1, held = chunks, mtime_ns = ?, reserved = ?, stored = ? WHERE id = ?",
             )?
-            .execute(params![mtime_ns, bytes, bytes, id])?;
+            .execute(params![object.mtime_ns(), bytes, bytes, id])?;
         connection.prepare_cached("DELETE FROM pages WHERE object = ?")?.execute([id])?;
         Self::forget_all_grains(connection, id)?;
         Self::put_priority(connection, key.file_id, None)?;
@@ -162,18 +162,19 @@ impl Index {
         Self::queue_names_of(connection, id)
     }
 
-    /// Only some chunks count from now on, and what is claimed of grains of others.
+    /// Only some chunks count from now on, and what is claimed of grains of others; the manifest if it did and still
+    /// does.
     pub(in crate::store) fn set_partial(
         connection: &Connection,
         id: i64,
-        held: &ChunkSet,
+        held: &DurableChunks,
         has_manifest: bool,
     ) -> Result<(), StoreError> {
         connection.prepare_cached("DELETE FROM pages WHERE object = ?")?.execute([id])?;
         write_pages(connection, id, held.pages())?;
         connection
             .prepare_cached(
-                "UPDATE objects SET state = 0, held = ?2, has_manifest = ?3, stored = ?4 +
+                "UPDATE objects SET state = 0, held = ?2, has_manifest = has_manifest AND ?3, stored = ?4 +
                      (SELECT coalesce(sum(bytes), 0) FROM grains WHERE object = ?1) WHERE id = ?1",
             )?
             .execute(params![id, held.len(), has_manifest, to_sql(held.byte_len())])?;
@@ -189,14 +190,18 @@ impl Index {
         Ok(())
     }
 
-    pub(in crate::store) fn set_has_manifest(
+    /// The manifest is durable in `manifests/`.
+    pub(in crate::store) fn set_manifest(
         connection: &Connection,
         id: i64,
-        has_manifest: bool,
+        _placed: &Placed,
     ) -> Result<(), StoreError> {
-        connection
-            .prepare_cached("UPDATE objects SET has_manifest = ? WHERE id = ?")?
-            .execute(params![has_manifest, id])?;
+        connection.prepare_cached("UPDATE objects SET has_manifest = 1 WHERE id = ?")?.execute([id])?;
+        Ok(())
+    }
+
+    pub(in crate::store) fn drop_manifest(connection: &Connection, id: i64) -> Result<(), StoreError> {
+        connection.prepare_cached("UPDATE objects SET has_manifest = 0 WHERE id = ?")?.execute([id])?;
         Ok(())
     }
 
@@ -236,14 +241,18 @@ impl Index {
     }
 
     /// The durable chunks of a partial content.
-    pub(in crate::store) fn held_of(&self, id: i64, layout: ChunkLayout) -> Result<ChunkSet, StoreError> {
+    pub(in crate::store) fn held_of(
+        &self,
+        id: i64,
+        layout: ChunkLayout,
+    ) -> Result<DurableChunks, StoreError> {
         let mut held = ChunkSet::empty(layout);
         let mut statement = self.read().prepare_cached("SELECT page, bits FROM pages WHERE object = ?")?;
         let mut rows = statement.query([id])?;
         while let Some(row) = rows.next()? {
             held.load_page(row.get(0)?, row.get_ref(1)?.as_blob().unwrap_or_default());
         }
-        Ok(held)
+        Ok(DurableChunks::recorded(held))
     }
 
     /// Bytes reserved in all, and how many of them are written.
@@ -265,6 +274,10 @@ impl Index {
         let rest = "WHERE state = 0 AND wanted_height IS NOT NULL AND (wanted_height, id) > (?, ?)
             ORDER BY wanted_height, id LIMIT ?";
         query(self.read(), rest, params![after.0, after.1, to_sql(limit as u64)])
+    }
+
+    pub(in crate::store) fn partial_rows(&self, file_id: FileId) -> Result<Vec<ObjectRow>, StoreError> {
+        query(self.read(), "WHERE file_id = ? AND state = 0", [file_id.as_bytes()])
     }
 
     pub(in crate::store) fn suspects(&self, limit: usize) -> Result<Vec<ObjectRow>, StoreError> {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Progress;
 use crate::layout::ChunkIndex;
 use crate::slice::Grains;
+use crate::store::disk::Synced;
 
 /// What the next commit is about: chunks that are written, and grains of others.
 #[derive(Debug)]
@@ -66,10 +67,10 @@ impl Progress {
     /// been written over.
     pub(in crate::store) fn claim_parts(
         &mut self,
-        changes: &Changes,
+        synced: &Synced<Changes>,
         is_held: impl Fn(ChunkIndex) -> bool,
     ) -> Vec<PartClaim> {
-        let mut claims = Vec::new();
+        let (changes, mut claims) = (synced.get(), Vec::new());
         for &(chunk, grains) in changes.parts.iter().filter(|_| changes.losses == self.losses) {
             let Some(open) = self.open.get_mut(&chunk).filter(|_| !is_held(chunk)) else { continue };
             let before = open.durable;
@@ -96,7 +97,7 @@ mod tests {
     use super::*;
 
     fn claimed(progress: &mut Progress) -> Vec<(ChunkIndex, Grains)> {
-        let changes = progress.take_changes();
+        let changes = Synced::assumed(progress.take_changes());
         progress
             .claim_parts(&changes, |_| false)
             .into_iter()
@@ -129,7 +130,7 @@ mod tests {
         write(&mut progress, chunk(), 0b1);
         assert_eq!(claimed(&mut progress), [(chunk(), grains(0b1))]);
         write(&mut progress, chunk(), 0b10);
-        let changes = progress.take_changes();
+        let changes = Synced::assumed(progress.take_changes());
         let claims = progress.claim_parts(&changes, |_| false);
         progress.unclaim_parts(claims);
         assert_eq!((progress.durable(chunk()), progress.verified(chunk())), (grains(0b1), grains(0b11)));
@@ -151,7 +152,7 @@ mod tests {
     fn what_was_lost_and_written_again_while_the_data_was_synchronised_waits_for_the_next_commit() {
         let mut progress = Progress::default();
         write(&mut progress, chunk(), 0b11);
-        let changes = progress.take_changes();
+        let changes = Synced::assumed(progress.take_changes());
         progress.forget_chunk(chunk());
         write(&mut progress, chunk(), 0b11);
         assert!(progress.claim_parts(&changes, |_| false).is_empty());

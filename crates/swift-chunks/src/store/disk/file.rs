@@ -1,0 +1,115 @@
+//! An open file of the store.
+
+use std::fs::{File, Metadata, Permissions};
+use std::io;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Disk, DiskOp, Synced};
+use crate::store::error::StoreError;
+
+/// Reads by many, writes at offsets. What was written is durable once it was synchronised, and that returns the proof.
+pub(in crate::store) struct DiskFile {
+    file: File,
+    disk: Disk,
+}
+
+impl std::fmt::Debug for DiskFile {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.file.fmt(formatter)
+    }
+}
+
+impl DiskFile {
+    pub(in crate::store) fn new(file: File, disk: &Disk) -> Self {
+        Self { file, disk: disk.clone() }
+    }
+
+    pub(in crate::store) fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
+    }
+
+    pub(in crate::store) fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        self.file.read_at(buffer, at)
+    }
+
+    pub(in crate::store) fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
+        self.file.read_exact_at(buffer, at)
+    }
+
+    pub(in crate::store) fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        self.disk.change(&DiskOp::Write(&self.file, bytes, at), || self.file.write_all_at(bytes, at))
+    }
+
+    /// Lets `fill` write the file as a whole.
+    pub(in crate::store) fn fill<T>(&self, fill: impl FnOnce(&File) -> io::Result<T>) -> io::Result<T> {
+        self.disk.change(&DiskOp::Fill(&self.file), || fill(&self.file))
+    }
+
+    /// The open file itself, to be cloned by the system; not to be written to.
+    pub(in crate::store) fn as_source(&self) -> &File {
+        &self.file
+    }
+
+    pub(in crate::store) fn set_len(&self, len: u64) -> io::Result<()> {
+        self.disk.change(&DiskOp::SetLen(&self.file, len), || self.file.set_len(len))
+    }
+
+    pub(in crate::store) fn set_mode(&self, mode: u32) -> io::Result<()> {
+        self.set_attributes(|file| file.set_permissions(Permissions::from_mode(mode)))
+    }
+
+    pub(in crate::store) fn set_attributes(
+        &self,
+        set: impl FnOnce(&File) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.disk.change(&DiskOp::SetAttributes(&self.file), || set(&self.file))
+    }
+
+    /// Makes bytes and length durable. `covered` is what follows from them, as it was before this began.
+    pub(in crate::store) fn sync_data<T>(&self, path: &Path, covered: T) -> Result<Synced<T>, StoreError> {
+        self.disk.sync(&DiskOp::SyncData(&self.file), path, || self.file.sync_data())?;
+        Ok(Synced::new(covered))
+    }
+
+    /// As [`Self::sync_data`], and mode and times too.
+    pub(in crate::store) fn sync_all<T>(&self, path: &Path, covered: T) -> Result<Synced<T>, StoreError> {
+        self.disk.sync(&DiskOp::SyncAll(&self.file), path, || self.file.sync_all())?;
+        Ok(Synced::new(covered))
+    }
+
+    /// Makes a file durable as a whole, so that it can be given its final name.
+    pub(in crate::store) fn sync(self: Arc<Self>, path: &Path) -> Result<Synced<Arc<Self>>, StoreError> {
+        let covered = Arc::clone(&self);
+        self.sync_all(path, covered)
+    }
+}
+
+/// Writes a file from its beginning.
+pub(in crate::store) struct Appender {
+    file: DiskFile,
+    at: u64,
+}
+
+impl Appender {
+    pub(in crate::store) fn new(file: DiskFile) -> Self {
+        Self { file, at: 0 }
+    }
+
+    pub(in crate::store) fn into_file(self) -> Arc<DiskFile> {
+        Arc::new(self.file)
+    }
+}
+
+impl io::Write for Appender {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write_all_at(bytes, self.at)?;
+        self.at += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
