@@ -144,6 +144,8 @@ impl Store {
                 Index::put_held(&transaction, promise)?;
                 transaction.commit()?;
                 core.contents().remove(&row.id);
+                // Not before: content that is still claimed is judged by it.
+                core.disk.remove(&core.paths.manifest_of(&row))?;
                 row
             };
             let names = core.names_of(&row.key)?;
@@ -183,7 +185,7 @@ impl Store {
 }
 
 impl Core {
-    /// Moves a content's files to where they wait to be deleted.
+    /// Moves a content's bytes to where they wait to be deleted.
     fn set_aside(&self, row: &ObjectRow) -> Result<(), StoreError> {
         let mut gone = Gone { core: self, dirs: BTreeSet::new() };
         // The object's file may be another row's, of the same file under another manifest.
@@ -191,7 +193,6 @@ impl Core {
             gone.doom(self.paths.object(row.key.file_id), row.id, "object")?;
         }
         gone.doom(self.paths.part_of(row), row.id, "part")?;
-        gone.remove(self.paths.manifest_of(row))?;
         gone.sync()
     }
 }

@@ -121,7 +121,10 @@ impl Folder {
         };
         let (root, objects) = (open(path)?, open(objects_path)?);
         let temp_path = path.join(TEMP_DIR);
-        let temp_error = |errno: Errno| StoreError::io("open", &temp_path)(errno.into());
+        let temp_error = |errno: Errno| match disk.check() {
+            Err(stopped) => stopped,
+            Ok(()) => StoreError::io("open", &temp_path)(errno.into()),
+        };
         make_dir(disk, &root, TEMP_DIR, path).map_err(temp_error)?;
         let temp = rustix::fs::openat(&root, TEMP_DIR, DIR, Mode::empty()).map_err(temp_error)?;
         for entry in rustix::fs::Dir::read_from(&temp).map_err(temp_error)? {

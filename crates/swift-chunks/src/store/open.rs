@@ -96,6 +96,7 @@ impl Store {
             _lock: lock,
         };
         core.clear_uploads()?;
+        core.clear_parts()?;
         core.finish_expiry()?;
         core.finish_downloads()?;
         Ok(Self { core: Arc::new(core) })
@@ -129,6 +130,23 @@ impl Core {
                 }
             }
             self.disk.remove(&path)?;
+        }
+        Ok(())
+    }
+
+    /// Removes parts of contents that are not partial any more, so that their room is free.
+    fn clear_parts(&self) -> Result<(), StoreError> {
+        let dir = self.paths.partial();
+        for entry in fs::read_dir(&dir).map_err(StoreError::io("list", &dir))? {
+            let entry = entry.map_err(StoreError::io("list", &dir))?;
+            let name = entry.file_name();
+            let row =
+                name.to_str().and_then(|name| name.split_once('-')).and_then(|(_, row)| row.parse().ok());
+            let Some(row) = row else { continue };
+            let row = Index::by_id(self.index()?.read(), row)?;
+            if row.is_none_or(|row| row.state != STATE_PARTIAL) {
+                self.disk.remove(&entry.path())?;
+            }
         }
         Ok(())
     }

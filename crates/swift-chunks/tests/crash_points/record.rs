@@ -23,7 +23,7 @@ pub(crate) enum Change {
     Rename { from: PathBuf, to: PathBuf, inode: Inode },
     MakeDir { path: PathBuf },
     RemoveDir { path: PathBuf },
-    Write { inode: Inode, at: u64, bytes: Arc<[u8]> },
+    Write { inode: Inode, at: u64, bytes: Bytes },
     SetLen { inode: Inode, len: u64 },
     Attributes { inode: Inode, mode: u32, mtime_ns: i64 },
 }
@@ -45,8 +45,16 @@ pub(crate) enum Step {
     Acknowledge(Arc<Acknowledged>),
 }
 
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct IndexFiles(pub(crate) Vec<(&'static str, Vec<u8>)>);
+#[derive(Debug)]
+pub(crate) struct IndexFiles(pub(crate) Vec<(&'static str, Bytes)>);
+
+pub(crate) struct Bytes(pub(crate) Vec<u8>);
+
+impl std::fmt::Debug for Bytes {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} bytes", self.0.len())
+    }
+}
 
 pub(crate) struct Recorder {
     root: PathBuf,
@@ -106,6 +114,16 @@ impl Recorder {
         state.steps.push(Step::Rot { inode, at });
     }
 
+    /// Gives a file another time, as a user may. It is on the disk at once.
+    pub(crate) fn touch(&self, path: &Path, now_ms: u64) {
+        let file = File::open(self.root.join(path)).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_millis(now_ms)).unwrap();
+        let mut state = self.state.lock().unwrap();
+        state.note_attributes(&file);
+        let inode = state.inode(&file);
+        state.steps.push(Step::SyncAll(inode));
+    }
+
     /// Whether the failure that was asked for has come.
     pub(crate) fn has_failed(&self) -> bool {
         self.state.lock().unwrap().until_failure == Some(0)
@@ -129,7 +147,9 @@ impl Recorder {
     }
 
     fn below_root(&self, path: &Path) -> PathBuf {
-        path.strip_prefix(&self.root).unwrap_or_else(|_| panic!("{} is elsewhere", path.display())).to_path_buf()
+        path.strip_prefix(&self.root)
+            .unwrap_or_else(|_| panic!("{} is elsewhere", path.display()))
+            .to_path_buf()
     }
 }
 
@@ -208,9 +228,9 @@ impl State {
             return self.push(Change::SetLen { inode, len: 0 });
         }
         let inode = self.attributes.len();
-        self.by_number.insert(fs::metadata(root.join(&path)).unwrap().ino(), inode);
-        self.attributes.push((0, 0));
         let file = File::open(root.join(&path)).unwrap();
+        self.by_number.insert(file.metadata().unwrap().ino(), inode);
+        self.attributes.push((0, 0));
         self.name(path, inode);
         self.note_attributes(&file);
     }
@@ -228,7 +248,7 @@ impl State {
 
     fn write(&mut self, file: &File, bytes: &[u8], at: u64) {
         let inode = self.inode(file);
-        self.push(Change::Write { inode, at, bytes: bytes.into() });
+        self.push(Change::Write { inode, at, bytes: Bytes(bytes.to_vec()) });
         self.note_attributes(file);
     }
 
@@ -241,7 +261,7 @@ impl State {
     }
 
     fn snapshot(&mut self, root: &Path) {
-        let read = |name| fs::read(root.join("content").join(name)).ok().map(|bytes| (name, bytes));
+        let read = |name| fs::read(root.join("content").join(name)).ok().map(|bytes| (name, Bytes(bytes)));
         let files: Vec<_> = ["index.db", "index.db-wal"].into_iter().filter_map(read).collect();
         if !files.is_empty() {
             self.steps.push(Step::Commit(Arc::new(IndexFiles(files))));
