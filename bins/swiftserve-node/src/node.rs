@@ -67,6 +67,7 @@ pub struct Node {
     catalog_ended: oneshot::Receiver<Result<(), CatalogError>>,
     swarm_ended: oneshot::Receiver<()>,
     keeping_ended: oneshot::Receiver<()>,
+    store_stopped: oneshot::Receiver<String>,
     uploads: TaskTracker,
     routes: Routes,
     drain: oneshot::Sender<Instant>,
@@ -123,6 +124,7 @@ impl Node {
             catalog_ended: running.catalog_ended,
             swarm_ended: running.swarm_ended,
             keeping_ended: running.keeping_ended,
+            store_stopped: running.store_stopped,
             uploads: running.uploads,
             routes,
             drain,
@@ -159,6 +161,9 @@ impl Node {
     /// Resolves when the node cannot go on; stop it then.
     pub async fn failed(&mut self) -> NodeFailure {
         tokio::select! {
+            // First, as it may be why another ends.
+            biased;
+            Ok(reason) = &mut self.store_stopped => NodeFailure::Store(reason),
             ended = &mut self.ledger_ended => match ended {
                 Ok(Err(poisoned)) => poisoned.into(),
                 _ => NodeFailure::Ended("the ledger"),

@@ -120,6 +120,9 @@ pub enum NodeFailure {
     /// The ledger's storage.
     #[error(transparent)]
     Ledger(#[from] Poisoned),
+    /// A synchronisation failed, so nobody knows what of the latest writes is on the disk.
+    #[error("the store stopped: {0}; check the disk, then start again")]
+    Store(String),
     /// The catalog.
     #[error("the store cannot follow the ledger: {0}")]
     Catalog(#[from] CatalogError),

@@ -49,11 +49,18 @@ pub(super) struct Running {
     pub(super) swarm_ended: oneshot::Receiver<()>,
     pub(super) keeping_ended: oneshot::Receiver<()>,
     pub(super) uploads: TaskTracker,
+    /// Why the store stopped.
+    pub(super) store_stopped: oneshot::Receiver<String>,
 }
 
 impl Parts {
     pub(super) async fn start(self, stored: Stored) -> Result<Running, StartError> {
         let Stored { replica, store, tokens, limits } = stored;
+        let (stop, store_stopped) = oneshot::channel();
+        store.on_stop(move |reason| {
+            // Nobody listens any more when the node is stopping anyway.
+            let _ = stop.send(reason.to_owned());
+        });
         let id = self.key.id();
         let presence = Presence::default();
         let finality = Finality::new(id, self.members.clone(), presence.clone(), self.patience);
@@ -152,6 +159,7 @@ impl Parts {
             swarm_ended: swarm.ended,
             keeping_ended: keeping.ended,
             uploads,
+            store_stopped,
         })
     }
 }

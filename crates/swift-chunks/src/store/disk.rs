@@ -19,7 +19,7 @@ pub use watch::{DiskOp, DiskWatcher, Place};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::io::Errno;
 
@@ -32,10 +32,13 @@ pub(super) struct Disk {
     stop: Arc<Stop>,
 }
 
+/// Told the reason.
+type Listener = Box<dyn FnOnce(&str) + Send>;
+
 #[derive(Default)]
 struct Stop {
     reason: OnceLock<Arc<str>>,
-    listeners: Mutex<Vec<Box<dyn FnOnce(&str) + Send>>>,
+    listeners: Mutex<Vec<Listener>>,
 }
 
 /// What a new file may stand in the way of.
@@ -78,7 +81,7 @@ impl Disk {
         }
     }
 
-    fn listeners(&self) -> std::sync::MutexGuard<'_, Vec<Box<dyn FnOnce(&str) + Send>>> {
+    fn listeners(&self) -> MutexGuard<'_, Vec<Listener>> {
         self.stop.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

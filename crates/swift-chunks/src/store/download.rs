@@ -22,7 +22,7 @@ use self::transfer::Transfer;
 use super::content::{Content, ContentRef, Held};
 use super::disk::{Appender, Disk, DiskFile, Existing, Move, Synced};
 use super::error::{InstallError, StoreError};
-use super::index::{Claim, DurableChunks, Index, STATE_FALSE, STATE_SUSPECT};
+use super::index::{Claim, DurableChunks, Index, STATE_COMPLETE, STATE_FALSE, STATE_SUSPECT};
 use super::names::VisibleChanges;
 use super::{Core, Store};
 use crate::chunk_set::ChunkSet;
@@ -359,6 +359,16 @@ impl Core {
         Index::drop_manifest(&transaction, content.id)?;
         transaction.commit()?;
         content.live_mut().manifest = None;
+        Ok(())
+    }
+
+    /// As [`Self::drop_manifest`]. A complete content is suspect then: its manifest is made again when it is verified.
+    pub(super) fn lose_manifest(&self, content: &Content) -> Result<(), StoreError> {
+        self.drop_manifest(content)?;
+        let mut index = self.index()?;
+        if Index::by_id(index.read(), content.id)?.is_some_and(|row| row.state == STATE_COMPLETE) {
+            self.suspect(&mut index, content.id)?;
+        }
         Ok(())
     }
 

@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rusqlite::ErrorCode;
+
 use crate::id::FileId;
 use crate::keep::KeepRuleError;
 use crate::layout::FileTooLong;
@@ -33,9 +35,41 @@ pub enum OpenError {
         /// The newest format known here.
         known: i64,
     },
+    /// The index cannot be read. The content beside it is as it was.
+    #[error(
+        "the content index {} is damaged: {reason}; move the folder {} away and start again, then names come back from \
+         the ledger and content from other nodes, and what only this node had is in the moved folder",
+        path.display(), path.parent().unwrap_or(path).display()
+    )]
+    IndexDamaged {
+        /// The index file.
+        path: PathBuf,
+        /// What SQLite says.
+        reason: String,
+    },
     /// Anything else.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl OpenError {
+    /// What SQLite says of an index that is just being opened: if it is not the disk, it is the file.
+    pub(super) fn of_index(path: &Path, error: &rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => StoreError::NoSpace { needed: 0, available: 0 }.into(),
+            Some(
+                ErrorCode::CannotOpen
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::OutOfMemory
+                | ErrorCode::PermissionDenied
+                | ErrorCode::SystemIoFailure,
+            ) => {
+                let reason = std::io::Error::other(error.to_string());
+                StoreError::io("open the content index", path)(reason).into()
+            }
+            _ => Self::IndexDamaged { path: path.to_path_buf(), reason: error.to_string() },
+        }
+    }
 }
 
 /// Why an operation of the store failed. What was acknowledged before still stands, and the store goes on.
@@ -71,6 +105,9 @@ pub enum StoreError {
     /// The index refused something.
     #[error("the content index failed: {0}")]
     Index(#[source] rusqlite::Error),
+    /// The index holds what nobody wrote.
+    #[error("the content index is damaged: {0}; start again to see what to do")]
+    IndexDamaged(#[source] rusqlite::Error),
     /// The index holds a rule of what to keep that this program does not understand.
     #[error("the stored rule of what to keep cannot be used: {0}")]
     KeepRule(#[source] KeepRuleError),
@@ -168,7 +205,8 @@ pub enum StoreError {
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => Self::NoSpace { needed: 0, available: 0 },
+            Some(ErrorCode::DiskFull) => Self::NoSpace { needed: 0, available: 0 },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::IndexDamaged(error),
             _ => Self::Index(error),
         }
     }

@@ -135,7 +135,7 @@ pub(super) struct Index {
 
 impl Index {
     pub(super) fn open(path: &Path, disk: &Disk) -> Result<Self, OpenError> {
-        let mut connection = Connection::open(path).map_err(StoreError::from)?;
+        let mut connection = Connection::open(path).map_err(|error| OpenError::of_index(path, &error))?;
         let mut prepared = Ok(());
         disk.commit(|| {
             prepared = prepare(&mut connection, path);
@@ -195,7 +195,7 @@ impl std::ops::Deref for Transaction<'_> {
 }
 
 fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
-    let sql = |error: rusqlite::Error| OpenError::Store(error.into());
+    let sql = |error: rusqlite::Error| OpenError::of_index(path, &error);
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sql)?;
     if found > FORMAT {
         return Err(OpenError::NewerFormat { path: path.to_path_buf(), found, known: FORMAT });
@@ -207,6 +207,11 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     // better one. There are no statistics that could tell.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(sql)?;
     connection.set_prepared_statement_cache_capacity(128);
+    // Looks at every page: a damaged one is told now, with what to do, and not by whatever meets it later.
+    let reason: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(sql)?;
+    if reason != "ok" {
+        return Err(OpenError::IndexDamaged { path: path.to_path_buf(), reason });
+    }
     connection.execute_batch(priorities::TABLE).map_err(sql)?;
     if found < FORMAT {
         let transaction = connection.transaction().map_err(sql)?;

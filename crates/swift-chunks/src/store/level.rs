@@ -71,6 +71,6 @@ impl Store {
         let mut index = self.core.index()?;
         let transaction = index.begin()?;
         Index::set_applied_height(&transaction, height)?;
-        Ok(transaction.commit()?)
+        transaction.commit()
     }
 }

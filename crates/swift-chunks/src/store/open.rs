@@ -218,6 +218,11 @@ impl Core {
             manifest = self.disk.open(&path, Access::Read)?.map(Arc::new);
         }
         let (data, held) = match row.state {
+            STATE_COMPLETE if manifest.is_none() => {
+                // Nobody can say what its chunks must be; verification makes the manifest again.
+                self.suspect(index, row.id)?;
+                (None, nothing())
+            }
             STATE_COMPLETE => match self.open_complete(index, row)? {
                 Some(file) => (Some(Arc::new(file)), Held::All),
                 None => (None, nothing()),
@@ -250,11 +255,17 @@ impl Core {
         if metadata.len() == row.key.len && mtime_ns(&metadata) == row.mtime_ns {
             return Ok(Some(file));
         }
-        let transaction = index.begin()?;
-        Index::set_state(&transaction, row.id, STATE_SUSPECT)?;
-        transaction.commit()?;
-        self.unclaim(row.id);
+        self.suspect(index, row.id)?;
         Ok(None)
+    }
+
+    /// A content that was complete counts for nothing until it was verified.
+    pub(super) fn suspect(&self, index: &mut Index, id: i64) -> Result<(), StoreError> {
+        let transaction = index.begin()?;
+        Index::set_state(&transaction, id, STATE_SUSPECT)?;
+        transaction.commit()?;
+        self.unclaim(id);
+        Ok(())
     }
 
     /// Nothing of a content counts any more, for those who use it now either.

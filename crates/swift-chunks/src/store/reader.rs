@@ -175,7 +175,7 @@ impl ContentReader {
         let file_id = content.key.file_id;
         if !content.manifest_is_sound()? {
             // The content may be fine, which `Store::verify` finds out.
-            self.core.drop_manifest(content)?;
+            self.core.lose_manifest(content)?;
             return Err(StoreError::ManifestMissing(file_id).into());
         }
         if !content.holds(chunk) {

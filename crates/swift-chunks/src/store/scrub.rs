@@ -106,7 +106,8 @@ impl Core {
         let object = self.paths.object(content.key.file_id);
         let part = self.paths.part(content.key.file_id, content.id);
         // An older part would be taken for this one after a crash between the commit and the rename.
-        self.remove_part(&part)?;
+        self.disk.remove(&part)?;
+        self.disk.sync_dir(&self.paths.partial())?;
         self.disk.make_writable(&object)?;
         let file =
             self.disk.open(&object, Access::Write)?.ok_or(StoreError::NotFound(content.key.file_id))?;

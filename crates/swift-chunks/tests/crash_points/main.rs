@@ -12,6 +12,7 @@
 #[allow(dead_code, reason = "shared with the tests of the store")]
 mod bench;
 mod crashes;
+mod flips;
 mod image;
 mod record;
 mod rot;

@@ -77,7 +77,7 @@ impl World {
     }
 
     /// Fetches what is missing of a content.
-    fn fetch(&self, store: &Store, sample: usize) {
+    pub(crate) fn fetch(&self, store: &Store, sample: usize) {
         let sample = &self.samples[sample];
         let (id, hash) = (sample.manifest.file_id(), sample.manifest.hash());
         let download = store.begin_download(id, hash, sample.bytes.len() as u64).unwrap();

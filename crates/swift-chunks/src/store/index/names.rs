@@ -82,7 +82,7 @@ impl Index {
     pub(in crate::store) fn forget_height(&mut self) -> Result<(), StoreError> {
         let transaction = self.begin()?;
         transaction.execute("UPDATE totals SET applied_height = NULL", [])?;
-        Ok(transaction.commit()?)
+        transaction.commit()
     }
 
     pub(in crate::store) fn set_name_height(
@@ -169,7 +169,7 @@ impl Index {
                 )?
                 .execute(params![name, due.object, to_sql(due.len), due.mtime_ns])?;
         }
-        Ok(transaction.commit()?)
+        transaction.commit()
     }
 
     /// An object's file got a new time: so did the files that share it.
@@ -200,7 +200,7 @@ impl Index {
                 .execute(params![name, object, mtime_ns])?;
             transaction.prepare_cached("DELETE FROM todo WHERE name = ?")?.execute([name])?;
         }
-        Ok(transaction.commit()?)
+        transaction.commit()
     }
 
     pub(in crate::store) fn names_after(

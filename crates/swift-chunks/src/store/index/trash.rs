@@ -42,7 +42,7 @@ impl Index {
         for &id in ids {
             Self::set_state(&transaction, id, STATE_DOOMED)?;
         }
-        Ok(transaction.commit()?)
+        transaction.commit()
     }
 
     pub(in crate::store) fn doomed(&self) -> Result<Vec<ObjectRow>, StoreError> {
@@ -57,7 +57,7 @@ impl Index {
             transaction.prepare_cached("DELETE FROM promised WHERE object = ?")?.execute([id])?;
             transaction.prepare_cached("DELETE FROM objects WHERE id = ?")?.execute([id])?;
         }
-        Ok(transaction.commit()?)
+        transaction.commit()
     }
 
     /// Nothing is on disk: what names need is lacking, what only holds or the trash had is forgotten. Answers how many
