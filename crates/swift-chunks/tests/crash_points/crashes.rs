@@ -83,7 +83,7 @@ fn twice(name: &str) {
 
 #[test]
 fn a_second_crash_while_the_store_is_opened_changes_nothing() {
-    for name in ["upload", "download", "slices", "removal", "eviction", "repair", "overtaken"] {
+    for name in ["upload", "slices", "removal", "eviction", "repair", "overtaken"] {
         twice(name);
     }
 }
