@@ -4,8 +4,6 @@
 //! keep a file it does not let go of it. Both are decided under the index's lock, in the commit that makes them so:
 //! whatever nodes ask each other at the same time, whoever promised still has it.
 
-use std::collections::BTreeSet;
-
 use super::error::StoreError;
 use super::index::{Index, ObjectRow, STATE_COMPLETE};
 use super::names::VisibleChanges;
@@ -187,7 +185,7 @@ impl Store {
 impl Core {
     /// Moves a content's bytes to where they wait to be deleted.
     fn set_aside(&self, row: &ObjectRow) -> Result<(), StoreError> {
-        let mut gone = Gone { core: self, dirs: BTreeSet::new() };
+        let mut gone = Gone::new(self);
         // The object's file may be another row's, of the same file under another manifest.
         if row.state == STATE_COMPLETE {
             gone.doom(self.paths.object(row.key.file_id), row.id, "object")?;

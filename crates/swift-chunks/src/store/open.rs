@@ -14,6 +14,7 @@ use super::folder::Folder;
 use super::index::{DurableChunks, Index, ObjectRow, STATE_COMPLETE, STATE_PARTIAL, STATE_SUSPECT};
 use super::paths::Paths;
 use super::space::UploadSpace;
+use super::trash::Gone;
 use super::{Core, Store};
 use crate::id::FileId;
 use crate::keep::KeepRule;
@@ -159,17 +160,19 @@ impl Core {
         file_id: FileId,
         row: Option<i64>,
     ) -> Result<(), StoreError> {
+        let mut gone = Gone::new(self);
         if let Some(row) = row
             && !Index::by_id(index.read(), row)?.is_some_and(|row| row.has_manifest)
         {
-            self.disk.remove(&self.paths.manifest(file_id, row))?;
+            gone.remove(self.paths.manifest(file_id, row))?;
         }
         // A download that was being completed has its part under the object's name.
         let is_part = |row: &ObjectRow| row.stored > 0 && !self.paths.part_of(row).exists();
         if !self.owns_object_file(index, file_id)? && !index.partial_rows(file_id)?.iter().any(is_part) {
-            self.disk.remove(&self.paths.object(file_id))?;
+            gone.remove(self.paths.object(file_id))?;
         }
-        Ok(())
+        // Before the marker goes, which is all that knows of them.
+        gone.sync()
     }
 
     pub(super) fn owns_object_file(&self, index: &Index, file_id: FileId) -> Result<bool, StoreError> {

@@ -80,7 +80,7 @@ impl Core {
             return Ok(());
         }
         let mut index = self.index()?;
-        let mut gone = Gone { core: self, dirs: BTreeSet::new() };
+        let mut gone = Gone::new(self);
         for row in rows {
             gone.doom(self.paths.part_of(row), row.id, "part")?;
             gone.remove(self.paths.manifest_of(row))?;
@@ -119,11 +119,15 @@ impl Core {
 
 /// Files on their way out. Once they are synchronised none of them comes back.
 pub(super) struct Gone<'a> {
-    pub(super) core: &'a Core,
-    pub(super) dirs: BTreeSet<PathBuf>,
+    core: &'a Core,
+    dirs: BTreeSet<PathBuf>,
 }
 
-impl Gone<'_> {
+impl<'a> Gone<'a> {
+    pub(super) fn new(core: &'a Core) -> Self {
+        Self { core, dirs: BTreeSet::new() }
+    }
+
     /// Moves a file to where it waits to be deleted.
     pub(super) fn doom(&mut self, from: PathBuf, row: i64, kind: &str) -> Result<(), StoreError> {
         let doomed = self.core.paths.doomed();

@@ -111,6 +111,7 @@ impl World {
         for (number, sample) in self.samples.iter().enumerate() {
             self.check_claims(&store, number, sample, acknowledged);
         }
+        every_file_has_a_row(root);
         let height = store.applied_height().unwrap().unwrap_or(0);
         assert!(height >= acknowledged.height, "height {height} of {}", acknowledged.height);
         let names = store.list_names(None, 100).unwrap().into_iter();
@@ -265,6 +266,24 @@ fn read(reader: &ContentReader, sample: &Sample, range: std::ops::Range<u64>) {
         buffer == sample.bytes[range.start as usize..range.end as usize],
         "{range:?} is claimed and wrong"
     );
+}
+
+/// What no row knows of would take its room for ever.
+fn every_file_has_a_row(root: &Path) {
+    let content = root.join("content");
+    let index = rusqlite::Connection::open(content.join("index.db")).unwrap();
+    let mut statement = index.prepare("SELECT id, lower(hex(file_id)) FROM objects").unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))).unwrap();
+    let rows: Vec<_> = rows.map(Result::unwrap).collect();
+    for file in files_in(&content.join("objects")) {
+        assert!(rows.iter().any(|(_, id)| *id == file), "objects/{file} is nobody's");
+    }
+    for dir in ["manifests", "partial", "evidence"] {
+        for file in files_in(&content.join(dir)) {
+            let of = file.trim_end_matches(".new");
+            assert!(rows.iter().any(|(row, id)| format!("{id}-{row}") == of), "{dir}/{file} is nobody's");
+        }
+    }
 }
 
 /// Every file below the files folder, by its name in the ledger.
