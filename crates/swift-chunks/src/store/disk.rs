@@ -245,3 +245,32 @@ pub(super) fn is_failed_sync(error: &rusqlite::Error) -> bool {
         .sqlite_error()
         .is_some_and(|error| [SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC].contains(&error.extended_code))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ffi::{self, SQLITE_FULL, SQLITE_IOERR_FSYNC, SQLITE_IOERR_WRITE};
+
+    fn failure(code: i32) -> rusqlite::Error {
+        rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)
+    }
+
+    #[test]
+    fn a_commit_that_was_refused_is_no_reason_to_stop_and_one_that_was_not_synchronised_is() {
+        let disk = Disk::default();
+        let no_room = disk.commit(|| Err::<(), _>(failure(SQLITE_FULL))).unwrap_err();
+        assert!(matches!(no_room, StoreError::NoSpace { .. }), "{no_room}");
+        let not_written = disk.commit(|| Err::<(), _>(failure(SQLITE_IOERR_WRITE))).unwrap_err();
+        assert!(matches!(not_written, StoreError::Index(_)), "{not_written}");
+        disk.commit(|| Ok(())).unwrap();
+
+        let not_synchronised = disk.commit(|| Err::<(), _>(failure(SQLITE_IOERR_FSYNC))).unwrap_err();
+        assert!(matches!(not_synchronised, StoreError::Stopped(_)), "{not_synchronised}");
+        let mut is_tried = false;
+        let after = disk.commit(|| {
+            is_tried = true;
+            Ok(())
+        });
+        assert!(matches!(after, Err(StoreError::Stopped(_))) && !is_tried);
+    }
+}
