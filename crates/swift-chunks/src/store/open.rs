@@ -57,8 +57,8 @@ impl StoreOptions {
 }
 
 impl Store {
-    /// Opens a store, which is made if there is none. Takes no longer for a big store than for a small one:
-    /// nothing is hashed and nothing is walked but what a crash left over. Call [`Store::retry_visible`] next,
+    /// Opens a store, which is made if there is none. Hardly takes longer for a big store than for a small one:
+    /// nothing is hashed and nothing is walked but the index and what a crash left over. Call [`Store::retry_visible`] next,
     /// and go through [`Store::holds`].
     ///
     /// The directory is released when the last clone, and the last transfer and reader of it, are dropped.

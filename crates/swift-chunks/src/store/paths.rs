@@ -32,6 +32,10 @@ impl Paths {
         for dir in ["objects", "partial", "manifests", "uploads", "doomed", "evidence"] {
             disk.make_dirs(&root.join(dir))?;
         }
+        // They may be those of a process that was killed before it came to this.
+        for dir in root.parent().into_iter().chain([root]).filter(|dir| !dir.as_os_str().is_empty()) {
+            disk.sync_dir(dir)?;
+        }
         Ok(Self { root: root.to_path_buf() })
     }
 

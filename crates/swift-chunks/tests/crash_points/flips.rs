@@ -1,5 +1,6 @@
 //! A thousand bits that change by themselves: 1,000 flips over content, manifests and the index, from one seed.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,7 +12,7 @@ use tempfile::TempDir;
 use crate::bench::{NOW, Sample};
 use crate::crashes::tempdir;
 use crate::rot::flip;
-use crate::world::{Acknowledged, Block, World};
+use crate::world::{Acknowledged, Block, World, shown_below};
 
 const SEED: u64 = 0x5eed_0b17;
 
@@ -163,7 +164,15 @@ fn a_flipped_bit_of_the_index_is_reported_or_does_no_harm() {
                 reported += 1;
                 assert!(error.to_string().contains("content index"), "{error}");
             }
-            Ok(store) => use_all(&store, &world),
+            Ok(store) => {
+                use_all(&store, &world);
+                let mut shown = BTreeSet::new();
+                shown_below(&copy.path().join("files"), "", &mut shown);
+                for name in shown {
+                    let bytes = fs::read(copy.path().join("files").join(&name)).unwrap();
+                    assert!(world.samples.iter().any(|sample| sample.bytes == bytes), "{name} is nothing");
+                }
+            }
         }
     }
     assert!(reported > 15, "{reported}");

@@ -287,7 +287,7 @@ fn every_file_has_a_row(root: &Path) {
 }
 
 /// Every file below the files folder, by its name in the ledger.
-fn shown_below(dir: &Path, above: &str, names: &mut BTreeSet<String>) {
+pub(crate) fn shown_below(dir: &Path, above: &str, names: &mut BTreeSet<String>) {
     for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
         let name = format!("{above}{}", entry.file_name().into_string().unwrap());
         if entry.file_type().unwrap().is_dir() {
