@@ -1,4 +1,4 @@
-//! Many nodes of SwiftServe in one thread, over virtual time, with everything going wrong that can go wrong.
+//! Many nodes of SwiftServe in one process, over virtual time, with everything going wrong that can go wrong.
 //!
 //! The machines are the real ones; only what is around them is made up. There are two simulations, and each is a
 //! function of its arguments: the same seed gives the same run, so a failure can be looked at again.

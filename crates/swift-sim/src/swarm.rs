@@ -1,15 +1,23 @@
 //! The swarm under simulation: every node's real machine, and around it links with their speeds and distances, over
 //! which requests, answers and content travel as TCP would carry them.
 
+mod account;
+mod actor;
 mod books;
 mod clock;
+mod connections;
+mod envelope;
+mod event;
 mod links;
 mod machine;
 mod node;
 mod plan;
 mod report;
 mod scenario;
+mod scene;
+mod shard;
 mod slab;
+mod threads;
 mod transfer;
 mod tuning;
 mod world;

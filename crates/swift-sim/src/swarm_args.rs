@@ -1,6 +1,6 @@
 //! `swift-sim swarm`: what its command line means.
 
-use std::{ops::Range, time::Duration};
+use std::{num::NonZeroUsize, ops::Range, time::Duration};
 
 use swift_sim::swarm::{Cast, Leaving, Plan, Scale, Scenario, Setting, Trouble, What, When};
 
@@ -25,6 +25,9 @@ pub(crate) struct SwarmArgs {
     /// Shows the state of things every so many virtual seconds
     #[arg(long)]
     pub(crate) timeline: Option<f64>,
+    /// Threads, as many as there are processors unless told: what comes of a run does not depend on it
+    #[arg(long)]
+    pub(crate) threads: Option<NonZeroUsize>,
     #[command(flatten)]
     run: RunArgs,
     #[command(flatten)]
@@ -140,6 +143,7 @@ impl SwarmArgs {
             one.plan.seed = self.seed;
             one.plan.settings.clone_from(&self.config);
             one.plan.timeline = self.timeline.map(seconds);
+            one.plan.threads = self.threads;
         }
         Ok(meant.into_iter().map(Run::Scenario).collect())
     }
@@ -165,6 +169,7 @@ impl SwarmArgs {
             settings: self.config.clone(),
             limit: run.limit.map(seconds),
             timeline: self.timeline.map(seconds),
+            threads: self.threads,
             ..Plan::default()
         };
         self.trouble.add_to(&mut plan);

@@ -1,7 +1,7 @@
 //! What swarms of real machines do over links that a test decides on, in virtual time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
 use swift_sim::swarm::{Cast, Leaving, Outcome, Plan, Scale, Scenario, Trouble, What, When, run};
 
@@ -41,6 +41,37 @@ fn the_same_seed_gives_the_same_run_and_another_seed_another() {
     let trace = |seed| run(&Plan { seed, ..plan.clone() }).unwrap().trace;
     assert_eq!(trace(7), trace(7));
     assert_ne!(trace(7), trace(8));
+}
+
+#[test]
+fn a_run_is_the_same_however_many_threads_carry_it_out() {
+    let leave = |node, how, back| What::Leave { node, how, back: Some(Duration::from_secs(back)) };
+    let part = What::Part { first: 9, lasts: Duration::from_secs(8) };
+    let troubles = vec![
+        Trouble { when: When::Sent(0.5), what: leave(0, Leaving::Unplugged, 5) },
+        Trouble { when: When::After(Duration::from_millis(900)), what: leave(3, Leaving::Stopped, 2) },
+        Trouble { when: When::After(Duration::from_millis(1100)), what: leave(4, Leaving::Frozen, 9) },
+        Trouble { when: When::After(Duration::from_millis(1500)), what: part },
+        Trouble { when: When::After(Duration::from_millis(2000)), what: What::Join { node: 7 } },
+    ];
+    let cast = Cast { slow: 1, lying: 1, boasting: 1, stalling: 1, dead: 1, bystanders: 0 };
+    let sizes = vec![4 * MIB, MIB / 2 + 1];
+    let (nodes, known, loss, lost_messages) = (20, Some(12), 0.5, 1.0);
+    let plan = Plan { nodes, known, files: 3, sizes, loss, lost_messages, cast, troubles, ..Plan::default() };
+    let told = |threads| {
+        let outcome = run(&Plan { threads: NonZeroUsize::new(threads), ..plan.clone() }).unwrap();
+        assert_eq!((outcome.troubles, outcome.complete), (5, outcome.counted), "{outcome:?}");
+        format!("{outcome:?}")
+    };
+    let alone = told(1);
+    assert_eq!(told(2), alone);
+    assert_eq!(told(3), alone);
+}
+
+#[test]
+fn nodes_that_are_next_to_each_other_are_no_trouble() {
+    let outcome = goes_well(&Plan { nodes: 5, size: MIB, delay: Duration::ZERO, ..Plan::default() });
+    assert!(outcome.share.unwrap() > 0.5, "{outcome:?}");
 }
 
 #[test]

@@ -1,10 +1,6 @@
-//! What is due when: the run's virtual time and everything that waits for it.
+//! Virtual time, and what waits for it.
 
-use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, BinaryHeap},
-    time::Duration,
-};
+use std::{cmp::Ordering, collections::BinaryHeap, time::Duration};
 
 use swift_p2p::swarm::Time;
 
@@ -48,22 +44,12 @@ pub(crate) fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Everything that is due. What is due at the same moment comes in the order in which it was noted.
-///
-/// What is due soon is in order; what is due later is put in order when its time comes, so that the heap stays small.
+/// Everything that is due somewhere. What is due at the same moment comes in an order that whoever notes it gives, and
+/// never twice: so it does not matter in which order things were noted.
 #[derive(Debug)]
 pub(crate) struct Agenda<T> {
-    /// All that is due before `soon` has passed.
     heap: BinaryHeap<Due<T>>,
-    /// Number of the present span of [`SPAN_NS`].
-    soon: u64,
-    /// The rest, by its span.
-    later: BTreeMap<u64, Vec<Due<T>>>,
-    noted: u64,
 }
-
-/// What is put in order at a time: with many nodes, some hundreds of things.
-const SPAN_NS: u64 = 500_000;
 
 #[derive(Debug)]
 struct Due<T> {
@@ -74,26 +60,24 @@ struct Due<T> {
 
 impl<T> Default for Agenda<T> {
     fn default() -> Self {
-        Self { heap: BinaryHeap::new(), soon: 0, later: BTreeMap::new(), noted: 0 }
+        Self { heap: BinaryHeap::new() }
     }
 }
 
 impl<T> Agenda<T> {
-    pub(crate) fn note(&mut self, at: Moment, what: T) {
-        self.noted += 1;
-        let due = Due { at, order: self.noted, what };
-        let span = at.0 / SPAN_NS;
-        if span <= self.soon {
-            self.heap.push(due);
-        } else {
-            self.later.entry(span).or_default().push(due);
-        }
+    pub(crate) fn note(&mut self, at: Moment, order: u64, what: T) {
+        self.heap.push(Due { at, order, what });
     }
 
-    pub(crate) fn pop(&mut self) -> Option<(Moment, T)> {
-        if self.heap.is_empty() {
-            let (span, due) = self.later.pop_first()?;
-            (self.soon, self.heap) = (span, due.into());
+    /// When the next thing is due; never, if there is none.
+    pub(crate) fn next_at(&self) -> Moment {
+        self.heap.peek().map_or(Moment::NEVER, |due| due.at)
+    }
+
+    /// The next thing, if it is due before `until`.
+    pub(crate) fn pop_before(&mut self, until: Moment) -> Option<(Moment, T)> {
+        if self.next_at() >= until {
+            return None;
         }
         self.heap.pop().map(|due| (due.at, due.what))
     }
@@ -114,7 +98,7 @@ impl<T> PartialOrd for Due<T> {
 
 impl<T> PartialEq for Due<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.order == other.order
+        self.cmp(other) == Ordering::Equal
     }
 }
 
@@ -125,18 +109,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_due_first_comes_first_and_equals_in_their_order() {
+    fn what_is_due_first_comes_first_and_equals_in_their_order_however_they_were_noted() {
         let mut agenda = Agenda::default();
-        let late = 3 * SPAN_NS;
-        for (at, what) in [(late, 'e'), (3, 'd'), (1, 'a'), (2, 'b'), (2, 'c'), (late, 'f'), (late + 1, 'g')]
-        {
-            agenda.note(Moment(at), what);
+        for (at, order, what) in [(3, 1, 'd'), (2, 5, 'c'), (1, 9, 'a'), (2, 4, 'b'), (7, 2, 'e')] {
+            agenda.note(Moment(at), order, what);
         }
-        let mut order: String = std::iter::from_fn(|| agenda.pop()).take(5).map(|(_, what)| what).collect();
-        assert_eq!(order, "abcde");
-        agenda.note(Moment(late), 'x');
-        agenda.note(Moment(late + 1), 'y');
-        order.extend(std::iter::from_fn(|| agenda.pop()).map(|(_, what)| what));
-        assert_eq!(order, "abcdefxgy");
+        let mut until = |until| -> String {
+            std::iter::from_fn(|| agenda.pop_before(Moment(until))).map(|(_, what)| what).collect()
+        };
+        assert_eq!(until(2), "a");
+        assert_eq!(until(7), "bcd");
+        assert_eq!(agenda.next_at(), Moment(7));
     }
 }

@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 
-use super::{clock::Moment, slab::Key};
+use super::{clock::Moment, envelope::Envelope, slab::Key};
 
 /// The least and the most that a transfer sends in its turn. One packet in reality; more here, so that a run ends.
 const QUANTUM_LEN: (u64, u64) = (4 * 1024, 64 * 1024);
 /// A turn takes about this long.
 const TURN_NS: u64 = 4_000_000;
 /// Letters that pass before the next transfer has its turn: together about a turn's worth.
-const LETTERS_LEN: u64 = 16 * 1024;
+pub(crate) const LETTERS_LEN: u64 = 16 * 1024;
 
 /// How fast a link is.
 #[derive(Clone, Copy, Debug)]
@@ -40,15 +40,6 @@ impl Speed {
     }
 }
 
-/// What leaves next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Parcel {
-    /// Some bytes of a transfer.
-    Bytes(Key),
-    /// A message.
-    Letter(Key),
-}
-
 /// The way out. The kernel lets every connection have a packet or two in line, so transfers take turns, and a short
 /// message waits for the packet before it only.
 #[derive(Debug)]
@@ -56,13 +47,17 @@ pub(crate) struct Uplink {
     pub(crate) speed: Speed,
     /// Bytes that a transfer sends in its turn.
     pub(crate) quantum: u64,
-    letters: VecDeque<(Key, u64)>,
+    letters: VecDeque<Box<Envelope>>,
     turns: VecDeque<Key>,
-    /// What is leaving now.
-    pub(crate) leaving: Option<Parcel>,
+    /// The transfer of which some bytes are leaving now.
+    pub(crate) leaving: Option<Key>,
+    /// When all that has begun to leave has left.
+    pub(crate) free_at: Moment,
+    /// Whether that moment is noted, since something waits for it.
+    pub(crate) is_noted: bool,
     /// Bytes of letters since a transfer had its turn.
     passed: u64,
-    /// Acknowledgements that were sent between other things.
+    /// Acknowledgements that are sent between other things.
     acks: u64,
     /// Nanoseconds in which something left.
     pub(crate) busy_ns: u64,
@@ -77,41 +72,47 @@ impl Uplink {
             letters: VecDeque::new(),
             turns: VecDeque::new(),
             leaving: None,
+            free_at: Moment::ZERO,
+            is_noted: false,
             passed: 0,
             acks: 0,
             busy_ns: 0,
         }
     }
 
-    /// Drops what waits. What is leaving has left.
-    pub(crate) fn clear(&mut self) {
-        self.letters.clear();
+    /// Drops what waits, and hands back the letters. What has begun to leave leaves.
+    pub(crate) fn clear(&mut self) -> VecDeque<Box<Envelope>> {
         self.turns.clear();
+        self.leaving = None;
+        std::mem::take(&mut self.letters)
     }
 
-    pub(crate) fn enter_letter(&mut self, letter: Key, len: u64) {
-        self.letters.push_back((letter, len));
+    pub(crate) fn enter_letter(&mut self, letter: Box<Envelope>) {
+        self.letters.push_back(letter);
     }
 
     pub(crate) fn enter_transfer(&mut self, transfer: Key) {
         self.turns.push_back(transfer);
     }
 
+    /// Whether there is something to do when the link is free.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.leaving.is_some() || !self.letters.is_empty() || !self.turns.is_empty()
+    }
+
     /// Notes an acknowledgement. On an idle link it leaves at once.
-    pub(crate) fn acknowledge(&mut self, bytes: u64) {
-        if self.leaving.is_some() {
+    pub(crate) fn acknowledge(&mut self, now: Moment, bytes: u64) {
+        if self.free_at > now {
             self.acks += bytes;
         }
     }
 
     /// The letter that leaves next, if it is a letter's turn.
-    pub(crate) fn next_letter(&mut self) -> Option<(Key, u64)> {
+    pub(crate) fn next_letter(&mut self) -> Option<Box<Envelope>> {
         if self.passed >= LETTERS_LEN && !self.turns.is_empty() {
             return None;
         }
-        let (letter, len) = self.letters.pop_front()?;
-        self.passed += len;
-        Some((letter, len))
+        self.letters.pop_front()
     }
 
     /// The transfer whose turn it is.
@@ -119,15 +120,24 @@ impl Uplink {
         self.turns.pop_front()
     }
 
-    /// Begins to send; returns when that is done.
-    pub(crate) fn begin(&mut self, now: Moment, parcel: Parcel, len: u64) -> Moment {
-        if matches!(parcel, Parcel::Bytes(_)) {
-            self.passed = 0;
-        }
+    /// Begins to send a letter; returns when that is done.
+    pub(crate) fn begin_letter(&mut self, now: Moment, len: u64) -> Moment {
+        self.passed += len;
+        self.begin(now, len)
+    }
+
+    /// Begins to send some bytes of a transfer; returns when that is done.
+    pub(crate) fn begin_bytes(&mut self, now: Moment, transfer: Key, len: u64) -> Moment {
+        self.passed = 0;
+        self.leaving = Some(transfer);
+        self.begin(now, len)
+    }
+
+    fn begin(&mut self, now: Moment, len: u64) -> Moment {
         let takes = self.speed.takes(len + std::mem::take(&mut self.acks));
         self.busy_ns += takes;
-        self.leaving = Some(parcel);
-        now.plus(takes)
+        self.free_at = self.free_at.max(now).plus(takes);
+        self.free_at
     }
 }
 
@@ -162,7 +172,7 @@ impl Downlink {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::swarm::slab::Slab;
+    use crate::swarm::{envelope::Content, slab::Slab};
 
     #[test]
     fn speeds_are_exact_enough() {
@@ -175,17 +185,20 @@ mod tests {
 
     #[test]
     fn letters_go_first_and_do_not_hold_up_transfers_for_ever() {
-        let mut slab = Slab::default();
         let mut up = Uplink::new(Speed::bytes_per_second(1000));
-        let transfer = slab.insert(());
+        let transfer = Slab::default().insert(());
         up.enter_transfer(transfer);
         for _ in 0..40 {
-            up.enter_letter(slab.insert(()), 1000);
+            let content = Content::Unanswered(None);
+            up.enter_letter(Box::new(Envelope { from: 0, to: 1, lives: (1, 1), len: 1000, content }));
         }
-        let before = std::iter::from_fn(|| up.next_letter()).count();
-        assert_eq!(before, 17);
+        let before = std::iter::from_fn(|| {
+            let letter = up.next_letter()?;
+            Some(up.begin_letter(Moment::ZERO, letter.len))
+        });
+        assert_eq!(before.count(), 17);
         assert_eq!(up.next_transfer(), Some(transfer));
-        up.begin(Moment::ZERO, Parcel::Bytes(transfer), 1);
+        assert_eq!(up.begin_bytes(Moment::ZERO, transfer, 1000), Moment(18_000_000_000));
         assert!(up.next_letter().is_some());
     }
 

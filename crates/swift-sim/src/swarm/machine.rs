@@ -30,12 +30,12 @@ pub(crate) fn len(piece: Piece, layout: ChunkLayout) -> u64 {
 /// What one node says to another.
 #[derive(Clone, Debug)]
 pub(crate) enum Letter {
-    Offer(ExchangeId, Box<Offer>),
-    Answer(ExchangeId, Box<Answer>),
+    Offer(ExchangeId, Offer),
+    Answer(ExchangeId, Answer),
     Confirm(Confirm),
-    WhoHas(Box<WhoHas>),
-    Holdings(Box<Holdings>),
-    Announce(Box<Holdings>),
+    WhoHas(WhoHas),
+    Holdings(Holdings),
+    Announce(Holdings),
 }
 
 /// What a machine asks for.
@@ -81,12 +81,12 @@ impl Wish {
     fn of(output: Output) -> Self {
         let send = |to, letter| Self::Send { to, letter };
         match output {
-            Output::Offer { to, exchange, offer } => send(to, Letter::Offer(exchange, Box::new(offer))),
-            Output::Answer { to, exchange, answer } => send(to, Letter::Answer(exchange, Box::new(answer))),
+            Output::Offer { to, exchange, offer } => send(to, Letter::Offer(exchange, offer)),
+            Output::Answer { to, exchange, answer } => send(to, Letter::Answer(exchange, answer)),
             Output::Confirm { to, confirm } => send(to, Letter::Confirm(confirm)),
-            Output::WhoHas { to, who_has } => send(to, Letter::WhoHas(Box::new(who_has))),
-            Output::Holdings { to, holdings, .. } => send(to, Letter::Holdings(Box::new(holdings))),
-            Output::Announce { to, holdings } => send(to, Letter::Announce(Box::new(holdings))),
+            Output::WhoHas { to, who_has } => send(to, Letter::WhoHas(who_has)),
+            Output::Holdings { to, holdings, .. } => send(to, Letter::Holdings(holdings)),
+            Output::Announce { to, holdings } => send(to, Letter::Announce(holdings)),
             Output::Fetch { from, file, slice } => Self::Fetch { from, file, piece: slice },
             Output::CancelFetch { from, file, slice } => Self::CancelFetch { from, file, piece: slice },
             Output::Whole { file, chunk } => Self::Check { file, chunk },
@@ -107,11 +107,11 @@ impl Letter {
             message.encoded_len()
         }
         let len = match self {
-            Self::Offer(_, offer) => len_of(&**offer),
-            Self::Answer(_, answer) => len_of(&**answer),
+            Self::Offer(_, offer) => len_of(offer),
+            Self::Answer(_, answer) => len_of(answer),
             Self::Confirm(confirm) => len_of(confirm),
-            Self::WhoHas(who_has) => len_of(&**who_has),
-            Self::Holdings(holdings) | Self::Announce(holdings) => len_of(&**holdings),
+            Self::WhoHas(who_has) => len_of(who_has),
+            Self::Holdings(holdings) | Self::Announce(holdings) => len_of(holdings),
         };
         len as u64
     }
@@ -148,12 +148,12 @@ impl Letter {
     /// What the receiver's machine is told.
     pub(crate) fn delivered(self, from: NodeId) -> Input {
         match self {
-            Self::Offer(exchange, offer) => Input::Offer { from, exchange, offer: *offer },
-            Self::Answer(exchange, answer) => Input::OfferAnswered { by: from, exchange, answer: *answer },
+            Self::Offer(exchange, offer) => Input::Offer { from, exchange, offer },
+            Self::Answer(exchange, answer) => Input::OfferAnswered { by: from, exchange, answer },
             Self::Confirm(confirm) => Input::Confirmed { by: from, confirm },
-            Self::WhoHas(who_has) => Input::WhoHas { from, exchange: ExchangeId(0), who_has: *who_has },
-            Self::Holdings(holdings) => Input::WhoHasAnswered { by: from, holdings: *holdings },
-            Self::Announce(holdings) => Input::Announced { from, holdings: *holdings },
+            Self::WhoHas(who_has) => Input::WhoHas { from, exchange: ExchangeId(0), who_has },
+            Self::Holdings(holdings) => Input::WhoHasAnswered { by: from, holdings },
+            Self::Announce(holdings) => Input::Announced { from, holdings },
         }
     }
 }
@@ -277,7 +277,8 @@ impl Machine {
     }
 
     /// Whether it has no more sends open than it may, when so many requests came unasked.
-    pub(crate) fn is_within_credit(&self, unasked: usize) -> bool {
-        self.swarm.sends_len() <= self.credit + unasked
+    pub(crate) fn is_within_credit(&self, unasked: impl FnOnce() -> usize) -> bool {
+        let sends = self.swarm.sends_len();
+        sends <= self.credit || sends <= self.credit + unasked()
     }
 }

@@ -1,4 +1,5 @@
-//! One node: its machine, its links, its connections, and what it is in the middle of.
+//! One node: its machine, its links, its connections, and what it is in the middle of. Nobody else looks into it while
+//! it runs.
 
 use std::collections::BTreeMap;
 
@@ -6,40 +7,30 @@ use swift_chain::NodeId;
 use swift_chunks::FileId;
 
 use super::{
-    clock::{Moment, nanos},
+    account::Account,
+    clock::{Agenda, Moment},
+    connections::Connections,
+    event::Event,
     links::{Downlink, Uplink},
     machine::{Kept, Machine, Piece},
-    plan::{Leaving, Plan},
-    slab::Key,
-    transfer::Window,
+    scene::Scene,
+    slab::{Key, Slab},
+    transfer::{Incoming, Outgoing, Stage},
 };
 use crate::dice::Dice;
 
-/// How long an idle connection stays open.
-const IDLE_NS: u64 = 15_000_000_000;
-/// After such a pause, and the round trip, a window starts small again.
-const PAUSE_NS: u64 = 200_000_000;
-
-/// A connection that waits for its next request.
-#[derive(Clone, Copy, Debug)]
-struct Idle {
-    window: Window,
-    since: Moment,
-}
+/// Of an order among equals the upper bits are the node's place, the others count what it has noted.
+const COUNT_BITS: u32 = 40;
 
 #[derive(Debug)]
 pub(crate) struct Node {
-    pub(crate) id: NodeId,
+    pub(crate) at: usize,
     /// None while the node is off.
     pub(crate) machine: Option<Machine>,
-    /// How often it was started.
-    pub(crate) life: u64,
-    /// How it fares who calls it while it is off.
-    pub(crate) absence: Leaving,
-    /// Whether others may have reason to complain of it: it has been away.
-    pub(crate) was_away: bool,
-    /// Members that it knows; empty if it knows everybody.
-    pub(crate) known: Vec<usize>,
+    pub(crate) agenda: Agenda<Event>,
+    /// Things that it has noted, for itself or for others.
+    noted: u64,
+    pub(crate) dice: Dice,
     /// What it had of each file when it went off.
     pub(crate) kept: BTreeMap<usize, Kept>,
     pub(crate) up: Uplink,
@@ -48,104 +39,59 @@ pub(crate) struct Node {
     pub(crate) wakes_at: Moment,
     pub(crate) is_ticking: bool,
     /// What is being fetched.
-    pub(crate) fetching: Vec<Fetching>,
+    pub(crate) fetching: Slab<Incoming>,
     /// What is being sent.
-    pub(crate) serving: Vec<Key>,
-    /// Connections over which content was fetched.
-    idle: BTreeMap<usize, Vec<Idle>>,
-    /// The connection for letters to each peer: when it is or was ready, and used last.
-    letters: BTreeMap<usize, (Moment, Moment)>,
-}
-
-/// A fetch that the machine has asked for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Fetching {
-    pub(crate) from: usize,
-    pub(crate) file: usize,
-    pub(crate) piece: Piece,
-    pub(crate) transfer: Key,
+    pub(crate) serving: Slab<Outgoing>,
+    pub(crate) connections: Connections,
+    pub(crate) account: Account,
 }
 
 impl Node {
-    pub(crate) fn new(at: usize, plan: &Plan, dice: &mut Dice) -> Self {
+    pub(crate) fn new(at: usize, scene: &Scene, dice: Dice) -> Self {
         Self {
-            id: node_id(at, dice),
+            at,
             machine: None,
-            life: 0,
-            absence: Leaving::Stopped,
-            was_away: false,
-            known: Vec::new(),
+            agenda: Agenda::default(),
+            noted: 0,
+            dice,
             kept: BTreeMap::new(),
-            up: Uplink::new(plan.uplink(at)),
-            down: Downlink::new(plan.downlink()),
+            up: Uplink::new(scene.plan.uplink(at)),
+            down: Downlink::new(scene.plan.downlink()),
             wakes_at: Moment::NEVER,
             is_ticking: false,
-            fetching: Vec::new(),
-            serving: Vec::new(),
-            idle: BTreeMap::new(),
-            letters: BTreeMap::new(),
+            fetching: Slab::default(),
+            serving: Slab::default(),
+            connections: Connections::default(),
+            account: Account::new(scene.files.iter().map(|file| file.layout)),
         }
     }
 
-    /// Goes off: everything is gone but what is on the disk. Returns the machine that was.
-    pub(crate) fn go_off(&mut self, how: Leaving) -> Option<Machine> {
-        (self.absence, self.was_away) = (how, true);
-        self.wakes_at = Moment::NEVER;
-        self.up.clear();
-        self.fetching.clear();
-        self.serving.clear();
-        self.idle.clear();
-        self.letters.clear();
-        self.machine.take()
+    /// A place of its own in the order of what is due at the same moment, wherever that is: it depends on nothing but
+    /// what this node has done.
+    pub(crate) fn next_order(&mut self) -> u64 {
+        self.noted += 1;
+        (self.at as u64) << COUNT_BITS | self.noted
     }
 
-    /// The connections with a peer are no more.
-    pub(crate) fn disconnect(&mut self, peer: usize) {
-        self.idle.remove(&peer);
-        self.letters.remove(&peer);
+    pub(crate) fn find_fetch(&self, from: usize, file: usize, piece: Piece) -> Option<Key> {
+        let is_it = |it: &Incoming| (it.from, it.file, it.piece) == (from, file, piece);
+        self.fetching.iter().find(|(_, incoming)| is_it(incoming)).map(|(key, _)| key)
     }
 
-    pub(crate) fn find_fetch(&self, from: usize, file: usize, piece: Piece) -> Option<usize> {
-        let is_it = |it: &Fetching| (it.from, it.file, it.piece) == (from, file, piece);
-        self.fetching.iter().position(is_it)
+    /// Requests of which not all has left.
+    pub(crate) fn unsent(&self) -> usize {
+        self.serving.iter().filter(|(_, outgoing)| outgoing.stage != Stage::Sent).count()
     }
 
-    /// A connection to fetch over and its window, if one is open.
-    pub(crate) fn take_connection(
-        &mut self,
-        now: Moment,
-        source: usize,
-        round_trip_ns: u64,
-    ) -> Option<Window> {
-        let idle = self.idle.get_mut(&source)?;
-        idle.retain(|idle| now.since(idle.since) < IDLE_NS);
-        let latest = idle.pop()?;
-        let is_fresh = now.since(latest.since) < PAUSE_NS + round_trip_ns;
-        Some(if is_fresh { latest.window } else { latest.window.after_pause() })
-    }
-
-    pub(crate) fn keep_connection(&mut self, now: Moment, source: usize, window: Window) {
-        self.idle.entry(source).or_default().push(Idle { window, since: now });
-    }
-
-    /// There is a connection to a peer since before the run began: it was greeted.
-    pub(crate) fn greeted(&mut self, peer: usize) {
-        self.letters.insert(peer, (Moment::ZERO, Moment::ZERO));
-    }
-
-    /// When a letter to a peer can leave: at once, unless the connection must be opened first.
-    pub(crate) fn letter_ready(&mut self, now: Moment, to: usize, handshake_ns: u64) -> Moment {
-        let entry = self.letters.entry(to).or_insert((Moment::NEVER, Moment::ZERO));
-        if entry.0 == Moment::NEVER || now.since(entry.1) >= IDLE_NS {
-            entry.0 = now.plus(handshake_ns);
-        }
-        entry.1 = now.max(entry.0);
-        entry.1
+    /// What is sent to a node that calls it so.
+    pub(crate) fn find_send(&self, to: usize, incoming: Key) -> Option<Key> {
+        let is_it = |it: &Outgoing| (it.to, it.incoming) == (to, incoming);
+        self.serving.iter().find(|(_, outgoing)| is_it(outgoing)).map(|(key, _)| key)
     }
 }
 
 /// A random id that ends in the node's place.
-fn node_id(at: usize, dice: &mut Dice) -> NodeId {
+pub(crate) fn node_id(at: usize, dice: &mut Dice) -> NodeId {
     NodeId::from_bytes(with_place(at, dice))
 }
 
@@ -175,11 +121,6 @@ fn place_in(bytes: &[u8; 32]) -> usize {
     u32::from_be_bytes([a, b, c, d]) as usize
 }
 
-/// What opening a connection takes: TCP's and TLS's round trips.
-pub(crate) fn handshake_ns(plan: &Plan) -> u64 {
-    4 * nanos(plan.delay)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,20 +132,5 @@ mod tests {
             assert_eq!(place_of(&node_id(at, dice)), at);
             assert_eq!(place_of_file(&file_id(at, dice)), at);
         }
-    }
-
-    #[test]
-    fn a_connection_is_opened_once_and_again_after_a_long_pause() {
-        let plan = Plan::default();
-        let mut node = Node::new(0, &plan, &mut Dice::new(1));
-        assert_eq!(node.letter_ready(Moment(5), 1, 100), Moment(105));
-        assert_eq!(node.letter_ready(Moment(50), 1, 100), Moment(105));
-        assert_eq!(node.letter_ready(Moment(500), 1, 100), Moment(500));
-        let late = Moment(500 + IDLE_NS);
-        assert_eq!(node.letter_ready(late, 1, 100), late.plus(100));
-        assert!(node.take_connection(Moment(0), 1, 10).is_none());
-        node.keep_connection(Moment(0), 1, Window::FIRST);
-        assert!(node.take_connection(Moment(1), 1, 10).is_some());
-        assert!(node.take_connection(Moment(1), 1, 10).is_none());
     }
 }

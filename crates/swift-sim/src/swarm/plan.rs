@@ -2,7 +2,7 @@
 
 mod trouble;
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
 use super::{links::Speed, tuning::Setting};
 
@@ -56,6 +56,8 @@ pub struct Plan {
     pub limit: Option<Duration>,
     /// How often the state of things is written to the error output.
     pub timeline: Option<Duration>,
+    /// Threads that run it, as many as there are processors unless told. What comes of it is the same with any number.
+    pub threads: Option<NonZeroUsize>,
 }
 
 impl Default for Plan {
@@ -81,6 +83,7 @@ impl Default for Plan {
             settings: Vec::new(),
             limit: None,
             timeline: None,
+            threads: None,
         }
     }
 }

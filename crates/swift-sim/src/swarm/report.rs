@@ -4,7 +4,12 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{books::Books, clock::Moment, plan::Plan};
+use super::{
+    account::{Account, TOLD_MAX, fold},
+    books::Books,
+    clock::Moment,
+    plan::Plan,
+};
 
 /// A run's result.
 #[derive(Clone, Debug, Serialize)]
@@ -129,16 +134,32 @@ pub struct Verdicts {
     pub other: u64,
 }
 
+/// All that an outcome is made of.
+#[derive(Debug)]
+pub(crate) struct Record<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) books: Books,
+    /// By node.
+    pub(crate) accounts: Vec<&'a Account>,
+    /// Troubles that came.
+    pub(crate) troubles: usize,
+    /// In the order of time.
+    pub(crate) violations: Vec<&'a (Moment, String)>,
+}
+
 #[allow(clippy::cast_precision_loss, reason = "ratios for people")]
-pub(crate) fn outcome(plan: &Plan, books: &Books, events: u64, trace: u64) -> Outcome {
-    let completions = books.completions(|_| true);
-    let is_all = books.wanting() == 0;
+pub(crate) fn outcome(record: &Record<'_>) -> Outcome {
+    let Record { plan, books, accounts, troubles, violations } = record;
+    let completions = record.completions(|_| true);
+    let counted = record.counted().count();
+    let complete = record.counted().filter(|account| record.is_complete(account)).count();
     let t_min = plan.least_seconds();
-    let t_last = completions.last().filter(|_| is_all).map(|at| at.seconds());
+    let t_last = completions.last().filter(|_| complete == counted).map(|at| at.seconds());
     let bytes = plan.all_bytes() as f64;
-    let counted = books.counted_nodes();
-    let sent: u64 = books.nodes.iter().map(|node| node.sent).sum();
-    let letters: u64 = books.nodes.iter().map(|node| node.letters_sent).sum();
+    let sent: u64 = accounts.iter().map(|account| account.sent).sum();
+    let letters: u64 = accounts.iter().map(|account| account.letters_sent).sum();
+    let told = violations.iter().take(TOLD_MAX).map(|(at, what)| format!("{:.6} s: {what}", at.seconds()));
+    let trace = accounts.iter().fold(0, |trace, account| fold(trace, &[account.trace]));
     Outcome {
         scenario: None,
         seed: plan.seed,
@@ -146,16 +167,16 @@ pub(crate) fn outcome(plan: &Plan, books: &Books, events: u64, trace: u64) -> Ou
         files: plan.files,
         bytes: plan.all_bytes(),
         counted,
-        complete: books.complete_nodes(),
+        complete,
         t_min: round(t_min),
         t_median: completions.get(completions.len() / 2).map(|at: &Moment| round(at.seconds())),
         t_last: t_last.map(round),
         share: t_last.map(|t_last| round(t_min / t_last)),
-        source_copies: round(books.nodes.first().map_or(0.0, |source| source.sent as f64) / bytes),
+        source_copies: round(accounts.first().map_or(0.0, |source| source.sent as f64) / bytes),
         total_copies: round(sent as f64 / (bytes * counted.max(1) as f64)),
         messages_per_slice: round(books.letters.all() as f64 / books.delivered.max(1) as f64),
         messages_share: round(letters as f64 / (letters + sent).max(1) as f64),
-        fairness: round(fairness(plan, books)),
+        fairness: round(record.fairness()),
         slices: books.delivered,
         refetched: books.refetched,
         cancelled: books.cancelled,
@@ -168,10 +189,10 @@ pub(crate) fn outcome(plan: &Plan, books: &Books, events: u64, trace: u64) -> Ou
         abandoned: books.abandoned,
         hung: books.hung,
         vanished: books.vanished,
-        troubles: books.troubles,
+        troubles: *troubles,
         copies: completions.len(),
         copies_known: books.copies_known.len(),
-        by_size: by_size(plan, books),
+        by_size: record.by_size(),
         messages: Messages {
             offers: books.letters.offers,
             requests: books.letters.requests,
@@ -185,31 +206,54 @@ pub(crate) fn outcome(plan: &Plan, books: &Books, events: u64, trace: u64) -> Ou
             busy: books.verdicts.busy,
             other: books.verdicts.other,
         },
-        violations: books.violations.clone(),
-        events,
+        violations: told.collect(),
+        events: books.events,
         wall_seconds: 0.0,
         trace: format!("{trace:016x}"),
     }
 }
 
-fn by_size(plan: &Plan, books: &Books) -> Vec<SizeDone> {
-    let sizes: BTreeSet<u64> = (0..plan.files).map(|file| plan.size_of(file)).collect();
-    if sizes.len() < 2 {
-        return Vec::new();
+impl Record<'_> {
+    /// Nodes that are to have everything.
+    fn counted(&self) -> impl Iterator<Item = &Account> {
+        let accounts = self.accounts.iter().enumerate();
+        accounts.filter(|&(at, _)| self.plan.is_counted(at)).map(|(_, account)| *account)
     }
-    let last = |size| books.completions(|file| plan.size_of(file) == size).last().copied();
-    let done = |size| Some(SizeDone { size, t_last: round(last(size)?.seconds()) });
-    sizes.into_iter().filter_map(done).collect()
-}
 
-#[allow(clippy::cast_precision_loss, reason = "a ratio for people")]
-fn fairness(plan: &Plan, books: &Books) -> f64 {
-    let receivers = books.nodes.iter().enumerate().filter(|&(at, _)| plan.is_counted(at));
-    let loads = receivers.map(|(at, node)| node.sent as f64 / plan.uplink(at).rate() as f64);
-    let (sum, squares, count) = loads.fold((0.0, 0.0, 0.0), |(sum, squares, count), load| {
-        (sum + load, squares + load * load, count + 1.0)
-    });
-    if squares > 0.0 { sum * sum / (count * squares) } else { 1.0 }
+    fn is_complete(&self, account: &Account) -> bool {
+        let mut copies = account.copies.iter().enumerate();
+        copies.all(|(file, copy)| copy.completed_at.is_some() || !self.plan.is_true(file))
+    }
+
+    /// When each copy of these files was complete, in order.
+    fn completions(&self, is_meant: impl Fn(usize) -> bool) -> Vec<Moment> {
+        let copies = self.counted().flat_map(|account| account.copies.iter().enumerate());
+        let meant = copies.filter(|(file, _)| is_meant(*file));
+        let mut all: Vec<Moment> = meant.filter_map(|(_, copy)| copy.completed_at).collect();
+        all.sort_unstable();
+        all
+    }
+
+    fn by_size(&self) -> Vec<SizeDone> {
+        let plan = self.plan;
+        let sizes: BTreeSet<u64> = (0..plan.files).map(|file| plan.size_of(file)).collect();
+        if sizes.len() < 2 {
+            return Vec::new();
+        }
+        let last = |size| self.completions(|file| plan.size_of(file) == size).last().copied();
+        let done = |size| Some(SizeDone { size, t_last: round(last(size)?.seconds()) });
+        sizes.into_iter().filter_map(done).collect()
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "a ratio for people")]
+    fn fairness(&self) -> f64 {
+        let receivers = self.accounts.iter().enumerate().filter(|&(at, _)| self.plan.is_counted(at));
+        let loads = receivers.map(|(at, account)| account.sent as f64 / self.plan.uplink(at).rate() as f64);
+        let (sum, squares, count) = loads.fold((0.0, 0.0, 0.0), |(sum, squares, count), load| {
+            (sum + load, squares + load * load, count + 1.0)
+        });
+        if squares > 0.0 { sum * sum / (count * squares) } else { 1.0 }
+    }
 }
 
 fn round(number: f64) -> f64 {

@@ -60,14 +60,25 @@ impl<T> Slab<T> {
         Some(thing)
     }
 
-    /// The names of all things for which something is true, in the order of their places.
-    pub(crate) fn find(&self, is_wanted: impl Fn(&T) -> bool) -> Vec<Key> {
-        let places = self.places.iter().enumerate();
-        let found = places.filter(|(_, place)| place.thing.as_ref().is_some_and(&is_wanted));
-        let key = |(at, place): (usize, &Place<T>)| {
-            Some(Key { place: u32::try_from(at).ok()?, generation: place.generation })
-        };
-        found.filter_map(key).collect()
+    /// Everything, in the order of the places.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
+        self.places.iter().zip(0..).filter_map(|(place, at)| {
+            let key = Key { place: at, generation: place.generation };
+            place.thing.as_ref().map(|thing| (key, thing))
+        })
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut T)> {
+        self.places.iter_mut().zip(0..).filter_map(|(place, at)| {
+            let key = Key { place: at, generation: place.generation };
+            place.thing.as_mut().map(|thing| (key, thing))
+        })
+    }
+
+    pub(crate) fn clear(&mut self) {
+        let all: Vec<Key> = self.iter().map(|(key, _)| key).collect();
+        all.into_iter().for_each(|key| _ = self.remove(key));
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -88,7 +99,9 @@ mod tests {
         assert_eq!(slab.get(first), None);
         assert_eq!(slab.remove(first), None);
         assert_eq!((slab.get(second), slab.len()), (Some(&"second"), 1));
-        assert_eq!(slab.find(|thing| *thing == "second"), [second]);
-        assert_eq!(slab.find(|thing| *thing == "first"), []);
+        slab.clear();
+        let third = slab.insert("third");
+        assert_eq!((slab.get(second), slab.len()), (None, 1));
+        assert_eq!(slab.iter().collect::<Vec<_>>(), [(third, &"third")]);
     }
 }

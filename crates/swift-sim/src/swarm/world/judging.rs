@@ -1,104 +1,97 @@
-//! What must hold in every step and at the end: apart from the books, which only count.
+//! What is judged while all nodes stand still: whether trouble is due, what they told each other of, and the end.
 
 use super::World;
-use crate::swarm::{
-    machine::{Piece, Report},
-    node::{place_of, place_of_file},
-};
-use swift_p2p::swarm::OffenceKind;
-
-/// Sources of one piece at once.
-const RACERS_MAX: usize = 2;
+use crate::swarm::{account::grains, clock::Moment, machine::GRAIN_LEN, plan::When};
 
 impl World {
-    /// After every step of a machine.
-    pub(super) fn judge_step(&mut self, at: usize) {
-        let node = &self.nodes[at];
-        let Some(machine) = &node.machine else { return };
-        if !machine.is_within_credit(node.serving.len()) {
-            self.books.violate(self.now, &format!("node {at} has more sends open than its credit"));
-        } else if !machine.is_within_fetches(node.fetching.len()) {
-            self.books.violate(self.now, &format!("node {at} has more fetches open than it may"));
-        }
-    }
-
-    /// After a request.
-    pub(super) fn judge_fetch(&mut self, at: usize, from: usize, file: usize, piece: Piece) {
-        let of_piece = self.nodes[at].fetching.iter().filter(|it| (it.file, it.piece) == (file, piece));
-        let (mut sources, mut of_source) = (0, 0);
-        for fetching in of_piece {
-            sources += 1;
-            of_source += usize::from(fetching.from == from);
-        }
-        if sources > RACERS_MAX || of_source > 1 {
-            let what = format!(
-                "node {at} fetches {piece:?} of file {file} {sources} times, {of_source} from {from}"
-            );
-            self.books.violate(self.now, &what);
-        }
-    }
-
-    /// What a machine has noticed must be true.
-    pub(super) fn judge_report(&mut self, at: usize, report: Report) {
-        match report {
-            Report::HeldBy { peer, file } => self.judge_copy(at, place_of(&peer), place_of_file(&file)),
-            Report::Abandoned { file, publisher } => {
-                self.books.abandoned += 1;
-                let (file, publisher) = (place_of_file(&file), place_of(&publisher));
-                if self.plan.is_true(file) || publisher != 0 {
-                    let what = format!("node {at} gave up file {file} and blames node {publisher}");
-                    self.books.violate(self.now, &what);
+    /// What nodes were told of since the window opened must have been true then.
+    pub(super) fn judge_claims(&mut self) {
+        for shard in 0..self.shards.len() {
+            for claim in std::mem::take(&mut self.shards[shard].books.claims) {
+                let (told, holder, file) = (claim.told, claim.holder, claim.file);
+                if !self.node(holder).account.copies[file].was_complete(claim.told_at) {
+                    let what = format!(
+                        "node {told} was told of a copy of file {file} on node {holder}, which has none"
+                    );
+                    self.act(told, |actor| actor.node.account.violate(claim.told_at, what));
                 }
             }
-            Report::Offence { peer, kind } => self.judge_offence(at, place_of(&peer), kind),
         }
     }
 
-    fn judge_copy(&mut self, at: usize, peer: usize, file: usize) {
-        let is_honest = self.plan.conduct(peer).is_honest();
-        if peer > 0 && is_honest && !self.books.is_complete(peer, file) {
-            let what = format!("node {at} was told of a copy of file {file} on node {peer}, which has none");
-            self.books.violate(self.now, &what);
+    /// Content has moved: this may be what a trouble waits for.
+    pub(super) fn judge_progress(&mut self) {
+        if self.awaited.is_empty() {
+            return;
         }
-        if at == 0 && is_honest {
-            self.books.copies_known.insert((file, peer));
-        }
+        #[allow(clippy::cast_precision_loss, reason = "a ratio")]
+        let copies = self.node(0).account.sent as f64 / self.scene.plan.all_bytes() as f64;
+        let awaited = std::mem::take(&mut self.awaited);
+        let (due, awaited): (Vec<_>, Vec<_>) =
+            awaited.into_iter().partition(|&trouble| match self.scene.plan.troubles[trouble].when {
+                When::Sent(after) => copies >= after,
+                When::Spread => self.is_spread(),
+                When::After(_) => false,
+            });
+        self.awaited = awaited;
+        due.into_iter().for_each(|trouble| self.trouble(trouble));
     }
 
-    /// Whoever is blamed has deserved it: it is not honest, or was away, when it could not keep its word.
-    fn judge_offence(&mut self, at: usize, peer: usize, kind: OffenceKind) {
-        let offences = &mut self.books.offences;
-        let (count, is_silence) = match kind {
-            OffenceKind::WrongBytes { .. } => (&mut offences.wrong_bytes, false),
-            OffenceKind::NotThere { .. } => (&mut offences.not_there, true),
-            OffenceKind::Stalled { .. } => (&mut offences.stalled, true),
-            OffenceKind::Malformed => (&mut offences.malformed, false),
-        };
-        *count += 1;
-        let was_away = |node: usize| self.nodes[node].was_away;
-        let is_excused = is_silence && (was_away(at) || was_away(peer));
-        if self.plan.conduct(peer).is_honest() && !is_excused {
-            self.books.violate(self.now, &format!("node {at} blames node {peer}, which is honest: {kind:?}"));
+    /// Whether the receivers together have had everything.
+    fn is_spread(&mut self) -> bool {
+        let mut spread = std::mem::take(&mut self.spread);
+        for node in self.nodes().skip(1) {
+            for (spread, copy) in spread.iter_mut().zip(&node.account.copies) {
+                spread.resize(copy.grains.len(), 0);
+                spread.iter_mut().zip(&copy.grains).for_each(|(spread, here)| *spread |= here);
+            }
+        }
+        self.spread = spread;
+        let had: u32 = self.spread.iter().flatten().map(|word| word.count_ones()).sum();
+        let all: u64 = self.scene.files.iter().map(|file| file.layout.file_len().div_ceil(GRAIN_LEN)).sum();
+        u64::from(had) == all
+    }
+
+    /// Something is due after the time by which all was to be silent.
+    pub(super) fn judge_silence(&mut self, end: Moment) {
+        if self.wanting() == 0 && !self.scene.plan.falls_silent() {
+            return;
+        }
+        let next = self.shards.iter_mut().min_by_key(|shard| shard.next_at());
+        if let Some((at, event)) = next.and_then(|shard| shard.pop()) {
+            let what = format!("not silent: node {at}, {event:?}");
+            self.violations.push((end, what));
         }
     }
 
     /// When nothing is due any more, or time is up.
     pub(super) fn judge_end(&mut self) {
-        if self.books.wanting() > 0 {
-            let what = format!("{} copies are not complete{}", self.books.wanting(), self.what_is_lost());
-            self.books.violate(self.now, &what);
-        } else if self.transfers.len() > 0 {
-            let what = format!("{} transfers are left", self.transfers.len());
-            self.books.violate(self.now, &what);
-        }
+        let transfers: usize = self.nodes().map(|node| node.fetching.len() + node.serving.len()).sum();
+        let what = if self.wanting() > 0 {
+            format!("{} copies are not complete{}", self.wanting(), self.what_is_lost())
+        } else if transfers > 0 {
+            format!("{transfers} transfers are left")
+        } else {
+            return;
+        };
+        self.violations.push((self.now, what));
     }
 
     /// Says so if some bytes are nowhere any more.
     fn what_is_lost(&self) -> String {
-        let is_on = |&at: &usize| self.nodes[at].machine.is_some() && self.plan.conduct(at).is_honest();
-        let on: Vec<usize> = (0..self.nodes.len()).filter(is_on).collect();
-        let files = (0..self.files.len()).filter(|&file| self.plan.is_true(file));
-        let lost: u64 = files.map(|file| self.plan.size_of(file) - self.books.obtainable(&on, file)).sum();
+        let files = (0..self.scene.files.len()).filter(|&file| self.scene.plan.is_true(file));
+        let lost: u64 = files.map(|file| self.scene.plan.size_of(file) - self.obtainable(file)).sum();
         if lost == 0 { String::new() } else { format!(": {lost} bytes are on no node that is there") }
+    }
+
+    /// Bytes of a file that honest nodes have that are there.
+    fn obtainable(&self, file: usize) -> u64 {
+        let len = self.scene.files[file].layout.file_len();
+        let on =
+            self.nodes().filter(|node| node.machine.is_some() && self.scene.conduct(node.at).is_honest());
+        let copies: Vec<&[u64]> = on.map(|node| node.account.copies[file].grains.as_slice()).collect();
+        let has = |&grain: &usize| copies.iter().any(|copy| copy[grain / 64] >> (grain % 64) & 1 == 1);
+        let here = grains(0..len).filter(has);
+        here.map(|grain| GRAIN_LEN.min(len - grain as u64 * GRAIN_LEN)).sum()
     }
 }
