@@ -43,7 +43,7 @@ impl Actor<'_> {
             Event::Left => self.left(),
             Event::LetterReady(letter) => self.letter_ready(letter),
             Event::LetterArrived(letter) => self.letter_arrived(letter),
-            Event::LetterPassed(letter) => self.letter_passed(letter),
+            Event::LetterPassed(letter) => self.letter_passed(*letter),
             Event::Arrived { incoming, outgoing, len } => self.bytes_arrived(incoming, outgoing, len),
             Event::Acked { outgoing, len, is_marked } => self.acked(outgoing, len, is_marked),
             Event::Ended(incoming) => self.ended(incoming),

@@ -128,16 +128,16 @@ impl Actor<'_> {
         }
         let arrival = self.node.down.arrive(self.now, letter.len);
         if arrival.waited_ns == 0 {
-            return self.letter_passed(letter);
+            return self.letter_passed(*letter);
         }
         self.note(arrival.done, Event::LetterPassed(letter));
     }
 
-    pub(super) fn letter_passed(&mut self, letter: Box<Envelope>) {
+    pub(super) fn letter_passed(&mut self, letter: Envelope) {
         if !self.scene.lives(self.node.at, letter.lives.1) {
-            return self.miss(*letter);
+            return self.miss(letter);
         }
-        let Envelope { from, lives, content, .. } = *letter;
+        let Envelope { from, lives, content, .. } = letter;
         match content {
             Content::Letter(letter) => {
                 // Nobody waits for the answer any more.

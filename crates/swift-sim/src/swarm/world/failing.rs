@@ -31,6 +31,10 @@ impl World {
         }
     }
 
+    #[allow(
+        clippy::redundant_closure_for_method_calls,
+        reason = "a method is bound to one lifetime of its actor"
+    )]
     fn leave(&mut self, at: usize, how: Leaving, back: Option<Duration>) {
         let member = &mut self.scene.members[at];
         if !std::mem::replace(&mut member.is_on, false) {

@@ -63,6 +63,10 @@ impl World {
     }
 
     /// A node begins a life.
+    #[allow(
+        clippy::redundant_closure_for_method_calls,
+        reason = "a method is bound to one lifetime of its actor"
+    )]
     pub(super) fn start(&mut self, at: usize) {
         let member = &mut self.scene.members[at];
         member.life += 1;

@@ -1,7 +1,7 @@
 //! What is judged while all nodes stand still: whether trouble is due, what they told each other of, and the end.
 
 use super::World;
-use crate::swarm::{account::grains, clock::Moment, machine::GRAIN_LEN, plan::When};
+use crate::swarm::{account::grains, clock::Moment, machine::GRAIN_LEN, plan::When, shard::Shard};
 
 impl World {
     /// What nodes were told of since the window opened must have been true then.
@@ -58,7 +58,7 @@ impl World {
             return;
         }
         let next = self.shards.iter_mut().min_by_key(|shard| shard.next_at());
-        if let Some((at, event)) = next.and_then(|shard| shard.pop()) {
+        if let Some((at, event)) = next.and_then(Shard::pop) {
             let what = format!("not silent: node {at}, {event:?}");
             self.violations.push((end, what));
         }
