@@ -16,7 +16,7 @@
 //! proof.
 //!
 //! A [`Listener`] accepts, [`Sessions`] closes what a node has open here, a [`Dialer`] makes one [`PeerClient`] per
-//! peer. There is no process-wide TLS provider and no other global state.
+//! peer, which sends [`PeerRequest`]s. There is no process-wide TLS provider and no other global state.
 //!
 //! ```no_run
 //! use std::{future::pending, sync::Arc};
@@ -38,8 +38,11 @@ mod caller;
 mod connection;
 mod dial_error;
 mod dialer;
+mod exchange;
+mod line;
 mod listener;
 mod peers;
+mod pool;
 mod sessions;
 mod socket;
 mod tls;
@@ -48,6 +51,7 @@ pub use admission::Limits;
 pub use caller::{Caller, Crowded, Membership, RemoteAddress, Standing};
 pub use dial_error::DialError;
 pub use dialer::{AddressBook, Dialer, PeerClient};
+pub use exchange::{PeerRequest, PeerResponse};
 pub use listener::{Listener, ListenerConfig};
 pub use peers::PeerClients;
 pub use sessions::{SessionCounts, Sessions};

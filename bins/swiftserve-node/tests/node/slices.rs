@@ -1,9 +1,9 @@
 //! What members get of a file beside what clients get: slices, and the trees that judge them.
 
 use data_encoding::BASE64;
-use reqwest::{Response, header::RANGE};
+use reqwest::header::RANGE;
 use swift_chunks::{ChunkLayout, GrainTree, Slice, SliceVerifier};
-use swift_p2p::{driver::GRAINS_HEADER, transport::PeerClient};
+use swift_p2p::{driver::GRAINS_HEADER, transport::{PeerClient, PeerResponse}};
 
 use crate::{
     client::{answered, soon},
@@ -12,7 +12,7 @@ use crate::{
 
 const LEN: usize = (4 << 20) + 100_000;
 
-async fn ranged(member: &PeerClient, path: &str, (first, last): (u64, u64)) -> Response {
+async fn ranged(member: &PeerClient, path: &str, (first, last): (u64, u64)) -> PeerResponse {
     let request = member.get(path).header(RANGE, format!("bytes={first}-{last}"));
     soon(request.header(GRAINS_HEADER, "wanted").send()).await.unwrap()
 }

@@ -259,9 +259,7 @@ async fn post(
 ) -> Result<(), DialError> {
     let client = clients.client(&to)?;
     let sent = timeout(SEND_TIMEOUT, client.post(path).body(body).send());
-    let response = sent.await.map_err(|_| DialError::TimedOut)?;
-    response.and_then(reqwest::Response::error_for_status).map_err(|error| DialError::of(&error))?;
-    Ok(())
+    sent.await.map_err(|_| DialError::TimedOut)??.error_for_status().map(drop)
 }
 
 /// Encoded lists of about [`BATCH_LEN`] bytes each.

@@ -2,7 +2,7 @@
 
 use std::{error::Error, io};
 
-use reqwest::StatusCode;
+use hyper::StatusCode;
 use rustls::{AlertDescription, CertificateError};
 
 /// Why a request to a peer brought no answer.
@@ -34,40 +34,35 @@ pub enum DialError {
     Setup(String),
 }
 
-/// What the resolver says when the address book has nothing.
-#[derive(Debug, thiserror::Error)]
-#[error("no address is known for this node")]
-pub(super) struct NoAddress;
-
 impl DialError {
-    /// What lies behind an error of reqwest: it is found in the chain of sources, where the TLS stack and the resolver
-    /// left it.
-    pub fn of(error: &reqwest::Error) -> Self {
-        if let Some(status) = error.status() {
-            return Self::Refused(status);
-        }
-        if find::<NoAddress>(error).is_some() {
-            return Self::NoAddress;
-        }
+    /// Why no connection came about.
+    pub(super) fn of_connecting(error: &io::Error) -> Self {
+        find(error).and_then(refused_in_handshake).unwrap_or_else(|| Self::Unreachable(root(error)))
+    }
+
+    /// Why a request or its answer broke off, over a connection that had come about.
+    pub(super) fn of_exchange(error: &hyper::Error) -> Self {
+        // With TLS 1.3 a node may be refused after it has begun to speak.
         if let Some(reason) = find(error).and_then(refused_in_handshake) {
             return reason;
         }
-        let root = || Causes::of(error).last().map_or_else(|| error.to_string(), ToString::to_string);
-        if error.is_connect() {
-            Self::Unreachable(root())
-        } else if error.is_timeout() {
-            Self::TimedOut
-        } else if error.is_builder() || error.is_decode() && find::<hyper::Error>(error).is_none() {
-            Self::Setup(root())
+        // What the connection did comes before what HTTP makes of it.
+        if error.is_parse() || error.is_user() {
+            Self::Setup(root(error))
         } else {
-            Self::Interrupted(root())
+            Self::Interrupted(root(error))
         }
     }
-}
 
-impl From<reqwest::Error> for DialError {
-    fn from(error: reqwest::Error) -> Self {
-        Self::of(&error)
+    /// Whether a connection ended without a word.
+    pub(super) fn is_broken(error: &hyper::Error) -> bool {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+        find::<io::Error>(error).is_some_and(|error| {
+            matches!(
+                error.kind(),
+                BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof
+            )
+        })
     }
 }
 
@@ -93,32 +88,21 @@ fn refused_in_handshake(error: &rustls::Error) -> Option<DialError> {
     }
 }
 
-fn find<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
-    Causes::of(error).find_map(|cause| cause.downcast_ref())
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+fn root(error: &(dyn Error + 'static)) -> String {
+    causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// An error and what is behind it. An `io::Error` made of another error names as its source what is behind *that* one:
 /// the other error itself has to be asked for.
-struct Causes<'a> {
-    next: Option<&'a (dyn Error + 'static)>,
-}
-
-impl<'a> Causes<'a> {
-    fn of(error: &'a reqwest::Error) -> Self {
-        Self { next: Some(error) }
-    }
-}
-
-impl<'a> Iterator for Causes<'a> {
-    type Item = &'a (dyn Error + 'static);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let cause = self.next?;
-        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        self.next = match inner {
-            Some(inner) => Some(inner),
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&cause: &&'a (dyn Error + 'static)| {
+        match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner as &(dyn Error + 'static)),
             None => cause.source(),
-        };
-        Some(cause)
-    }
+        }
+    })
 }

@@ -1,27 +1,28 @@
 //! Reaching a node by its id: the ledger says where, the key says whether it is the one.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use reqwest::{
-    Client, Method, RequestBuilder,
-    dns::{Addrs, Name, Resolve, Resolving},
-    redirect,
-};
+use hyper::Method;
+use rustls::{ClientConfig, pki_types::ServerName};
 use swift_chain::{Address, NetworkId, NodeId, NodeKey};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::{Instant, timeout, timeout_at},
+};
 
 use super::{
-    dial_error::{DialError, NoAddress},
-    tls::{ClientTls, TlsError},
+    dial_error::DialError,
+    exchange::PeerRequest,
+    line::Line,
+    pool::Pool,
+    socket::prepare,
+    tls::{ClientTls, SecureStream, TlsError},
 };
 
 /// From looking up the address to the end of the handshake.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
-/// Shorter than the listener's header deadline: a connection the other side is about to close is never picked.
-const IDLE_DEADLINE: Duration = Duration::from_secs(15);
 /// Idle connections kept per peer. It bounds idle ones only: how many run at once is up to who sends requests.
 const IDLE_MAX: usize = 4;
-/// Silence after which the system asks whether the other side is still there.
-const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Where nodes can be dialled: the ledger's addresses, and what the operator says instead.
 pub trait AddressBook: Send + Sync {
@@ -72,25 +73,10 @@ impl Dialer {
         idle_max: usize,
     ) -> Result<PeerClient, DialError> {
         let setup = |error: &dyn fmt::Display| DialError::Setup(error.to_string());
-        let tls = self.0.tls.towards(node).map_err(|error| setup(&error))?;
-        let host: Arc<str> = node.to_string().into();
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .http1_only()
-            .https_only(true)
-            .no_proxy()
-            .referer(false)
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .dns_resolver(Arc::new(Resolver { node, host: host.clone(), whereabouts }))
-            .connect_timeout(CONNECT_DEADLINE)
-            .pool_idle_timeout(IDLE_DEADLINE)
-            .pool_max_idle_per_host(idle_max)
-            .tcp_nodelay(true)
-            .tcp_keepalive(KEEPALIVE)
-            .build()
-            .map_err(|error| setup(&error))?;
-        Ok(PeerClient { node, host, client })
+        let tls = self.0.tls.towards(node).map_err(|error| setup(&error))?.into();
+        let name = ServerName::try_from(node.to_string()).map_err(|error| setup(&error))?;
+        let pool = Pool::new(idle_max);
+        Ok(PeerClient(Arc::new(Peer { node, whereabouts, tls, name, pool })))
     }
 }
 
@@ -102,36 +88,16 @@ impl fmt::Debug for Dialer {
 
 /// HTTP to one node. Clones share its connections, which close when the last clone is dropped and the responses under
 /// way are read.
-#[derive(Clone, Debug)]
-pub struct PeerClient {
+#[derive(Clone)]
+pub struct PeerClient(Arc<Peer>);
+
+struct Peer {
     node: NodeId,
-    host: Arc<str>,
-    client: Client,
-}
-
-impl PeerClient {
-    /// The node at the other end.
-    pub const fn node(&self) -> NodeId {
-        self.node
-    }
-
-    /// A GET of `path`, which may have a query.
-    pub fn get(&self, path: &str) -> RequestBuilder {
-        self.request(Method::GET, path)
-    }
-
-    /// A POST to `path`, which may have a query.
-    pub fn post(&self, path: &str) -> RequestBuilder {
-        self.request(Method::POST, path)
-    }
-
-    /// Any other request. Errors of sending it and of reading its answer are read with [`DialError::of`].
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        // The slash before the path keeps it from becoming part of the host, whatever it holds. No port: reqwest then
-        // takes the one that the resolver gives.
-        let path = path.strip_prefix('/').unwrap_or(path);
-        self.client.request(method, format!("https://{}/{path}", self.host))
-    }
+    whereabouts: Whereabouts,
+    tls: Arc<ClientConfig>,
+    /// The node's id, which the handshake does not show.
+    name: ServerName<'static>,
+    pool: Arc<Pool>,
 }
 
 enum Whereabouts {
@@ -139,27 +105,79 @@ enum Whereabouts {
     Given(Address),
 }
 
-/// Resolves the one host name of a peer's client, its id, to its address.
-struct Resolver {
-    node: NodeId,
-    host: Arc<str>,
-    whereabouts: Whereabouts,
+impl PeerClient {
+    /// The node at the other end.
+    pub fn node(&self) -> NodeId {
+        self.0.node
+    }
+
+    /// A GET of `path`, which may have a query.
+    pub fn get(&self, path: &str) -> PeerRequest {
+        self.request(Method::GET, path)
+    }
+
+    /// A POST to `path`, which may have a query.
+    pub fn post(&self, path: &str) -> PeerRequest {
+        self.request(Method::POST, path)
+    }
+
+    /// Any other request.
+    pub fn request(&self, method: Method, path: &str) -> PeerRequest {
+        PeerRequest::new(self.clone(), method, path)
+    }
+
+    pub(super) fn pool(&self) -> &Arc<Pool> {
+        &self.0.pool
+    }
+
+    /// A new connection.
+    pub(super) async fn dial(&self) -> Result<Box<Line>, DialError> {
+        match timeout(CONNECT_DEADLINE, self.0.connect()).await {
+            Ok(connected) => connected,
+            Err(_) => {
+                Err(DialError::Unreachable(format!("no connection in {} s", CONNECT_DEADLINE.as_secs())))
+            }
+        }
+    }
 }
 
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
+impl fmt::Debug for PeerClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PeerClient").field(&self.0.node).finish()
+    }
+}
+
+impl Peer {
+    async fn connect(&self) -> Result<Box<Line>, DialError> {
         let address = match &self.whereabouts {
-            _ if name.as_str() != &*self.host => None,
             Whereabouts::Book(book) => book.address_of(&self.node),
             Whereabouts::Given(address) => Some(address.clone()),
         };
-        Box::pin(async move {
-            let address = address.ok_or(NoAddress)?;
-            if let Some(ip) = address.ip() {
-                return Ok(Box::new(std::iter::once((ip, address.port()).into())) as Addrs);
-            }
-            let found: Vec<_> = tokio::net::lookup_host((address.host(), address.port())).await?.collect();
-            Ok(Box::new(found.into_iter()) as Addrs)
-        })
+        let address = address.ok_or(DialError::NoAddress)?;
+        let failed = |error: io::Error| DialError::of_connecting(&error);
+        let tcp = reach(&address).await.map_err(failed)?;
+        prepare(&tcp).map_err(failed)?;
+        let stream = SecureStream::open(tcp, self.tls.clone(), self.name.clone()).await.map_err(failed)?;
+        Line::begin(stream).await.map(Box::new).map_err(failed)
     }
+}
+
+/// Tries every address that a name stands for, one after another, each with an even share of the time that is left.
+async fn reach(address: &Address) -> io::Result<TcpStream> {
+    if let Some(ip) = address.ip() {
+        return TcpStream::connect((ip, address.port())).await;
+    }
+    let deadline = Instant::now() + CONNECT_DEADLINE;
+    let found: Vec<SocketAddr> = lookup_host((address.host(), address.port())).await?.collect();
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for (tried, &at) in found.iter().enumerate() {
+        let left = u32::try_from(found.len() - tried).unwrap_or(u32::MAX);
+        let share = deadline.saturating_duration_since(Instant::now()) / left;
+        match timeout_at(Instant::now() + share, TcpStream::connect(at)).await {
+            Ok(Ok(tcp)) => return Ok(tcp),
+            Ok(Err(error)) => failure = error,
+            Err(_) => failure = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(failure)
 }

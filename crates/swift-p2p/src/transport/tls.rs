@@ -4,6 +4,7 @@
 //! there are no tickets, no resumption and no early data: each connection proves both keys anew.
 
 mod raw_key;
+mod stream;
 mod verifier;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use rustls::{
 use swift_chain::{NetworkId, NodeId, NodeKey, NodeKeyError};
 
 pub(super) use raw_key::node_of;
+pub(super) use stream::SecureStream;
 
 /// The application protocol of a client that knows this node's id and checks its key, but has no key of its own.
 pub const PINNED_ALPN: &[u8] = b"swift-client/1";

@@ -2,10 +2,19 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, pki_types::pem::PemObject};
+use axum::{Router, http::Request};
+use hyper::StatusCode;
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, RootCertStore, crypto::aws_lc_rs,
+    pki_types::pem::PemObject,
+};
 use swift_chain::{NetworkId, Role};
 use swift_p2p::transport::*;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpSocket},
+};
+use tokio_rustls::TlsConnector;
 
 use super::harness::*;
 
@@ -92,7 +101,7 @@ async fn why_a_peer_does_not_answer_is_told_apart() {
     server.ledger.set(key(2).id(), MEMBER);
 
     let missing = client.get("/nothing").send().await.unwrap().error_for_status().unwrap_err();
-    assert_eq!(DialError::of(&missing), DialError::Refused(reqwest::StatusCode::NOT_FOUND));
+    assert_eq!(missing, DialError::Refused(StatusCode::NOT_FOUND));
 
     // Bound, so that nobody else gets the port, but not listening.
     let closed = TcpSocket::new_v4().unwrap();
@@ -115,11 +124,21 @@ async fn a_host_name_in_the_ledger_is_looked_up() {
 
 #[tokio::test]
 async fn a_path_cannot_lead_to_another_host() {
-    let server = Node::start().await;
+    let echo = async |request: Request<axum::body::Body>| request.uri().to_string();
+    let server = Node::start_with(Router::new().fallback(echo), |config| config).await;
     let client = server.client(2);
-    for path in ["//127.0.0.1:1/", "@127.0.0.1:1/", "/\\127.0.0.1:1/", ":1/"] {
-        let request = client.get(path).build().unwrap();
-        assert_eq!(request.url().host_str(), Some(server.id.to_string().as_str()), "{path}");
+    for (path, asked) in [
+        ("//127.0.0.1:1/", "//127.0.0.1:1/"),
+        ("@127.0.0.1:1/", "/@127.0.0.1:1/"),
+        (":1/", "/:1/"),
+        ("http://127.0.0.1:1/", "/http://127.0.0.1:1/"),
+    ] {
+        let answer = soon(client.get(path).send()).await.unwrap();
+        assert_eq!(soon(answer.text()).await.unwrap(), asked);
+    }
+    for path in ["/a b", "/a\r\nx: y", "/\0"] {
+        let error = soon(client.get(path).send()).await.unwrap_err();
+        assert!(matches!(error, DialError::Setup(_)), "{path:?}: {error:?}");
     }
 }
 
@@ -151,7 +170,7 @@ async fn a_client_without_a_key_can_pin_the_node_s_key() {
     let answer = https(&server, pinned_client_tls(server.id).unwrap()).await.unwrap();
     assert_eq!(answer, format!("{CLIENT_OVER_TLS:?}"));
     let other = https(&server, pinned_client_tls(key(9).id()).unwrap()).await.unwrap_err();
-    assert_eq!(other, DialError::OtherKey);
+    assert_eq!(other, rustls::Error::InvalidCertificate(CertificateError::NotValidForName));
 }
 
 #[tokio::test]
@@ -159,7 +178,7 @@ async fn https_needs_the_operator_s_certificate() {
     let bare = Node::start().await;
     // The alert says so: `access_denied`, instead of a connection that just ends.
     let refused = https(&bare, browser_tls()).await.unwrap_err();
-    assert_eq!(refused, DialError::NotThisNetwork);
+    assert_eq!(refused, rustls::Error::AlertReceived(AlertDescription::AccessDenied));
 
     let operator = operator_tls(OPERATOR_CERTIFICATE, OPERATOR_KEY).unwrap();
     let server = Node::start_with(axum::Router::new(), |config| config.with_operator_tls(operator)).await;
@@ -213,10 +232,17 @@ fn browser_tls() -> ClientConfig {
     builder.with_root_certificates(roots).with_no_client_auth()
 }
 
-async fn https(server: &Node, tls: ClientConfig) -> Result<String, DialError> {
-    let client = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy();
-    let client = client.resolve("localhost", server.at).build().unwrap();
-    let url = format!("https://localhost:{}/whoami", server.at.port());
-    let answer = soon(client.get(url).send()).await?.error_for_status()?;
-    Ok(answer.text().await?)
+async fn https(server: &Node, tls: ClientConfig) -> Result<String, rustls::Error> {
+    let connector = TlsConnector::from(Arc::new(tls));
+    let connecting = connector.connect("localhost".try_into().unwrap(), server.connect().await);
+    let mut stream = soon(connecting).await.map_err(|error| {
+        let reason = error.get_ref().and_then(|reason| reason.downcast_ref::<rustls::Error>());
+        reason.cloned().unwrap_or_else(|| panic!("not the handshake failed: {error}"))
+    })?;
+    stream.write_all(b"GET /whoami HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    soon(stream.read_to_string(&mut answer)).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    Ok(body.to_owned())
 }

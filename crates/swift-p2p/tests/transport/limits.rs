@@ -60,7 +60,7 @@ async fn strangers_have_few_seats_and_members_need_none() {
     server.ledger.set(key(4).id(), MEMBER);
     let (first, second) = (server.client(2), server.client(3));
     assert_eq!(ask(&first).await.unwrap(), node(2, Standing::Stranger));
-    let busy = DialError::Refused(reqwest::StatusCode::SERVICE_UNAVAILABLE);
+    let busy = DialError::Refused(hyper::StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(ask(&second).await.unwrap_err(), busy);
     assert_eq!(ask(&server.client(4)).await.unwrap(), node(4, MEMBER));
 

@@ -7,10 +7,12 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     reason = "what the tests share fails them as they do themselves"
 )]
 
 mod crowding;
+mod exchange;
 mod harness;
 mod identity;
 mod limits;

@@ -11,7 +11,7 @@ use super::GossipError;
 use crate::{
     driver::{LedgerError, LedgerHandle},
     gossip::FetchOutcome,
-    transport::{DialError, PeerClients},
+    transport::{DialError, PeerClients, PeerResponse},
 };
 
 /// A stream of blocks that brings nothing for this long has failed.
@@ -101,7 +101,7 @@ async fn rival(clients: &PeerClients, from: NodeId, height: u64) -> Result<Optio
 }
 
 /// A member's chain stream.
-struct Source(reqwest::Response);
+struct Source(PeerResponse);
 
 impl Source {
     async fn ask(clients: &PeerClients, from: NodeId, height: u64) -> Result<Self, Stop> {
@@ -109,14 +109,13 @@ impl Source {
         let client = clients.client(&from).map_err(failed)?;
         let request = client.post("/getBlockDatas").body(format!("num={height}")).send();
         let response = timeout(STALL_TIMEOUT, request).await.map_err(|_| Stop::Failed("no answer".into()))?;
-        let response = response.and_then(reqwest::Response::error_for_status);
-        response.map(Self).map_err(|error| failed(DialError::of(&error)))
+        response.and_then(PeerResponse::error_for_status).map(Self).map_err(failed)
     }
 
     async fn piece(&mut self) -> Result<Option<Bytes>, Stop> {
         let piece = timeout(STALL_TIMEOUT, self.0.chunk()).await;
         let piece = piece.map_err(|_| Stop::Failed("the stream of blocks stalled".into()))?;
-        piece.map_err(|error| Stop::Failed(DialError::of(&error).to_string()))
+        piece.map_err(|error| Stop::Failed(error.to_string()))
     }
 }
 

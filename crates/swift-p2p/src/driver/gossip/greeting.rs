@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hyper::StatusCode;
 use swift_chain::{NodeId, limits::RECEIPT_LEN_MAX};
 use tokio::time::timeout;
 use tracing::{debug, warn};
@@ -10,7 +11,7 @@ use super::{GossipError, note, removal};
 use crate::{
     driver::{LedgerHandle, Presence},
     gossip::{HELLO_LEN_MAX, Hello, Input, Shelf},
-    transport::{DialError, PeerClients},
+    transport::{DialError, PeerClients, PeerResponse},
 };
 
 /// A greeting takes no longer than this, or has failed.
@@ -55,20 +56,19 @@ enum Answer {
 
 async fn exchange(clients: &PeerClients, to: NodeId, hello: Hello) -> Result<Answer, DialError> {
     let client = clients.client(&to)?;
-    let response = client.post("/peer/hello").body(hello.to_bytes()).send().await;
-    let response = response.map_err(|error| DialError::of(&error))?;
-    if response.status() == reqwest::StatusCode::GONE {
+    let response = client.post("/peer/hello").body(hello.to_bytes()).send().await?;
+    if response.status() == StatusCode::GONE {
         return Ok(Answer::Gone(limited(response, RECEIPT_LEN_MAX).await?));
     }
-    let response = response.error_for_status().map_err(|error| DialError::of(&error))?;
+    let response = response.error_for_status()?;
     let bytes = limited(response, HELLO_LEN_MAX).await?;
     Ok(Hello::from_bytes(&bytes).map_or(Answer::Other, Answer::Hello))
 }
 
 /// A short body; what is longer is cut, and then is no message.
-async fn limited(mut response: reqwest::Response, len_max: usize) -> Result<Vec<u8>, DialError> {
+async fn limited(mut response: PeerResponse, len_max: usize) -> Result<Vec<u8>, DialError> {
     let mut bytes = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(|error| DialError::of(&error))? {
+    while let Some(piece) = response.chunk().await? {
         bytes.extend_from_slice(&piece);
         if bytes.len() > len_max {
             break;

@@ -6,10 +6,7 @@ use swift_chain::{ChainPosition, NodeId};
 use tokio::time::timeout;
 use tracing::{debug, info};
 
-use crate::{
-    driver::LedgerHandle,
-    transport::{DialError, PeerClients},
-};
+use crate::{driver::LedgerHandle, transport::PeerClients};
 
 /// Bytes of blocks in one request. A member that lacks more gets the rest with the next answer it gives.
 const BLOCKS_LEN: usize = 4 * 1024 * 1024;
@@ -25,8 +22,7 @@ pub(super) async fn push(clients: &PeerClients, ledger: &LedgerHandle, to: NodeI
     }
     let sent = async {
         let client = clients.client(&to)?;
-        let response = client.post("/addBlock").body(frames).send().await;
-        response.and_then(reqwest::Response::error_for_status).map_err(|error| DialError::of(&error))
+        client.post("/addBlock").body(frames).send().await?.error_for_status()
     };
     match timeout(PUSH_TIMEOUT, sent).await {
         Ok(Ok(_)) => {

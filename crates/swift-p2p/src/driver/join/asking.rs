@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use reqwest::StatusCode;
+use hyper::StatusCode;
 use serde::Deserialize;
 use swift_chain::{
     Address, ChainFrame, DbError, FrameDecoder, Genesis, Input, LedgerBuilder, LedgerDb, NetworkId, NodeKey,
@@ -19,7 +19,7 @@ use tracing::{info, warn};
 use super::JoinOffer;
 use crate::{
     driver::wall_clock_ms,
-    transport::{DialError, Dialer, PeerClient},
+    transport::{Dialer, PeerClient, PeerResponse},
 };
 
 /// How long the inviter may take to take this node in.
@@ -112,7 +112,7 @@ pub async fn ask_to_join(
                 return Err(JoinError::NotYet(reason(response).await));
             }
             Ok(Ok(response)) => return Err(JoinError::Refused(reason(response).await)),
-            Ok(Err(error)) => failures.push(format!("{inviter}: {}", DialError::of(&error))),
+            Ok(Err(error)) => failures.push(format!("{inviter}: {error}")),
             Err(_) => failures.push(format!("{inviter}: no answer within {} s", ADMIT_TIMEOUT.as_secs())),
         }
     }
@@ -120,7 +120,7 @@ pub async fn ask_to_join(
 }
 
 /// The sentence in a problem answer.
-async fn reason(mut response: reqwest::Response) -> String {
+async fn reason(mut response: PeerResponse) -> String {
     #[derive(Deserialize)]
     struct Problem {
         detail: String,
@@ -149,12 +149,11 @@ pub async fn fetch_chain(
     remove(&unfinished)?;
     let response = client.post("/getBlockDatas").body("num=0").send();
     let response = timeout(STALL_TIMEOUT, response).await.map_err(|_| broken_off("no answer"))?;
-    let response = response.and_then(reqwest::Response::error_for_status);
-    let mut response = response.map_err(|error| broken_off(DialError::of(&error)))?;
+    let mut response = response.and_then(PeerResponse::error_for_status).map_err(broken_off)?;
     let mut intake = Intake::new(key.clone(), ticket.clone(), unfinished.clone());
     loop {
         let piece = timeout(STALL_TIMEOUT, response.chunk()).await.map_err(|_| broken_off("it stalled"))?;
-        let Some(piece) = piece.map_err(|error| broken_off(DialError::of(&error)))? else { break };
+        let Some(piece) = piece.map_err(broken_off)? else { break };
         intake = blocking(move || intake.push(&piece)).await?;
     }
     let path = path.to_owned();

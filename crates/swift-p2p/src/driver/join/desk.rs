@@ -14,7 +14,7 @@ use tracing::info;
 use super::JoinOffer;
 use crate::{
     driver::{Finality, LedgerError, LedgerHandle, NotFinal, wall_clock_ms},
-    transport::{DialError, Dialer},
+    transport::Dialer,
 };
 
 /// Requests looked at at once. Strangers send these, so they may cost little.
@@ -145,7 +145,7 @@ impl JoinDesk {
     async fn dial_back(&self, node: NodeId, address: swift_chain::Address) -> Result<(), JoinRefusal> {
         let dialled = async {
             let client = self.dialer.client_at(node, address.clone())?;
-            client.get("/key").send().await.map_err(|error| DialError::of(&error))
+            client.get("/key").send().await
         };
         match timeout(DIAL_BACK_TIMEOUT, dialled).await {
             Ok(Ok(_)) => Ok(()),

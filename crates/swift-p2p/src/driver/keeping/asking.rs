@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use reqwest::header::CONTENT_TYPE;
 use swift_chain::{NetworkId, NodeId};
 use tracing::{debug, warn};
 
@@ -43,12 +42,10 @@ pub(super) async fn ask(
 }
 
 async fn exchange(clients: &PeerClients, to: NodeId, body: Vec<u8>) -> Result<Vec<u8>, DialError> {
-    let request = clients.client(&to)?.post("/peer/keep").header(CONTENT_TYPE, "application/octet-stream");
-    let response =
-        request.timeout(DEADLINE).body(body).send().await.and_then(reqwest::Response::error_for_status);
-    let mut response = response.map_err(|error| DialError::of(&error))?;
+    let request = clients.client(&to)?.post("/peer/keep").timeout(DEADLINE).body(body);
+    let mut response = request.send().await?.error_for_status()?;
     let mut bytes = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(|error| DialError::of(&error))? {
+    while let Some(piece) = response.chunk().await? {
         bytes.extend_from_slice(&piece);
         if bytes.len() > KEEP_ANSWER_BYTES_MAX {
             // No answer is so long: it is not decoded.

@@ -6,7 +6,7 @@ mod sink;
 use std::{ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use reqwest::{Response, StatusCode, header::RANGE};
+use hyper::{StatusCode, header::RANGE};
 use swift_chain::NodeId;
 use swift_chunks::{Download, GrainTree, Grains, Slice};
 use tokio::time::sleep;
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     driver::limits::Throttle,
     swarm::FetchFailure,
-    transport::{PeerClient, PeerClients},
+    transport::{PeerClient, PeerClients, PeerResponse},
 };
 use sink::{Sink, blame_part};
 
@@ -109,7 +109,7 @@ impl Fetch {
     }
 
     /// The tree in the head of an answer, checked against the manifest.
-    fn tree_of(&self, response: &Response, download: &Download) -> Result<Arc<GrainTree>, FetchEnd> {
+    fn tree_of(&self, response: &PeerResponse, download: &Download) -> Result<Arc<GrainTree>, FetchEnd> {
         let chunk = self.slice.chunk();
         let expected = download.digest(chunk).map_err(|error| FetchEnd::of_store(&error))?.chaining_value;
         let header = response.headers().get(GRAINS_HEADER).map_or(&[][..], |value| value.as_bytes());
@@ -124,7 +124,7 @@ impl Fetch {
         client: &PeerClient,
         download: &Download,
         grains: Option<&str>,
-    ) -> Result<Response, FetchEnd> {
+    ) -> Result<PeerResponse, FetchEnd> {
         let Range { start, end } = self.slice.range(download.layout());
         let send = || {
             let request = client.get(&format!("/download?id={}", self.file.content.file_id));
@@ -161,7 +161,7 @@ impl Fetch {
 
 /// Reads an answer to its end, as fast as the limit lets it: what is not read yet slows its sender down.
 async fn drain<S: Sink>(
-    mut response: Response,
+    mut response: PeerResponse,
     arrival: &Arrival<'_>,
     sink: &mut S,
     blame: impl Fn(S::Error) -> FetchEnd,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use reqwest::StatusCode;
+use hyper::StatusCode;
 use swift_chunks::{Download, InstallError, ManifestFault};
 use tokio::{sync::mpsc, task};
 
@@ -82,8 +82,8 @@ pub(super) async fn fetch(
 }
 
 /// No verdict on any bytes: the connection failed.
-pub(super) fn unreachable(error: &reqwest::Error) -> FetchEnd {
-    FetchEnd::failed(FetchFailure::Unreachable, DialError::of(error).to_string())
+pub(super) fn unreachable(error: &DialError) -> FetchEnd {
+    FetchEnd::failed(FetchFailure::Unreachable, error.to_string())
 }
 
 /// The peer answered, with something else than what was asked for.

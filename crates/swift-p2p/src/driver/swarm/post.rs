@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use reqwest::header::CONTENT_TYPE;
 use swift_chain::NodeId;
 use swift_chunks::FileId;
 use tokio::{sync::mpsc, task};
@@ -14,7 +13,7 @@ use crate::{
         ExchangeId,
         message::{Answer, Confirm, Holdings, Message, MessageError, Offer, WhoHas},
     },
-    transport::{DialError, PeerClients},
+    transport::{DialError, PeerClients, PeerResponse},
 };
 
 /// From the first byte of a message to the last of its answer.
@@ -32,12 +31,6 @@ enum PostError {
     Dial(#[from] DialError),
     #[error("the answer is no message: {0}")]
     Answer(#[from] MessageError),
-}
-
-impl From<reqwest::Error> for PostError {
-    fn from(error: reqwest::Error) -> Self {
-        Self::Dial(error.into())
-    }
 }
 
 impl Post {
@@ -113,7 +106,7 @@ async fn ask<M: Message>(
     Ok(M::decode(&bytes)?)
 }
 
-async fn tell(clients: &PeerClients, to: NodeId, path: &str, body: Vec<u8>) -> Result<(), PostError> {
+async fn tell(clients: &PeerClients, to: NodeId, path: &str, body: Vec<u8>) -> Result<(), DialError> {
     // Read to its end, short as it is, so that the connection can be used again.
     send(clients, to, path, body).await?.bytes().await?;
     Ok(())
@@ -124,7 +117,6 @@ async fn send(
     to: NodeId,
     path: &str,
     body: Vec<u8>,
-) -> Result<reqwest::Response, PostError> {
-    let request = clients.client(&to)?.post(path).header(CONTENT_TYPE, "application/octet-stream");
-    Ok(request.timeout(DEADLINE).body(body).send().await?.error_for_status()?)
+) -> Result<PeerResponse, DialError> {
+    clients.client(&to)?.post(path).timeout(DEADLINE).body(body).send().await?.error_for_status()
 }
