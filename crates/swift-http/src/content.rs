@@ -1,6 +1,7 @@
 //! Sending a file: whole or in ranges, checked against its manifest before any byte leaves.
 
 mod body;
+mod buffers;
 
 use std::{collections::VecDeque, ops::Range, time::Duration};
 
@@ -22,6 +23,7 @@ use crate::{
     services::Services,
 };
 use body::{Segment, Source};
+pub(crate) use buffers::Buffers;
 
 /// How long the first bytes of a file that is on its way are waited for before the client is told to come again.
 const FIRST_WAIT: Duration = Duration::from_secs(30);
@@ -75,7 +77,10 @@ pub(crate) async fn send(
     }
     let source = match (member, arriving) {
         (_, Some(arriving)) => begin(arriving, &wanted, record, method).await?,
-        (Some(_), None) => Source::for_member(reader, first, guard, services.limits.up().clone()),
+        (Some(_), None) => {
+            let (up, buffers) = (services.limits.up().clone(), services.buffers().clone());
+            Source::for_member(reader, first, guard, up, buffers)
+        }
         (None, None) => Source::verified(reader),
     };
     let mut response = match wanted {
@@ -92,7 +97,10 @@ pub(crate) async fn send(
     if let Some(grains) = grains.and_then(|grains| HeaderValue::try_from(grains).ok()) {
         response.headers_mut().insert(GRAINS_HEADER, grains);
     }
-    describe(response.headers_mut(), record, &etag);
+    // A member asked for the bytes by their hash and does nothing with what else there is to say of them.
+    if member.is_none() {
+        describe(response.headers_mut(), record, &etag);
+    }
     Ok(response)
 }
 
@@ -125,7 +133,7 @@ async fn open_for_member(
     if serving.is_given_up() {
         return Err(Problem::conflict("manifest_false", "the file's manifest is false; it was given up"));
     }
-    let store = services.store.clone();
+    let (store, buffers) = (services.store.clone(), services.buffers().clone());
     let opened = task::spawn_blocking(move || -> Result<Opened, ReadError> {
         let reader = serving.reader(&store)?;
         // What is not here is said by whoever looks at the range.
@@ -134,7 +142,7 @@ async fn open_for_member(
         }
         let chunk = reader.layout().chunk(part.start / CHUNK_LEN).filter(|_| wants_grains);
         let grains = chunk.map(|chunk| serving.grains(&reader, chunk)).transpose()?;
-        let first = body::read_first(&reader, &part)?;
+        let first = body::read_raw(&reader, &part, &buffers)?;
         Ok(Opened { reader, grains, guard: serving.into_guard(), first })
     });
     opened.await.map_err(|error| Problem::internal(&error))?.map_err(|error| match error {
@@ -190,7 +198,7 @@ fn check_held(reader: &ContentReader, wanted: &Wanted, record: &FileRecord) -> R
     Err(Problem::not_found(format!("these bytes of {name:?} are not here yet")))
 }
 
-/// Headers of every answer about a file.
+/// Headers of every answer about a file to a client.
 fn describe(headers: &mut HeaderMap, record: &FileRecord, etag: &str) {
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     if let Ok(etag) = HeaderValue::from_str(etag) {

@@ -12,15 +12,27 @@ use swift_p2p::driver::{
 use swift_p2p::gossip::Shelf;
 use tokio::sync::watch;
 
-use crate::tokens::Tokens;
+use crate::{content::Buffers, tokens::Tokens};
 
 /// [`Handles`] that all routes share: every request clones them once for each layer that it passes.
 #[derive(Clone)]
-pub struct Services(Arc<Handles>);
+pub struct Services(Arc<Shared>);
+
+struct Shared {
+    handles: Handles,
+    buffers: Buffers,
+}
+
+impl Services {
+    /// Memory for content on its way out.
+    pub(crate) fn buffers(&self) -> &Buffers {
+        &self.0.buffers
+    }
+}
 
 impl From<Handles> for Services {
     fn from(handles: Handles) -> Self {
-        Self(Arc::new(handles))
+        Self(Arc::new(Shared { handles, buffers: Buffers::default() }))
     }
 }
 
@@ -28,7 +40,7 @@ impl Deref for Services {
     type Target = Handles;
 
     fn deref(&self) -> &Handles {
-        &self.0
+        &self.0.handles
     }
 }
 

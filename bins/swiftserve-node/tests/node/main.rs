@@ -9,6 +9,7 @@ mod arriving;
 mod backup;
 mod client;
 mod download;
+mod heads;
 mod joining;
 mod keep;
 mod ledger_routes;

@@ -173,7 +173,12 @@ impl Site {
 
     /// Asks this node as another one does that has this key.
     pub(crate) fn seen_by(&self, key: &NodeKey) -> PeerClient {
-        let book = At(HashMap::from([(self.node.id(), self.home.address())]));
+        self.seen_at(self.home.address(), key)
+    }
+
+    /// The same, under another address that leads here.
+    pub(crate) fn seen_at(&self, address: SocketAddr, key: &NodeKey) -> PeerClient {
+        let book = At(HashMap::from([(self.node.id(), address)]));
         let dialer = Dialer::new(key, self.node.network(), Arc::new(book)).unwrap();
         dialer.client(self.node.id()).unwrap()
     }

@@ -3,7 +3,10 @@
 use data_encoding::BASE64;
 use reqwest::header::RANGE;
 use swift_chunks::{ChunkLayout, GrainTree, Slice, SliceVerifier};
-use swift_p2p::{driver::GRAINS_HEADER, transport::{PeerClient, PeerResponse}};
+use swift_p2p::{
+    driver::GRAINS_HEADER,
+    transport::{PeerClient, PeerResponse},
+};
 
 use crate::{
     client::{answered, soon},

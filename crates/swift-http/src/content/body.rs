@@ -1,11 +1,6 @@
 //! Bodies with content: read piece by piece, as they are sent.
 
-use std::{
-    collections::VecDeque,
-    ops::Range,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::VecDeque, ops::Range, time::Duration};
 
 use axum::{body::Body, http::Method};
 use bytes::Bytes;
@@ -13,6 +8,8 @@ use futures_util::stream;
 use swift_chunks::{CHUNK_LEN, ContentReader, ReadError};
 use swift_p2p::driver::{Arriving, SendGuard, Throttle};
 use tokio::{task, time::timeout};
+
+use super::buffers::Buffers;
 
 /// What other nodes, which check every byte themselves, are sent per read.
 const RAW_READ_LEN: u64 = 512 * 1024;
@@ -39,16 +36,9 @@ enum Content {
     /// Checked before it leaves.
     Verified(ContentReader),
     /// As it is: its receiver checks it.
-    Raw(Arc<RawContent>),
+    Raw(ContentReader, Buffers),
     /// Checked, in order, as it comes.
     Arriving(Arriving),
-}
-
-/// What a blocking thread reads from.
-struct RawContent {
-    reader: ContentReader,
-    /// Buffers of this body that are free again.
-    free: Mutex<Vec<Vec<u8>>>,
 }
 
 /// Breaks a body off.
@@ -72,9 +62,9 @@ impl Source {
         first: Bytes,
         guard: Option<SendGuard>,
         up: Throttle,
+        buffers: Buffers,
     ) -> Self {
-        let content = Content::Raw(Arc::new(RawContent { reader, free: Mutex::default() }));
-        Self { pace: Some(up), guard, ready: first, ..Self::new(content) }
+        Self { pace: Some(up), guard, ready: first, ..Self::new(Content::Raw(reader, buffers)) }
     }
 
     /// A file that is on its way, for a client.
@@ -137,9 +127,9 @@ impl Content {
                 let reader = reader.clone();
                 blocking(move || read_verified(&reader, &range)).await
             }
-            Self::Raw(content) => {
-                let content = content.clone();
-                blocking(move || read_raw(&content, &range)).await
+            Self::Raw(reader, buffers) => {
+                let (reader, buffers) = (reader.clone(), buffers.clone());
+                blocking(move || read_raw(&reader, &range, &buffers)).await
             }
             Self::Arriving(arriving) => read_arriving(arriving, range).await,
         }
@@ -188,20 +178,14 @@ async fn read_arriving(arriving: &mut Arriving, range: Range<u64>) -> Result<Byt
 }
 
 /// The first bytes of a range for a member: of a slice mostly all of it.
-pub(super) fn read_first(reader: &ContentReader, range: &Range<u64>) -> Result<Bytes, ReadError> {
-    let mut buffer = vec![0; raw_len(range)];
-    let len = reader.read_at(range.start, &mut buffer)?;
-    buffer.truncate(len);
-    Ok(buffer.into())
-}
-
-/// Reads into a buffer that comes back when the connection is done with it: two serve a body of any length.
-fn read_raw(content: &Arc<RawContent>, range: &Range<u64>) -> Result<Bytes, ReadError> {
-    let mut buffer = content.free().pop().unwrap_or_default();
-    buffer.resize(raw_len(range), 0);
-    let len = content.reader.read_at(range.start, &mut buffer)?;
-    buffer.truncate(len);
-    Ok(Bytes::from_owner(Lent { buffer, home: content.clone() }))
+pub(super) fn read_raw(
+    reader: &ContentReader,
+    range: &Range<u64>,
+    buffers: &Buffers,
+) -> Result<Bytes, ReadError> {
+    let mut buffer = buffers.lend(raw_len(range));
+    let len = reader.read_at(range.start, buffer.room())?;
+    Ok(buffer.filled(len))
 }
 
 fn raw_len(range: &Range<u64>) -> usize {
@@ -216,28 +200,4 @@ fn read_verified(reader: &ContentReader, range: &Range<u64>) -> Result<Bytes, Re
     let chunk = layout.range(chunk);
     let within = |offset: u64| usize::try_from(offset - chunk.start).unwrap_or(usize::MAX);
     Ok(Bytes::from(buffer).slice(within(range.start)..within(range.end.min(chunk.end))))
-}
-
-impl RawContent {
-    fn free(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A buffer on its way out.
-struct Lent {
-    buffer: Vec<u8>,
-    home: Arc<RawContent>,
-}
-
-impl AsRef<[u8]> for Lent {
-    fn as_ref(&self) -> &[u8] {
-        &self.buffer
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        self.home.free().push(std::mem::take(&mut self.buffer));
-    }
 }

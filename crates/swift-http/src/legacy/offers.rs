@@ -17,7 +17,13 @@ use swift_chunks::{ChunkLayout, FileId, Slice};
 use swift_p2p::swarm::message::{Confirm, Message, Offer, Verdict};
 
 use super::files::named;
-use crate::{access::Access, peer::decode, problem::Problem, services::Services, tokens::Scope};
+use crate::{
+    access::Access,
+    peer::{bare, decode},
+    problem::Problem,
+    services::Services,
+    tokens::Scope,
+};
 
 /// What is read of the original's form.
 #[derive(Deserialize)]
@@ -61,8 +67,7 @@ pub(super) async fn offer(
     let fields = match Exchange::<Offer>::read(request).await? {
         Exchange::Message(offer) => {
             let answer = services.swarm.offer(access.require_member()?, offer).await?;
-            let content_type = [(header::CONTENT_TYPE, "application/octet-stream")];
-            return Ok((content_type, answer.encode()).into_response());
+            return Ok(bare(answer.encode()));
         }
         Exchange::Form(fields) => fields,
     };

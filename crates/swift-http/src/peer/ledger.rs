@@ -18,6 +18,7 @@ use swift_p2p::{
     transport::{Caller, RemoteAddress, Standing},
 };
 
+use super::bare;
 use crate::{
     access::{Access, Allowed, MembersOnly},
     problem::Problem,
@@ -47,7 +48,7 @@ async fn hello(
     }
     let from = access.require_member()?;
     let hello = Hello::from_bytes(&body).map_err(|error| Problem::bad_request(error.to_string()))?;
-    Ok(services.gossip.greeted(from, hello).to_bytes().into_response())
+    Ok(bare(services.gossip.greeted(from, hello).to_bytes()))
 }
 
 /// 410 with the receipt of the caller's removal: it proves itself, however long the caller was away.

@@ -17,6 +17,7 @@ use swift_p2p::keeping::{KEEP_REQUEST_BYTES_MAX, KeepRequest};
 use swift_p2p::swarm::message::{HOLDINGS_BYTES_MAX, Holdings, Message, WhoHas};
 use tokio::task;
 
+use super::bare;
 use crate::{access::Access, problem::Problem, services::Services};
 
 /// Bytes of a manifest that are read at a time.
@@ -42,7 +43,7 @@ async fn who_has(
 ) -> Result<Response, Problem> {
     let from = access.require_member()?;
     let holdings = services.swarm.who_has(from, decode::<WhoHas>(&body)?).await?;
-    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], holdings.encode()).into_response())
+    Ok(bare(holdings.encode()))
 }
 
 async fn announce(
@@ -62,7 +63,7 @@ async fn keep(
 ) -> Result<Response, Problem> {
     let from = access.require_member()?;
     let answer = services.keeping.asked(from, decode::<KeepRequest>(&body)?).await;
-    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], answer.encode()).into_response())
+    Ok(bare(answer.encode()))
 }
 
 #[derive(Deserialize)]
@@ -93,10 +94,7 @@ async fn manifest(
         }
         opened => opened?,
     };
-    let headers = [
-        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
-        (header::CONTENT_LENGTH, reader.len().to_string()),
-    ];
+    let headers = [(header::CONTENT_LENGTH, reader.len().to_string())];
     let state = (reader, services.limits.up().clone());
     let pieces = stream::try_unfold(state, |(reader, up)| async move {
         let len = up.piece_len().min(MANIFEST_PIECE_LEN);

@@ -41,8 +41,10 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The first byte of every TLS connection: a handshake record. No HTTP method begins with it.
 const TLS_HANDSHAKE: u8 = 0x16;
-/// Encrypted bytes that may wait for the socket: more only costs memory.
-const TLS_BUFFER_BYTES: usize = 64 << 10;
+/// Encrypted bytes that may wait for the socket. Towards nodes, which get the most, it takes that much at once, and the
+/// other side wakes up as much less often; clients are many, and there more only costs memory.
+const TLS_BUFFER_BYTES_TO_NODES: usize = 256 << 10;
+const TLS_BUFFER_BYTES_TO_CLIENTS: usize = 64 << 10;
 /// What one read from a connection may take: large enough that a body is not read in crumbs.
 const READ_BUFFER_BYTES: usize = 8_192 + 4_096 * 100;
 /// How long a caller has to send the request that will be refused.
@@ -166,7 +168,10 @@ where
         let hello = LazyConfigAcceptor::new(Acceptor::default(), tcp).await?;
         let (config, audience) = self.tls.choose(&hello.client_hello());
         let mut tls = hello.into_stream(config).await?;
-        tls.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
+        tls.get_mut().1.set_buffer_limit(Some(match audience {
+            Audience::Nodes => TLS_BUFFER_BYTES_TO_NODES,
+            Audience::Clients => TLS_BUFFER_BYTES_TO_CLIENTS,
+        }));
         let tls = Box::new(tls);
         Ok(match audience {
             Audience::Clients => Met::Tls(tls, Guest::Client(Caller::Client { tls: true })),
@@ -198,6 +203,7 @@ where
         guest: Guest,
         from: SocketAddr,
     ) -> Result<(), BoxError> {
+        let is_client = matches!(guest, Guest::Client(_));
         let cut = match &guest {
             Guest::Node(session) => session.cut().clone(),
             Guest::Client(_) => self.cut.clone(),
@@ -223,6 +229,8 @@ where
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.admission.limits().header_deadline)
+            // No node looks at it, and many answers to nodes are shorter than it.
+            .auto_date_header(is_client)
             .max_buf_size(READ_BUFFER_BYTES)
             .half_close(false)
             .serve_connection(TokioIo::new(io), service);
