@@ -30,6 +30,9 @@ pub struct Config {
     pub slice_levels: (u8, u8),
     /// Base-2 logarithm of the grains in a slice while no rate is known.
     pub slice_level_first: u8,
+    /// Bytes per second that leave a node from which on its work for each slice counts more than when it can be passed
+    /// on.
+    pub fast_uplink: u64,
     /// A slice is no larger than the file divided by this.
     pub slices_per_file: u64,
     /// Nor larger than this part of what was sent before, or of what the peer lacks.
@@ -103,6 +106,7 @@ impl Default for Config {
             slice_time_max: Duration::from_secs(2),
             slice_levels: (0, SLICE_LEVEL_MAX),
             slice_level_first: 2,
+            fast_uplink: 16 * 1024 * 1024,
             slices_per_file: 64,
             slices_to_grow: 8,
             fetches_max: 32,

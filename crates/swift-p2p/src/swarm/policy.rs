@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use swift_chunks::{GRAIN_LEN, SLICE_LEVEL_MAX};
+use swift_chunks::{CHUNK_LEN, GRAIN_LEN, SLICE_LEVEL_MAX};
 
 use super::config::Config;
 use super::random::Random;
@@ -219,7 +219,9 @@ impl Policy for Standard {
     }
 
     /// As much as leaves in a moment, so that it can soon be passed on; less if this peer alone is slow, or if the
-    /// file is small. Over fast links that is a whole chunk, which costs the least work. The first slices of a file
+    /// file is small. Over fast links that is a whole chunk, which costs the least work: it is hashed once, as it
+    /// comes, where one in parts is read back and hashed again. So where a quarter of one leaves in a moment, and the
+    /// uplink is so fast that this work counts, all of it goes. The first slices of a file
     /// are small, so that many nodes soon have something to pass on, and so are a peer's last, so that none of them
     /// is long to wait for. Where there are only two nodes, whole chunks go.
     fn slice_level(&self, sizing: SliceSizing) -> u8 {
@@ -230,6 +232,8 @@ impl Policy for Standard {
         let hops = sizing.neighbours.max(1).ilog2() + 1;
         let time = (self.config.slice_time / hops).max(sizing.round_trip.unwrap_or_default() / 4);
         let uplink = sizing.uplink_rate.map_or(first, |rate| bytes_in(rate, time));
+        let is_fast = sizing.uplink_rate >= Some(self.config.fast_uplink) && uplink >= CHUNK_LEN / 4;
+        let uplink = if is_fast { uplink.max(CHUNK_LEN) } else { uplink };
         let peer = sizing.peer_rate.map_or(u64::MAX, |rate| bytes_in(rate, self.config.slice_time_max));
         let file = sizing.file_len / self.config.slices_per_file.max(1);
         let young_or_old = sizing.sent.min(sizing.lacking) / self.config.slices_to_grow.max(1);
