@@ -41,10 +41,8 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The first byte of every TLS connection: a handshake record. No HTTP method begins with it.
 const TLS_HANDSHAKE: u8 = 0x16;
-/// Encrypted bytes that may wait for the socket. Towards nodes, which get the most, it takes that much at once, and the
-/// other side wakes up as much less often; clients are many, and there more only costs memory.
-const TLS_BUFFER_BYTES_TO_NODES: usize = 256 << 10;
-const TLS_BUFFER_BYTES_TO_CLIENTS: usize = 64 << 10;
+/// Encrypted bytes that may wait for the socket: more only costs memory, also between nodes.
+const TLS_BUFFER_BYTES: usize = 64 << 10;
 /// What one read from a connection may take: large enough that a body is not read in crumbs.
 const READ_BUFFER_BYTES: usize = 8_192 + 4_096 * 100;
 /// How long a caller has to send the request that will be refused.
@@ -168,10 +166,7 @@ where
         let hello = LazyConfigAcceptor::new(Acceptor::default(), tcp).await?;
         let (config, audience) = self.tls.choose(&hello.client_hello());
         let mut tls = hello.into_stream(config).await?;
-        tls.get_mut().1.set_buffer_limit(Some(match audience {
-            Audience::Nodes => TLS_BUFFER_BYTES_TO_NODES,
-            Audience::Clients => TLS_BUFFER_BYTES_TO_CLIENTS,
-        }));
+        tls.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
         let tls = Box::new(tls);
         Ok(match audience {
             Audience::Clients => Met::Tls(tls, Guest::Client(Caller::Client { tls: true })),

@@ -24,7 +24,7 @@ use super::harness::*;
 const LONG: usize = 40 << 20;
 
 fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at % 251) as u8).collect()
+    (0..=250).cycle().take(len).collect()
 }
 
 #[tokio::test]
