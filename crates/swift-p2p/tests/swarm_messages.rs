@@ -159,7 +159,7 @@ fn the_bytes_of_an_offer_are_what_they_were() {
     let stamp = Stamp { incarnation: 300, seq: 1 };
     let map = Map { stamp, open, next: Some(4), ..a_map(all_of(2), 0) };
     let offer = Offer { file: file(7), slices: vec![5, 200], take: 1, map: Some(map) };
-    let map = [&[1, 0xac, 2, 1, 0][..], &[0, 2, 1, 1], &[1, 3, 1, 0x82, 1], &[1, 4]].concat();
+    let map = [&[1, 0xac, 2, 1, 0][..], &[0, 2, 1, 1], &[1, 3, 0x98, 64, 65, 71], &[1, 4]].concat();
     let golden = [&[7; 32][..], &[2, 5, 0xc8, 1], &[1], &map].concat();
     assert_eq!(offer.encode(), golden);
 }

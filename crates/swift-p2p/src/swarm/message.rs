@@ -1,8 +1,10 @@
 //! What nodes say to each other about files, byte by byte bounded.
 //!
-//! The bytes are postcard of the structs below. Every `decode` refuses what is too long before it looks inside,
+//! The bytes are postcard of the structs below, but for the sets of grains in [`OpenChunk`]. Every `decode` refuses what is too long before it looks inside,
 //! lists that are longer than they may be, and bytes left over. Numbers of chunks and slices are checked against the
 //! file's layout where the file is known: in the machine.
+
+mod grain_sets;
 
 use std::collections::BTreeSet;
 
@@ -73,7 +75,7 @@ pub enum Held {
 
 /// A chunk of which a part is here or on its way. Grains are bits, the first grain's the lowest: see
 /// [`Grains`](swift_chunks::Grains).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenChunk {
     /// Which chunk.
     pub chunk: u32,
