@@ -102,7 +102,7 @@ impl Default for Config {
             sends_first: 1,
             warm: Duration::from_millis(200),
             alternatives: 6,
-            slice_time: Duration::from_millis(300),
+            slice_time: Duration::from_millis(200),
             slice_time_max: Duration::from_secs(2),
             slice_levels: (0, SLICE_LEVEL_MAX),
             slice_level_first: 2,
