@@ -1,9 +1,9 @@
 //! Whatever goes wrong, and in whatever order: what one honest node holds and can be reached for, all others get.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use std::time::Duration;
 
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::RngSeed};
 use swift_sim::swarm::{Cast, Leaving, Plan, Trouble, What, When, run};
 
 /// A moment in which trouble comes. A run of these lengths takes some seconds when nothing goes wrong.
@@ -46,8 +46,15 @@ fn cast() -> impl Strategy<Value = Cast> {
     )
 }
 
+fn seed() -> u64 {
+    let said = std::env::var("PROPTEST_RNG_SEED").ok();
+    said.map_or(1, |seed| seed.parse().expect("PROPTEST_RNG_SEED is a number"))
+}
+
 fn plan() -> impl Strategy<Value = Plan> {
-    let links = (2_u32..80, 2_u32..80, 0_u64..120, 0_u32..20, 0_u32..50);
+    // A slow node sends with a tenth of this. Below 1 Mbit/s in all it can go without a byte for a receiver for longer
+    // than a receiver waits, and is blamed although it is honest.
+    let links = (10_u32..80, 10_u32..80, 0_u64..120, 0_u32..20, 0_u32..50);
     let content = (1_usize..4, prop::collection::vec(1_u64..6_000_000, 1..4));
     (any::<u64>(), 0_usize..4, cast(), links, content).prop_flat_map(|(seed, more, cast, links, content)| {
         let all = [cast.slow, cast.lying, cast.boasting, cast.stalling, cast.dead, cast.bystanders];
@@ -71,7 +78,8 @@ fn plan() -> impl Strategy<Value = Plan> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    // The same plans every time: PROPTEST_RNG_SEED draws others.
+    #![proptest_config(ProptestConfig { cases: 64, rng_seed: RngSeed::Fixed(seed()), ..ProptestConfig::default() })]
 
     #[test]
     fn what_one_honest_node_holds_reaches_all_others_and_nothing_is_fetched_twice(plan in plan()) {

@@ -13,9 +13,10 @@ use crate::swarm::{
     slab::Key,
 };
 
-/// What HTTP and TLS add to a request and to an answer.
-const REQUEST_HEAD: u64 = 400;
-const ANSWER_HEAD: u64 = 200;
+/// What HTTP and TLS add to a message and to its answer, and a request for a slice: see "Heads" in `docs/protocol.md`.
+const MESSAGE_HEAD: u64 = 80;
+const ANSWER_HEAD: u64 = 60;
+const REQUEST_LEN: u64 = 151;
 /// A connection's closing.
 const CLOSE_LEN: u64 = 100;
 /// Nobody is quicker than this to take a letter out of the network.
@@ -34,7 +35,7 @@ impl Actor<'_> {
             self.books.verdicts.count(answer);
         }
         let is_answer = letter.is_answer();
-        let len = letter.len() + if is_answer { ANSWER_HEAD } else { REQUEST_HEAD };
+        let len = letter.len() + if is_answer { ANSWER_HEAD } else { MESSAGE_HEAD };
         let letter = self.envelope(to, len, Content::Letter(letter));
         let handshake_ns = self.scene.handshake_ns;
         let ready = match is_answer {
@@ -46,7 +47,7 @@ impl Actor<'_> {
 
     pub(super) fn post_request(&mut self, to: usize, request: Request) {
         let ready = self.now.plus(if request.is_open { 0 } else { self.scene.handshake_ns });
-        let letter = self.envelope(to, REQUEST_HEAD, Content::Request(request));
+        let letter = self.envelope(to, REQUEST_LEN, Content::Request(request));
         self.post_at(ready, letter);
     }
 

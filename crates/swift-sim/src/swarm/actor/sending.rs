@@ -3,8 +3,11 @@
 use super::Actor;
 use crate::swarm::{event::Event, links::LETTERS_LEN, slab::Key, transfer::Stage};
 
-/// What HTTP says before the content.
-const RESPONSE_HEAD: u64 = 300;
+/// What HTTP says before the content: see "Heads" in `docs/protocol.md`.
+const RESPONSE_HEAD: u64 = 98;
+/// Bytes of content for each that is sent beside it: 22 of TLS for each 16 KiB, and the grain tree of each chunk, 2,745
+/// bytes, with the first slice of it that somebody gets.
+const BYTES_PER_EXTRA: u64 = 500;
 
 impl Actor<'_> {
     /// Lets the uplink go on, if it has nothing to do.
@@ -48,7 +51,7 @@ impl Actor<'_> {
                 outgoing.stage = Stage::Held;
                 continue;
             };
-            let head = if outgoing.is_untouched() { RESPONSE_HEAD } else { 0 };
+            let head = if outgoing.is_untouched() { RESPONSE_HEAD } else { 0 } + len / BYTES_PER_EXTRA;
             outgoing.leave(len);
             let (to, incoming) = (outgoing.to, outgoing.incoming);
             node.account.sent += len;
