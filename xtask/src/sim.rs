@@ -4,7 +4,7 @@
 //! would be several times as fast and takes longer to make than 200 seeds take to run. The swarm's runs with a release
 //! build: a thousand nodes move a hundred gigabytes.
 
-use std::{env, process::Command};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -14,10 +14,6 @@ use crate::scenario::wait::Patience;
 
 /// What `cargo xtask test` runs.
 const CHECK: &[&str] = &["ledger", "--seeds", "200"];
-
-/// Lets the C library take its memory in huge pages, where there are any: a thousand machines are spread over so much of
-/// it that a run is a tenth faster.
-const HUGE_PAGES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -46,12 +42,7 @@ pub(crate) fn run(args: &Args, interrupt: &Interrupt) -> Result<()> {
     };
     let said = format!("swift-sim {}", args.passed_on.join(" "));
     eprintln!("$ {said}");
-    let mut command = Command::new(&program);
-    command.args(&args.passed_on);
-    if env::var_os(HUGE_PAGES.0).is_none() {
-        command.env(HUGE_PAGES.0, HUGE_PAGES.1);
-    }
-    let spawned = command.spawn();
+    let spawned = Command::new(&program).args(&args.passed_on).spawn();
     let mut child = spawned.with_context(|| format!("cannot run {}", program.display()))?;
     match Patience::new(interrupt).for_ever(&said, || Ok(child.try_wait()?)) {
         Ok(status) if status.success() => Ok(()),
