@@ -221,9 +221,10 @@ impl Policy for Standard {
     /// As much as leaves in a moment, so that it can soon be passed on; less if this peer alone is slow, or if the
     /// file is small. Over fast links that is a whole chunk, which costs the least work: it is hashed once, as it
     /// comes, where one in parts is read back and hashed again. So where a quarter of one leaves in a moment, and the
-    /// uplink is so fast that this work counts, all of it goes. The first slices of a file
-    /// are small, so that many nodes soon have something to pass on, and so are a peer's last, so that none of them
-    /// is long to wait for. Where there are only two nodes, whole chunks go.
+    /// uplink is so fast that this work counts, all of it goes. The first slices of a file are small, so that many
+    /// nodes soon have something to pass on, and so are a peer's last, so that none of them is long to wait for. Where
+    /// there are only two nodes, whole chunks go as soon as it is known how long they take: over a slow link all that
+    /// was begun together would come together, and who reads the file in order would wait for all of it.
     fn slice_level(&self, sizing: SliceSizing) -> u8 {
         let bytes_in = |rate: u64, time: Duration| {
             u64::try_from(u128::from(rate) * time.as_millis() / 1000).unwrap_or(u64::MAX)
@@ -237,9 +238,12 @@ impl Policy for Standard {
         let peer = sizing.peer_rate.map_or(u64::MAX, |rate| bytes_in(rate, self.config.slice_time_max));
         let file = sizing.file_len / self.config.slices_per_file.max(1);
         let young_or_old = sizing.sent.min(sizing.lacking) / self.config.slices_to_grow.max(1);
-        // Small slices are for being passed on.
-        let shared = if sizing.is_shared { uplink.min(file).min(young_or_old) } else { u64::MAX };
-        let grains = shared.min(peer) / GRAIN_LEN;
+        let size = match (sizing.is_shared, sizing.peer_rate) {
+            (true, _) => uplink.min(file).min(young_or_old).min(peer),
+            (false, Some(_)) => peer,
+            (false, None) => first,
+        };
+        let grains = size / GRAIN_LEN;
         let (smallest, largest) = self.config.slice_levels;
         u8::try_from(grains.max(1).ilog2()).unwrap_or(SLICE_LEVEL_MAX).max(smallest).min(largest)
     }

@@ -37,15 +37,15 @@ fn a_slice_is_what_leaves_in_a_moment_and_a_chunk_over_fast_links() {
     let level = |file_len, uplink_rate, peer_rate| level_among(15, file_len, uplink_rate, peer_rate);
     let large = 10 << 30;
     assert_eq!(level(large, None, None), 2);
-    assert_eq!(level(large, Some(5_000_000), None), 2);
+    assert_eq!(level(large, Some(5_000_000), None), 1);
     // The more nodes a slice goes through, the smaller it is.
-    assert_eq!(level_among(100, large, Some(5_000_000), None), 1);
-    assert_eq!(level_among(1, large, Some(5_000_000), None), 4);
+    assert_eq!(level_among(1000, large, Some(5_000_000), None), 0);
+    assert_eq!(level_among(1, large, Some(5_000_000), None), 3);
     assert_eq!(level(large, Some(500_000_000), None), SLICE_LEVEL_MAX);
     // Where there is work to be saved, a chunk is not parted without need.
-    assert_eq!(level(large, Some(20_000_000), None), SLICE_LEVEL_MAX);
-    assert_eq!(level_among(1000, large, Some(20_000_000), None), 3);
-    assert_eq!(level(128 << 20, Some(20_000_000), None), 5);
+    assert_eq!(level(large, Some(25_000_000), None), SLICE_LEVEL_MAX);
+    assert_eq!(level_among(1000, large, Some(25_000_000), None), 2);
+    assert_eq!(level(128 << 20, Some(25_000_000), None), 5);
     assert_eq!(level(large, Some(500_000_000), Some(600_000)), 4);
     assert_eq!(level(large, Some(1), None), 0);
     assert_eq!(level(1, Some(500_000_000), None), 0);
@@ -60,7 +60,9 @@ fn a_slice_is_what_leaves_in_a_moment_and_a_chunk_over_fast_links() {
         peer_rate: None,
         round_trip: None,
     };
-    assert_eq!(standard().slice_level(alone), SLICE_LEVEL_MAX);
+    assert_eq!(standard().slice_level(alone), 2);
+    let measured = |peer_rate| standard().slice_level(SliceSizing { peer_rate: Some(peer_rate), ..alone });
+    assert_eq!((measured(100_000_000), measured(300_000)), (SLICE_LEVEL_MAX, 3));
 }
 
 #[test]
