@@ -168,6 +168,36 @@ pub(crate) struct Copies {
     pub(crate) absent: Vec<String>,
 }
 
+/// What is in the trash.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Trashed {
+    #[serde(default)]
+    pub(crate) name: Option<String>,
+    pub(crate) size: u64,
+    pub(crate) file_id: String,
+    #[serde(default)]
+    pub(crate) held_bytes: u64,
+    #[serde(default)]
+    pub(crate) complete: bool,
+    #[serde(default)]
+    pub(crate) removed_ms: u64,
+    #[serde(default)]
+    pub(crate) removed_by: Option<String>,
+    #[serde(default)]
+    pub(crate) on_behalf_of: Option<String>,
+    #[serde(default)]
+    pub(crate) expires_ms: u64,
+    #[serde(default)]
+    pub(crate) used: bool,
+}
+
+/// What emptying the trash came to.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Emptied {
+    pub(crate) contents: u64,
+    pub(crate) bytes: u64,
+}
+
 /// `GET /v1/keep`, and the answer to a change of it.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Kept {

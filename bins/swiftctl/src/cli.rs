@@ -6,7 +6,7 @@ use crate::{
     client::Client,
     command::{
         chain, download, files, invite, keep, limit, node, nodes, priority, proof, refusals, status, token,
-        transfers, upload,
+        transfers, trash, upload,
     },
     error::Error,
     output::{Format, Output, Shown},
@@ -47,6 +47,9 @@ enum Command {
     Ls(files::LsArgs),
     /// Withdraws files
     Rm(files::RmArgs),
+    /// Lists, restores or deletes for good what was removed and is still here
+    #[command(subcommand)]
+    Trash(trash::TrashCommand),
     /// Shows or sets which files the node keeps
     Keep(keep::KeepArgs),
     /// Keeps files whatever the node's rule says; they come by themselves
@@ -124,6 +127,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Download(args) => download::run(context, args).await,
         Command::Ls(args) => files::ls(context, args).await,
         Command::Rm(args) => files::rm(context, args).await,
+        Command::Trash(command) => trash::run(context, command).await,
         Command::Keep(args) => keep::keep(context, args).await,
         Command::Pin(args) => keep::pin(context, args).await,
         Command::Unpin(args) => keep::unpin(context, args).await,

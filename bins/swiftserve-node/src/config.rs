@@ -2,21 +2,24 @@
 
 mod args;
 mod layers;
+mod period;
 mod size;
 
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::Deserialize;
 use swift_chain::{Address, Ticket};
-use swift_chunks::KeepRule;
+use swift_chunks::{KeepRule, TRASH_KEEP};
 use swift_p2p::driver::{ConnectionsAllowed, LimitSettings, RateLimit};
 
 pub use args::Args;
 use layers::{Layers, bad};
+use period::Period;
 use size::Size;
 
 const DEFAULT_DATA_DIR: &str = "swiftserve-data";
@@ -100,6 +103,8 @@ pub struct Config {
     pub quota_bytes: Option<u64>,
     /// Free bytes to leave on the disk.
     pub free_floor_bytes: Option<u64>,
+    /// How long the trash keeps content.
+    pub trash_keep: Duration,
     /// What to keep of the network's files; none leaves it as it was set last.
     pub keep: Option<KeepRule>,
     /// Limits on what moves between this node and others, where `swiftctl limit` has not set others since.
@@ -123,6 +128,7 @@ struct FileSettings {
     allow_plain_http: Option<bool>,
     quota: Option<String>,
     free_floor: Option<String>,
+    trash_keep: Option<String>,
     keep: Option<String>,
     limit_up: Option<String>,
     limit_down: Option<String>,
@@ -141,6 +147,7 @@ impl Config {
             allow_plain_http: false,
             quota_bytes: None,
             free_floor_bytes: None,
+            trash_keep: TRASH_KEEP,
             keep: None,
             limits: LimitSettings::default(),
             log: tracing::level_filters::LevelFilter::INFO,
@@ -196,6 +203,12 @@ impl Config {
             &["SWIFTSERVE_FREE_FLOOR"],
             in_file(|file| file.free_floor.as_deref()),
         )?;
+        let trash_keep = layers.parsed::<Period>(
+            "trash-keep",
+            args.trash_keep.as_deref(),
+            &["SWIFTSERVE_TRASH_KEEP"],
+            in_file(|file| file.trash_keep.as_deref()),
+        )?;
         let keep = layers.parsed::<KeepRule>(
             "keep",
             args.keep.as_deref(),
@@ -223,6 +236,7 @@ impl Config {
             allow_plain_http,
             quota_bytes: quota.map(|Size(bytes)| bytes),
             free_floor_bytes: free_floor.map(|Size(bytes)| bytes),
+            trash_keep: trash_keep.map_or(TRASH_KEEP, |Period(period)| period),
             keep,
             limits,
             log: log.unwrap_or(tracing::level_filters::LevelFilter::INFO),
@@ -428,7 +442,7 @@ mod tests {
     #[test]
     fn bad_values_say_what_and_where() {
         type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
-        let cases: [Case<'_>; 11] = [
+        let cases: [Case<'_>; 12] = [
             (&["--port", "0"], &[], "--port: \"0\" is no port"),
             (&["--port", "70000"], &[], "--port: \"70000\" is no port"),
             (&[], &[("PORT", "x")], "the environment variable PORT: \"x\" is no port"),
@@ -438,6 +452,7 @@ mod tests {
             (&["--limit-up", "50"], &[], "--limit-up: 50 bytes per second are too few"),
             (&[], &[("SWIFTSERVE_LIMIT_CONNECTIONS", "2")], "LIMIT_CONNECTIONS: 2 connections are too few"),
             (&["--quota", "lots"], &[], "--quota: \"lots\" is no size"),
+            (&["--trash-keep", "7"], &[], "--trash-keep: \"7\" is no time"),
             (&["--keep", "a["], &[], "--keep: the pattern \"a[\" cannot be used"),
             (&[], &[("AUTO_DETECT_IP", "maybe")], "AUTO_DETECT_IP: \"maybe\" is neither 1 nor 0"),
         ];

@@ -50,7 +50,7 @@
 # Keep a file
 
 ```
-use swift_chunks::{Hold, NameChange, Store, StoreOptions};
+use swift_chunks::{ChangedBy, Hold, NameChange, Store, StoreOptions};
 
 # let data_dir = tempfile::tempdir()?;
 let mut options = StoreOptions::in_dir(data_dir.path());
@@ -67,8 +67,8 @@ let hold = Hold { key: b"transaction 1".to_vec(), payload: b"the signed transact
 store.adopt(staged, &hold, now_ms)?;
 
 // The ledger decided at height 1: the file appears under its name.
-let name = "notes/hello.txt".to_owned();
-store.apply(1, &[NameChange::Put { name, file_id, manifest_hash, len }], now_ms)?;
+let (name, by) = ("notes/hello.txt".to_owned(), ChangedBy::default());
+store.apply(1, &[NameChange::Put { name, file_id, manifest_hash, len, by }], now_ms)?;
 store.release_hold(b"transaction 1", now_ms)?;
 assert_eq!(std::fs::read(data_dir.path().join("files/notes/hello.txt"))?, b"hello world");
 
@@ -114,12 +114,12 @@ pub use manifest::{Manifest, ManifestBuilder, ManifestCheck, ManifestFault, mani
 pub use slice::{GRAIN_LEN, GRAINS_PER_CHUNK, Grains, SLICE_LEVEL_MAX, Slice};
 #[cfg(feature = "store")]
 pub use store::{
-    ChunkWriteError, ChunkWriter, ContentReader, ContentRef, Download, EvictOutcome, Expired,
+    ChangedBy, ChunkWriteError, ChunkWriter, ContentReader, ContentRef, Download, EvictOutcome, Expired,
     FREE_FLOOR_BYTES, FolderError, GivenPromise, HeldPromise, Hold, InstallError, KeptEdit, LiveName,
-    ManifestReader, NameChange, NameInfo, ObjectInfo, ObjectState, OpenError, Pinned, PromiseOutcome,
-    ReadError, SliceWriteError, SliceWriter, Staged, Store, StoreError, StoreOptions, Surplus, TRASH_KEEP,
-    Upload, Usage, VerifyReport, VisibleChanges, VisibleProblem, Wanted, Whole, WrittenChunk, WrittenSlice,
-    copy_index, forget_content,
+    ManifestReader, NameChange, NameInfo, NoSuchPlace, ObjectInfo, ObjectState, OpenError, Pinned,
+    PromiseOutcome, ReadError, Removed, SliceWriteError, SliceWriter, Staged, Store, StoreError,
+    StoreOptions, Surplus, TRASH_KEEP, TrashCursor, Upload, Usage, VerifyReport, VisibleChanges,
+    VisibleProblem, Wanted, Whole, WrittenChunk, WrittenSlice, copy_index, forget_content,
 };
 #[cfg(feature = "store")]
 #[doc(hidden)]

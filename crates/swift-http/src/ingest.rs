@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use swift_chain::{Action, FileEntry, FileName, FileRecord, Hash, Label, Rejection, Role, Settled};
-use swift_chunks::Staged;
+use swift_chunks::{ContentRef, Staged};
+use swift_p2p::driver::Publishing;
 use tokio::{sync::mpsc, task, time::timeout};
 
 use crate::{access::owns, problem::Problem, services::Services, tokens::TokenRecord, wait::Wait};
@@ -90,12 +91,23 @@ impl<'s> Ingest<'s> {
         let Self { services, name, replaces, label } = self;
         let staged = stage(services, body, len).await?;
         let publishing = services.publisher.publish(staged, name, replaces, Some(label), random()?).await?;
-        if wait == Wait::None && publishing.is_open() {
-            return Ok(Ingested { file: publishing.file().clone(), settled: None });
-        }
-        let published = services.finality.within(publishing.settled()).await??;
-        Ok(Ingested { file: published.file, settled: Some(published.settled) })
+        settled(services, publishing, wait).await
     }
+
+    /// Publishes content that is whole here already, and waits as wanted.
+    pub(crate) async fn publish_again(self, content: ContentRef, wait: Wait) -> Result<Ingested, Problem> {
+        let Self { services, name, label, .. } = self;
+        let publishing = services.publisher.publish_again(content, name, Some(label), random()?).await?;
+        settled(services, publishing, wait).await
+    }
+}
+
+async fn settled(services: &Services, publishing: Publishing, wait: Wait) -> Result<Ingested, Problem> {
+    if wait == Wait::None && publishing.is_open() {
+        return Ok(Ingested { file: publishing.file().clone(), settled: None });
+    }
+    let published = services.finality.within(publishing.settled()).await??;
+    Ok(Ingested { file: published.file, settled: Some(published.settled) })
 }
 
 /// Which token published a live file, as the block says; none for one of another node.

@@ -14,6 +14,7 @@ mod risk;
 mod status;
 mod tokens;
 mod transfers;
+mod trash;
 
 use axum::{
     Json, Router,
@@ -23,8 +24,10 @@ use axum::{
 };
 use serde_json::{Value, json};
 use swift_chain::Settled;
+use swift_chunks::{Store, StoreError};
+use tokio::task;
 
-use crate::services::Services;
+use crate::{problem::Problem, services::Services};
 
 pub(crate) fn router() -> Router<Services> {
     Router::new()
@@ -50,6 +53,7 @@ pub(crate) fn router() -> Router<Services> {
         .route("/priorities/{*name}", put(priorities::change))
         .route("/promises", get(keep::promises))
         .route("/transfers", get(transfers::list))
+        .route("/trash", get(trash::list).post(trash::restore).delete(trash::empty))
         .route("/tokens", get(tokens::list).post(tokens::create))
         .route("/tokens/{label}", delete(tokens::revoke))
 }
@@ -61,4 +65,14 @@ fn written(mut about: Value, settled: Option<Settled>) -> (StatusCode, Json<Valu
     about["block"] = json!(settled.map(|settled| settled.height));
     about["already"] = json!(settled.is_some_and(|settled| settled.transaction.is_none()));
     (if settled.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED }, Json(about))
+}
+
+/// Works with the store where that may take a while.
+async fn in_store<T: Send + 'static>(
+    services: &Services,
+    work: impl FnOnce(Store) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Problem> {
+    let store = services.store.clone();
+    let done = task::spawn_blocking(move || work(store)).await;
+    Ok(done.map_err(|error| Problem::internal(&error))??)
 }

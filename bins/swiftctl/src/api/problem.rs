@@ -37,6 +37,11 @@ impl Problem {
         self.code.is_none() && self.detail.is_none()
     }
 
+    /// Whether the node gave this reason.
+    pub(crate) fn is(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
+
     /// The node's words.
     pub(crate) fn says(&self) -> String {
         self.detail.clone().unwrap_or_else(|| format!("the node answered with HTTP status {}", self.status))

@@ -2,18 +2,15 @@
 
 use serde_json::Value;
 
-use super::series::Series;
+use super::{pages::all_pages, series::Series};
 use crate::{
     api::FileRecord,
     cli::Context,
-    client::{Client, understand, with_query},
+    client::{Client, understand},
     error::Error,
     output::{Shown, print, table},
     text::{date, name, short, size},
 };
-
-/// Files asked for at once.
-const PAGE_LEN: &str = "1000";
 
 /// What to list.
 #[derive(Debug, clap::Args)]
@@ -37,38 +34,13 @@ pub(crate) struct RmArgs {
 
 pub(crate) async fn ls(context: &Context, args: &LsArgs) -> Result<(), Error> {
     let what = "cannot list the files";
-    let rows = all_files(&context.client()?, what, args.prefix.as_deref()).await?;
+    let mut query = vec![("copies", "1")];
+    query.extend(args.prefix.as_deref().map(|prefix| ("prefix", prefix)));
+    let rows = all_pages(&context.client()?, what, "/v1/files", "files", &query).await?;
     let records: Vec<FileRecord> = rows.iter().map(|row| understand(what, row)).collect::<Result<_, _>>()?;
     context.output(&args.shown).show(&rows, || {
         table(["name", "size", "published", "by", "block", "here", "copies"], records.into_iter().map(row))
     })
-}
-
-/// All pages of the list.
-async fn all_files(client: &Client, what: &str, prefix: Option<&str>) -> Result<Vec<Value>, Error> {
-    let (mut rows, mut after) = (Vec::new(), None::<String>);
-    loop {
-        let mut query = vec![("limit", PAGE_LEN), ("copies", "1")];
-        query.extend(prefix.map(|prefix| ("prefix", prefix)));
-        query.extend(after.as_deref().map(|after| ("after", after)));
-        let mut page = client.get(what, &with_query("/v1/files", &query)).await?;
-        let next = page.get("next").and_then(Value::as_str).map(str::to_owned);
-        match page.get_mut("files").map(Value::take) {
-            Some(Value::Array(files)) => rows.extend(files),
-            _ => {
-                return Err(Error::Failed(format!(
-                    "{what}: the answer has no files; is this a SwiftServe node?"
-                )));
-            }
-        }
-        if next.is_some() && next == after {
-            return Err(Error::Failed(format!("{what}: the node's pages do not end")));
-        }
-        match next {
-            Some(_) => after = next,
-            None => return Ok(rows),
-        }
-    }
 }
 
 fn row(file: FileRecord) -> [String; 7] {

@@ -11,4 +11,5 @@ mod members;
 mod program;
 mod proof;
 mod questions;
+mod trash;
 mod upload;

@@ -41,6 +41,9 @@ pub struct Args {
     /// Free bytes to leave on the disk, for example 1GiB
     #[arg(long, value_name = "SIZE")]
     pub free_floor: Option<String>,
+    /// How long the trash keeps what was removed, for example 12h or 30d [default: 7d]
+    #[arg(long, value_name = "TIME")]
+    pub trash_keep: Option<String>,
     /// What to keep of the network's files: all, none, or patterns of names with commas between them, for example
     /// '*.iso,images/**'; `swiftctl keep` changes it, and this sets it again at every start [default: as it was set
     /// last, at first all]

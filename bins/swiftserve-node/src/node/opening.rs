@@ -134,6 +134,7 @@ impl Stored {
         hold(&db, config.after_restore)?;
         let mut options = StoreOptions::in_dir(data_dir.path());
         options.quota_bytes = config.quota_bytes;
+        options.trash_keep = config.trash_keep;
         if let Some(bytes) = config.free_floor_bytes {
             options.free_floor_bytes = bytes;
         }

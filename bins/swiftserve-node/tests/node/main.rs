@@ -28,6 +28,7 @@ mod slices;
 mod start;
 mod together;
 mod tokens;
+mod trash;
 mod upload;
 mod validators;
 mod wire;

@@ -11,12 +11,14 @@ mod names;
 mod objects;
 mod priorities;
 mod promises;
+mod removed;
 mod trash;
 
 pub(super) use durable::DurableChunks;
 pub(super) use grains::Claim;
 pub(super) use names::{Due, NamePlan, OldVisible};
 pub(super) use objects::{ObjectRow, STATE_COMPLETE, STATE_FALSE, STATE_PARTIAL, STATE_SUSPECT};
+pub(super) use removed::RemovedRow;
 
 use std::path::Path;
 
@@ -27,9 +29,9 @@ use super::disk::Disk;
 use super::error::{OpenError, StoreError};
 
 /// The format of the index file, kept in `user_version`.
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
 
-/// Format 1; [`SCHEMA_2`] and [`SCHEMA_3`] go on from it.
+/// Format 1; [`SCHEMA_2`], [`SCHEMA_3`] and [`SCHEMA_4`] go on from it.
 ///
 /// `objects` has a row per content that a name, a hold or a download ever asked for. `pages` holds the bitmap
 /// of durable chunks of partial objects, 32,768 chunks a row. `visible` says what this store put into the
@@ -126,6 +128,20 @@ CREATE TABLE trees(
 );
 ";
 
+/// What format 4 has besides. `removed` says which names meant a content and do not any more, since when, and who said so.
+const SCHEMA_4: &str = "
+CREATE TABLE removed(
+    name TEXT NOT NULL,
+    object INTEGER NOT NULL,
+    removed_ms INTEGER NOT NULL,
+    member TEXT,
+    client TEXT,
+    PRIMARY KEY(name, object)
+) WITHOUT ROWID;
+CREATE INDEX removed_by_object ON removed(object);
+CREATE INDEX removed_since ON removed(removed_ms);
+";
+
 pub(super) struct Index {
     connection: Connection,
     disk: Disk,
@@ -215,7 +231,7 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     connection.execute_batch(priorities::TABLE).map_err(sql)?;
     if found < FORMAT {
         let transaction = connection.transaction().map_err(sql)?;
-        for (format, schema) in [(1, SCHEMA), (2, SCHEMA_2), (3, SCHEMA_3)] {
+        for (format, schema) in [(1, SCHEMA), (2, SCHEMA_2), (3, SCHEMA_3), (4, SCHEMA_4)] {
             if found < format {
                 transaction.execute_batch(schema).map_err(sql)?;
             }

@@ -5,7 +5,7 @@ use super::content::ContentRef;
 use super::error::StoreError;
 use super::folder::SafeName;
 use super::index::Index;
-use super::names::VisibleChanges;
+use super::names::{ChangedBy, VisibleChanges};
 
 /// A name as the ledger has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,10 +42,11 @@ impl Store {
         {
             let mut index = self.core.index()?;
             let rule = self.core.keep_rule();
+            let by = ChangedBy { time_ms: now_ms, ..ChangedBy::default() };
             let transaction = index.begin()?;
             let mut touched = Vec::new();
             for name in gone {
-                touched.extend(Index::remove_name(&transaction, name)?);
+                touched.extend(Index::remove_name(&transaction, name, &by)?);
             }
             for LiveName { name, content, height } in live {
                 let row = Index::ensure(&transaction, content)?;
@@ -54,7 +55,7 @@ impl Store {
                     Index::set_name_height(&transaction, name, *height)?;
                 } else {
                     let is_kept = rule.covers(name) || Index::is_pinned(&transaction, name)?;
-                    touched.extend(Index::put_name(&transaction, name, row.id, *height, is_kept)?);
+                    touched.extend(Index::put_name(&transaction, name, row.id, *height, is_kept, &by)?);
                     changed.push(name.clone());
                 }
             }

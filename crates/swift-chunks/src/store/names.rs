@@ -21,12 +21,27 @@ pub enum NameChange {
         manifest_hash: ManifestHash,
         /// Bytes in it.
         len: u64,
+        /// Who says so.
+        by: ChangedBy,
     },
     /// The name means nothing any more.
     Remove {
         /// A relative path.
         name: String,
+        /// Who says so.
+        by: ChangedBy,
     },
+}
+
+/// Who changed a name, and when, in the caller's words: remembered with what the name meant before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangedBy {
+    /// The member; none when nobody knows.
+    pub member: Option<String>,
+    /// For which client of its.
+    pub client: Option<String>,
+    /// When.
+    pub time_ms: u64,
 }
 
 /// A live name.
@@ -90,7 +105,7 @@ impl Store {
         now_ms: u64,
     ) -> Result<VisibleChanges, StoreError> {
         for change in changes {
-            let (NameChange::Put { name, .. } | NameChange::Remove { name }) = change;
+            let (NameChange::Put { name, .. } | NameChange::Remove { name, .. }) = change;
             SafeName::parse(name)?;
         }
         self.core.note_time(now_ms);
@@ -105,14 +120,16 @@ impl Store {
             let mut touched = Vec::new();
             for change in changes {
                 match change {
-                    NameChange::Put { name, file_id, manifest_hash, len } => {
+                    NameChange::Put { name, file_id, manifest_hash, len, by } => {
                         let key = ContentRef { file_id: *file_id, manifest_hash: *manifest_hash, len: *len };
                         let row = Index::ensure(&transaction, &key)?;
                         touched.push(row.id);
                         let is_kept = rule.covers(name) || Index::is_pinned(&transaction, name)?;
-                        touched.extend(Index::put_name(&transaction, name, row.id, height, is_kept)?);
+                        touched.extend(Index::put_name(&transaction, name, row.id, height, is_kept, by)?);
                     }
-                    NameChange::Remove { name } => touched.extend(Index::remove_name(&transaction, name)?),
+                    NameChange::Remove { name, by } => {
+                        touched.extend(Index::remove_name(&transaction, name, by)?);
+                    }
                 }
             }
             for id in touched {
@@ -126,7 +143,7 @@ impl Store {
         for change in changes {
             match change {
                 NameChange::Put { name, .. } => puts.push(name.clone()),
-                NameChange::Remove { name } => names.push(name.clone()),
+                NameChange::Remove { name, .. } => names.push(name.clone()),
             }
         }
         names.append(&mut puts);

@@ -37,32 +37,48 @@ impl Store {
 
     /// Deletes what has been in the trash for longer than it is kept. Content that is being downloaded stays.
     pub fn expire(&self, now_ms: u64) -> Result<Expired, StoreError> {
-        let core = &self.core;
-        core.note_time(now_ms);
-        let keep_ms = u64::try_from(core.options.trash_keep.as_millis()).unwrap_or(u64::MAX);
-        let Some(cutoff_ms) = now_ms.checked_sub(keep_ms) else { return Ok(Expired::default()) };
+        self.core.note_time(now_ms);
+        match now_ms.checked_sub(self.core.trash_keep_ms()) {
+            Some(cutoff_ms) => self.core.expire(cutoff_ms),
+            None => Ok(Expired::default()),
+        }
+    }
+
+    /// Deletes all that is in the trash now, and forgets which names were removed. What a name, a hold or a download uses
+    /// stays.
+    pub fn empty_trash(&self) -> Result<Expired, StoreError> {
+        // Also what came there before the clock was set back.
+        self.core.expire(u64::MAX)
+    }
+}
+
+impl Core {
+    pub(super) fn trash_keep_ms(&self) -> u64 {
+        u64::try_from(self.options.trash_keep.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn expire(&self, cutoff_ms: u64) -> Result<Expired, StoreError> {
+        self.index()?.forget_removed_before(cutoff_ms)?;
         let mut expired = Expired::default();
         let mut after = -1;
         loop {
             {
-                let _folder = core.folder();
-                let mut rows = core.index()?.trash_before(cutoff_ms, after, BATCH)?;
+                let _folder = self.folder();
+                let mut rows = self.index()?.trash_before(cutoff_ms, after, BATCH)?;
                 let Some(last) = rows.last() else { return Ok(expired) };
                 after = last.id;
-                rows.retain(|row| !core.is_downloading(row.id));
-                core.delete(&rows)?;
+                rows.retain(|row| !self.is_downloading(row.id));
+                self.delete(&rows)?;
                 for row in &rows {
                     expired.objects += 1;
                     expired.bytes += row.durable_bytes();
                 }
             }
             // Giving back the room of big files takes the system a while; nobody waits for it.
-            core.clear_doomed()?;
+            self.clear_doomed()?;
         }
     }
-}
 
-impl Core {
     fn is_downloading(&self, id: i64) -> bool {
         self.in_use(id).is_some_and(|content| content.downloading.load(Ordering::Acquire))
     }

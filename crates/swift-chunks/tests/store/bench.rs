@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use swift_chunks::{
-    CHUNK_LEN, Download, Hold, Manifest, NameChange, ObjectState, Store, StoreError, StoreOptions,
+    CHUNK_LEN, ChangedBy, Download, Hold, Manifest, NameChange, ObjectState, Store, StoreError, StoreOptions,
     VisibleChanges,
 };
 use tempfile::TempDir;
@@ -139,11 +139,12 @@ pub(crate) fn put(name: &str, sample: &Sample) -> NameChange {
         file_id: sample.manifest.file_id(),
         manifest_hash: sample.manifest.hash(),
         len: sample.bytes.len() as u64,
+        by: ChangedBy::default(),
     }
 }
 
 pub(crate) fn remove(name: &str) -> NameChange {
-    NameChange::Remove { name: name.to_owned() }
+    NameChange::Remove { name: name.to_owned(), by: ChangedBy::default() }
 }
 
 pub(crate) fn hold(key: &str) -> Hold {

@@ -171,6 +171,7 @@ fn the_first_proof_of_a_false_manifest_stops_the_file_for_good() {
         file_id: sample.manifest.file_id(),
         manifest_hash: hash,
         len: 2 * C,
+        by: swift_chunks::ChangedBy::default(),
     };
     bench.store.apply(1, &[put_lie], NOW).unwrap();
     let download = bench.store.begin_download(sample.manifest.file_id(), hash, 2 * C).unwrap();

@@ -23,7 +23,7 @@ fn an_index_of_a_newer_format_is_refused_and_left_alone() {
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
     let refused = Store::open(options).err().unwrap();
-    assert!(matches!(refused, OpenError::NewerFormat { found: 99, known: 3, .. }), "{refused}");
+    assert!(matches!(refused, OpenError::NewerFormat { found: 99, known: 4, .. }), "{refused}");
     drop(dir);
 }
 
@@ -60,6 +60,7 @@ fn opening_does_not_walk_what_is_stored() {
                 file_id: swift_chunks::FileId::from_bytes(id),
                 manifest_hash: sample.manifest.hash(),
                 len: 1 << 40,
+                by: swift_chunks::ChangedBy::default(),
             }
         })
         .collect();

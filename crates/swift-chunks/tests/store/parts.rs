@@ -249,7 +249,9 @@ fn an_index_of_the_second_format_is_taken_over() {
     let Bench { dir, options, store } = bench;
     drop((download, store));
     let index = rusqlite::Connection::open(options.content_dir.join("index.db")).unwrap();
-    index.execute_batch("DROP TABLE grains; DROP TABLE trees; PRAGMA user_version = 2;").unwrap();
+    index
+        .execute_batch("DROP TABLE removed; DROP TABLE grains; DROP TABLE trees; PRAGMA user_version = 2;")
+        .unwrap();
     drop(index);
     let store = swift_chunks::Store::open(options.clone()).unwrap();
     let bench = Bench { dir, options, store };

@@ -3,7 +3,7 @@ use std::fs;
 
 use proptest::prelude::*;
 use swift_chunks::{
-    ChunkFault, ChunkIndex, ChunkWriteError, Download, GRAIN_LEN, GrainTree, Grains, ManifestHash,
+    ChangedBy, ChunkFault, ChunkIndex, ChunkWriteError, Download, GRAIN_LEN, GrainTree, Grains, ManifestHash,
     NameChange, Slice, SliceFault, SliceWriteError, SliceWriter, StoreError, WrittenSlice,
 };
 
@@ -291,7 +291,13 @@ fn slices_of_a_chunk_whose_sha1_is_a_lie_condemn_the_manifest() {
         ManifestHash::from_bytes(sha2::Sha256::digest(&lie).into())
     };
     let file_id = sample.manifest.file_id();
-    let put_lie = NameChange::Put { name: "lie".into(), file_id, manifest_hash: hash, len: 2 * C };
+    let put_lie = NameChange::Put {
+        name: "lie".into(),
+        file_id,
+        manifest_hash: hash,
+        len: 2 * C,
+        by: ChangedBy::default(),
+    };
     bench.store.apply(1, &[put_lie], NOW).unwrap();
     let download = bench.store.begin_download(file_id, hash, 2 * C).unwrap();
     download.install_manifest(&lie[..]).unwrap();

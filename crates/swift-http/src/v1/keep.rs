@@ -10,10 +10,11 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use swift_chain::{FileName, FileRecord, Hash, NodeId};
-use swift_chunks::{FileId, KeepRule, Pinned, StoreError};
+use swift_chunks::{FileId, KeepRule, Pinned};
 use swift_p2p::{driver::wall_clock_ms, keeping::SignedPromise};
-use tokio::{task, time::timeout};
+use tokio::time::timeout;
 
+use super::in_store;
 use crate::{
     access::{AdminOnly, Allowed, ReadOnly},
     problem::Problem,
@@ -231,13 +232,4 @@ async fn followed(services: &Services, record: &FileRecord) -> Result<(), Proble
     let detail =
         format!("the store has applied block {applied} and the file is of block {height}; ask again");
     Err(Problem::unavailable(detail))
-}
-
-async fn in_store<T: Send + 'static>(
-    services: &Services,
-    work: impl FnOnce(swift_chunks::Store) -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, Problem> {
-    let store = services.store.clone();
-    let done = task::spawn_blocking(move || work(store)).await;
-    Ok(done.map_err(|error| Problem::internal(&error))??)
 }

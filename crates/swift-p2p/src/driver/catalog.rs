@@ -8,7 +8,7 @@ mod leveling;
 use std::time::Duration;
 
 use swift_chain::{Action, DbError, LedgerReader};
-use swift_chunks::{FileId, ManifestHash, NameChange, Store, VisibleChanges};
+use swift_chunks::{ChangedBy, FileId, ManifestHash, NameChange, Store, VisibleChanges};
 use tokio::{
     sync::{oneshot, watch},
     task,
@@ -150,15 +150,23 @@ fn name_changes(reader: &LedgerReader, from: u64, to: u64) -> Result<Vec<NameCha
     let mut changes = Vec::new();
     for height in from.max(1)..=to {
         let sealed = reader.block(height)?.ok_or(CatalogError::Missing(height))?;
+        let time_ms = sealed.block.header.time_ms;
         for signed in sealed.block.transactions {
-            match signed.transaction.action {
+            let transaction = signed.transaction;
+            let by = ChangedBy {
+                member: Some(transaction.author.to_string()),
+                client: transaction.on_behalf_of.map(String::from),
+                time_ms,
+            };
+            match transaction.action {
                 Action::AddFile { file, .. } => changes.push(NameChange::Put {
                     name: file.name.into(),
                     file_id: FileId::from_bytes(*file.file_id.as_bytes()),
                     manifest_hash: ManifestHash::from_bytes(*file.manifest_hash.as_bytes()),
                     len: file.size,
+                    by,
                 }),
-                Action::RemoveFile { name, .. } => changes.push(NameChange::Remove { name: name.into() }),
+                Action::RemoveFile { name, .. } => changes.push(NameChange::Remove { name: name.into(), by }),
                 _ => {}
             }
         }

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use swift_chain::{Action, FileEntry, FileName, FileRecord, Hash, Label, Settled};
-use swift_chunks::{FileId, Hold, Staged, Store, StoreError};
+use swift_chunks::{ContentRef, FileId, Hold, Staged, Store, StoreError};
 use tokio::{
     task::{self, JoinHandle},
     time::timeout,
@@ -99,16 +99,40 @@ impl Publisher {
         label: Option<Label>,
         hold_key: [u8; HOLD_KEY_LEN],
     ) -> Result<Publishing, PublishError> {
-        let file = FileEntry {
-            name,
-            size: staged.len,
-            file_id: Hash::from_bytes(*staged.file_id.as_bytes()),
-            manifest_hash: Hash::from_bytes(*staged.manifest_hash.as_bytes()),
+        let content =
+            ContentRef { file_id: staged.file_id, manifest_hash: staged.manifest_hash, len: staged.len };
+        let adopt = move |store: &Store, hold: &Hold| {
+            report(&store.adopt(staged, hold, wall_clock_ms())?);
+            Ok(())
         };
+        self.begin(entry(name, &content), replaces, label, hold_key, adopt).await
+    }
+
+    /// Begins to publish content that is whole here already, under a name that is free: what is in the trash. As
+    /// [`Self::publish`] in everything else; none of its bytes is copied.
+    pub async fn publish_again(
+        &self,
+        content: ContentRef,
+        name: FileName,
+        label: Option<Label>,
+        hold_key: [u8; HOLD_KEY_LEN],
+    ) -> Result<Publishing, PublishError> {
+        let hold = move |store: &Store, hold: &Hold| store.hold_again(&content, hold, wall_clock_ms());
+        self.begin(entry(name, &content), None, label, hold_key, hold).await
+    }
+
+    async fn begin(
+        &self,
+        file: FileEntry,
+        replaces: Option<Hash>,
+        label: Option<Label>,
+        hold_key: [u8; HOLD_KEY_LEN],
+        take: impl FnOnce(&Store, &Hold) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<Publishing, PublishError> {
         let intent = Intent { action: Action::AddFile { file: file.clone(), replaces }, label };
         let inner = self.inner.clone();
         let work = self.inner.tasks.spawn(async move {
-            let hold = inner.adopt(staged, hold_key, &intent).await?;
+            let hold = inner.hold(hold_key, &intent, take).await?;
             let queued = inner.enqueue(intent).await?;
             let is_open = queued.is_open();
             // A task of its own from here on: it releases the hold, and the log hears of a refusal, whether or not
@@ -203,23 +227,30 @@ impl Withdrawing {
     }
 }
 
+/// Content under a name, as the ledger has it.
+fn entry(name: FileName, content: &ContentRef) -> FileEntry {
+    FileEntry {
+        name,
+        size: content.len,
+        file_id: Hash::from_bytes(*content.file_id.as_bytes()),
+        manifest_hash: Hash::from_bytes(*content.manifest_hash.as_bytes()),
+    }
+}
+
 impl Inner {
-    async fn adopt(
+    /// Has the content held, with what is to be published: durable when this returns.
+    async fn hold(
         self: &Arc<Self>,
-        staged: Staged,
-        hold_key: [u8; HOLD_KEY_LEN],
+        key: [u8; HOLD_KEY_LEN],
         intent: &Intent,
+        take: impl FnOnce(&Store, &Hold) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<Hold, PublishError> {
         // The ledger's types encode without failing; an empty payload would be noticed by `resume`.
         let payload = postcard::to_allocvec(intent).unwrap_or_default();
-        let hold = Hold { key: hold_key.to_vec(), payload };
+        let hold = Hold { key: key.to_vec(), payload };
         let inner = self.clone();
-        let adopted = task::spawn_blocking(move || {
-            let visible = inner.ending.store.adopt(staged, &hold, wall_clock_ms())?;
-            report(&visible);
-            Ok::<_, StoreError>(hold)
-        });
-        Ok(adopted.await.map_err(|_| PublishError::Stopping)??)
+        let held = task::spawn_blocking(move || take(&inner.ending.store, &hold).map(|()| hold));
+        Ok(held.await.map_err(|_| PublishError::Stopping)??)
     }
 
     async fn enqueue(&self, intent: Intent) -> Result<Queued, PublishError> {

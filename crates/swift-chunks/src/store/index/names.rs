@@ -7,7 +7,7 @@ use crate::id::{FileId, ManifestHash};
 use crate::store::content::ContentRef;
 use crate::store::error::StoreError;
 use crate::store::index::STATE_COMPLETE;
-use crate::store::names::NameInfo;
+use crate::store::names::{ChangedBy, NameInfo};
 
 /// The complete content that a name should show.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +43,13 @@ impl Index {
         object: i64,
         height: u64,
         is_kept: bool,
+        by: &ChangedBy,
     ) -> Result<Option<i64>, StoreError> {
         let old = Self::name_object(connection, name)?;
+        Self::forget_removed(connection, name, object)?;
+        if let Some(old) = old.filter(|&old| old != object) {
+            Self::note_removed(connection, name, old, by)?;
+        }
         connection
             .prepare_cached("INSERT OR REPLACE INTO names(name, object, height, kept) VALUES(?, ?, ?, ?)")?
             .execute(params![name, object, to_sql(height), is_kept])?;
@@ -56,8 +61,12 @@ impl Index {
     pub(in crate::store) fn remove_name(
         connection: &Connection,
         name: &str,
+        by: &ChangedBy,
     ) -> Result<Option<i64>, StoreError> {
         let old = Self::name_object(connection, name)?;
+        if let Some(old) = old {
+            Self::note_removed(connection, name, old, by)?;
+        }
         connection.prepare_cached("DELETE FROM names WHERE name = ?")?.execute([name])?;
         // A pin goes with its name: what comes under that name later is another file.
         Self::remove_pin(connection, name)?;

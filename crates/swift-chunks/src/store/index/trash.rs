@@ -55,6 +55,7 @@ impl Index {
             transaction.prepare_cached("DELETE FROM pages WHERE object = ?")?.execute([id])?;
             Self::forget_all_grains(&transaction, id)?;
             transaction.prepare_cached("DELETE FROM promised WHERE object = ?")?.execute([id])?;
+            transaction.prepare_cached("DELETE FROM removed WHERE object = ?")?.execute([id])?;
             transaction.prepare_cached("DELETE FROM objects WHERE id = ?")?.execute([id])?;
         }
         transaction.commit()
@@ -67,6 +68,7 @@ impl Index {
         let holds = transaction.execute("DELETE FROM holds", [])?;
         transaction.execute_batch(
             "DELETE FROM pages; DELETE FROM grains; DELETE FROM trees; DELETE FROM visible; DELETE FROM todo; DELETE FROM promised;
+             DELETE FROM removed;
              DELETE FROM objects WHERE id NOT IN (SELECT object FROM names);
              UPDATE objects SET state = 0 WHERE state IN (1, 2, 4);
              UPDATE objects SET held = 0, has_manifest = 0, mtime_ns = 0, reserved = 0, stored = 0,
