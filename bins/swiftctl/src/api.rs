@@ -37,6 +37,8 @@ pub(crate) struct Status {
     #[serde(default)]
     pub(crate) store: Option<Store>,
     #[serde(default)]
+    pub(crate) scrub: Option<Scrub>,
+    #[serde(default)]
     pub(crate) peers_online: u64,
     #[serde(default)]
     pub(crate) evidence: u64,
@@ -116,6 +118,79 @@ pub(crate) struct Store {
     pub(crate) quota_bytes: Option<u64>,
     #[serde(default)]
     pub(crate) available_bytes: Option<u64>,
+}
+
+/// `GET /v1/scrub`, and a part of the status.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Scrub {
+    #[serde(default)]
+    pub(crate) running: Option<Scrubbing>,
+    #[serde(default)]
+    pub(crate) last: Option<ScrubPass>,
+    #[serde(default)]
+    pub(crate) unrepaired: u64,
+    #[serde(default)]
+    pub(crate) rotten: Vec<Rotten>,
+    #[serde(default)]
+    pub(crate) file: Option<ScrubbedFile>,
+}
+
+/// A scrub under way.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Scrubbing {
+    #[serde(default)]
+    pub(crate) file: Option<String>,
+    #[serde(default)]
+    pub(crate) done_bytes: u64,
+    #[serde(default)]
+    pub(crate) total_bytes: u64,
+    #[serde(default)]
+    pub(crate) found_bad: u64,
+}
+
+/// A scrub of everything that ended.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ScrubPass {
+    pub(crate) started_ms: u64,
+    #[serde(default)]
+    pub(crate) ended_ms: Option<u64>,
+    #[serde(default)]
+    pub(crate) contents: u64,
+    #[serde(default)]
+    pub(crate) bytes: u64,
+    #[serde(default)]
+    pub(crate) found_bad: u64,
+}
+
+/// What was found rotten.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Rotten {
+    #[serde(default)]
+    pub(crate) name: Option<String>,
+    pub(crate) file_id: String,
+    #[serde(default)]
+    pub(crate) bad_chunks: u64,
+    #[serde(default)]
+    pub(crate) found_ms: u64,
+    #[serde(default)]
+    pub(crate) repaired: bool,
+}
+
+/// How a file that is looked at is.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ScrubbedFile {
+    #[serde(default)]
+    pub(crate) verified_ms: u64,
+    #[serde(default)]
+    pub(crate) waiting: bool,
+    #[serde(default)]
+    pub(crate) rotten: Option<Rotten>,
+}
+
+/// The answer to the wish for a scrub.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ScrubBegun {
+    pub(crate) started_ms: u64,
 }
 
 /// A file's record.

@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 use crate::{
     client::Client,
     command::{
-        chain, download, files, invite, keep, limit, node, nodes, priority, proof, refusals, status, token,
-        transfers, trash, upload,
+        chain, download, files, invite, keep, limit, node, nodes, priority, proof, refusals, scrub, status,
+        token, transfers, trash, upload,
     },
     error::Error,
     output::{Format, Output, Shown},
@@ -65,6 +65,8 @@ enum Command {
     Node(node::NodeCommand),
     /// Shows how the node and its network are
     Status(Shown),
+    /// Reads what the node stores again, to find what has rotted and have it repaired
+    Scrub(scrub::Args),
     /// Shows what is coming in and going out, and how fast
     Transfers(Shown),
     /// Shows the limits on what moves between the node and other members, or sets one
@@ -135,6 +137,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Nodes(shown) => nodes::list(context, shown).await,
         Command::Node(command) => node::run(context, command).await,
         Command::Status(shown) => status::run(context, shown).await,
+        Command::Scrub(args) => scrub::run(context, args).await,
         Command::Transfers(shown) => transfers::run(context, shown).await,
         Command::Limit(args) => limit::run(context, args).await,
         Command::Priority(args) => priority::run(context, args).await,

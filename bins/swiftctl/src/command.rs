@@ -14,6 +14,7 @@ pub(crate) mod priority;
 mod progress;
 pub(crate) mod proof;
 pub(crate) mod refusals;
+pub(crate) mod scrub;
 mod series;
 pub(crate) mod status;
 pub(crate) mod token;

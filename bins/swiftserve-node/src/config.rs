@@ -3,6 +3,7 @@
 mod args;
 mod layers;
 mod period;
+mod scrub;
 mod size;
 
 use std::{
@@ -15,11 +16,12 @@ use std::{
 use serde::Deserialize;
 use swift_chain::{Address, Ticket};
 use swift_chunks::{KeepRule, TRASH_KEEP};
-use swift_p2p::driver::{ConnectionsAllowed, LimitSettings, RateLimit};
+use swift_p2p::driver::{ConnectionsAllowed, LimitSettings, RateLimit, ScrubSettings};
 
 pub use args::Args;
 use layers::{Layers, bad};
 use period::Period;
+use scrub::ScrubRate;
 use size::Size;
 
 const DEFAULT_DATA_DIR: &str = "swiftserve-data";
@@ -105,6 +107,8 @@ pub struct Config {
     pub free_floor_bytes: Option<u64>,
     /// How long the trash keeps content.
     pub trash_keep: Duration,
+    /// How this node reads again what it stores.
+    pub scrub: ScrubSettings,
     /// What to keep of the network's files; none leaves it as it was set last.
     pub keep: Option<KeepRule>,
     /// Limits on what moves between this node and others, where `swiftctl limit` has not set others since.
@@ -129,6 +133,8 @@ struct FileSettings {
     quota: Option<String>,
     free_floor: Option<String>,
     trash_keep: Option<String>,
+    scrub_rate: Option<String>,
+    scrub_interval: Option<String>,
     keep: Option<String>,
     limit_up: Option<String>,
     limit_down: Option<String>,
@@ -148,6 +154,7 @@ impl Config {
             quota_bytes: None,
             free_floor_bytes: None,
             trash_keep: TRASH_KEEP,
+            scrub: ScrubSettings::default(),
             keep: None,
             limits: LimitSettings::default(),
             log: tracing::level_filters::LevelFilter::INFO,
@@ -237,6 +244,7 @@ impl Config {
             quota_bytes: quota.map(|Size(bytes)| bytes),
             free_floor_bytes: free_floor.map(|Size(bytes)| bytes),
             trash_keep: trash_keep.map_or(TRASH_KEEP, |Period(period)| period),
+            scrub: scrub(args, &layers, settings)?,
             keep,
             limits,
             log: log.unwrap_or(tracing::level_filters::LevelFilter::INFO),
@@ -273,6 +281,31 @@ fn limits(
         up: up.and_then(|RateLimit(limit)| limit),
         down: down.and_then(|RateLimit(limit)| limit),
         connections: connections.and_then(|ConnectionsAllowed(limit)| limit),
+    })
+}
+
+fn scrub(
+    args: &Args,
+    layers: &Layers<'_>,
+    settings: Option<&FileSettings>,
+) -> Result<ScrubSettings, ConfigError> {
+    let in_file = |pick: fn(&FileSettings) -> Option<&str>| settings.and_then(pick);
+    let rate = layers.parsed::<ScrubRate>(
+        "scrub-rate",
+        args.scrub_rate.as_deref(),
+        &["SWIFTSERVE_SCRUB_RATE"],
+        in_file(|file| file.scrub_rate.as_deref()),
+    )?;
+    let interval = layers.parsed::<Period>(
+        "scrub-interval",
+        args.scrub_interval.as_deref(),
+        &["SWIFTSERVE_SCRUB_INTERVAL"],
+        in_file(|file| file.scrub_interval.as_deref()),
+    )?;
+    let default = ScrubSettings::default();
+    Ok(ScrubSettings {
+        rate: rate.map_or(default.rate, |ScrubRate(rate)| rate),
+        interval: interval.map_or(default.interval, |Period(interval)| interval),
     })
 }
 
@@ -442,7 +475,7 @@ mod tests {
     #[test]
     fn bad_values_say_what_and_where() {
         type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
-        let cases: [Case<'_>; 12] = [
+        let cases: [Case<'_>; 13] = [
             (&["--port", "0"], &[], "--port: \"0\" is no port"),
             (&["--port", "70000"], &[], "--port: \"70000\" is no port"),
             (&[], &[("PORT", "x")], "the environment variable PORT: \"x\" is no port"),
@@ -452,6 +485,7 @@ mod tests {
             (&["--limit-up", "50"], &[], "--limit-up: 50 bytes per second are too few"),
             (&[], &[("SWIFTSERVE_LIMIT_CONNECTIONS", "2")], "LIMIT_CONNECTIONS: 2 connections are too few"),
             (&["--quota", "lots"], &[], "--quota: \"lots\" is no size"),
+            (&["--scrub-rate", "none"], &[], "--scrub-rate: \"none\" is no rate"),
             (&["--trash-keep", "7"], &[], "--trash-keep: \"7\" is no time"),
             (&["--keep", "a["], &[], "--keep: the pattern \"a[\" cannot be used"),
             (&[], &[("AUTO_DETECT_IP", "maybe")], "AUTO_DETECT_IP: \"maybe\" is neither 1 nor 0"),

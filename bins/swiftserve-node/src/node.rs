@@ -68,6 +68,7 @@ pub struct Node {
     swarm_ended: oneshot::Receiver<()>,
     keeping_ended: oneshot::Receiver<()>,
     store_stopped: oneshot::Receiver<String>,
+    scrub_ended: oneshot::Receiver<()>,
     uploads: TaskTracker,
     routes: Routes,
     drain: oneshot::Sender<Instant>,
@@ -125,6 +126,7 @@ impl Node {
             swarm_ended: running.swarm_ended,
             keeping_ended: running.keeping_ended,
             store_stopped: running.store_stopped,
+            scrub_ended: running.scrub_ended,
             uploads: running.uploads,
             routes,
             drain,
@@ -191,6 +193,7 @@ impl Node {
             catalog_ended,
             swarm_ended,
             keeping_ended,
+            scrub_ended,
             uploads,
             routes,
             drain,
@@ -215,6 +218,7 @@ impl Node {
                 swarm_ended.await,
                 ledger_ended.await,
                 catalog_ended.await,
+                scrub_ended.await,
                 uploads.wait().await,
             )
         };

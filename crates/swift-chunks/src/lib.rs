@@ -117,9 +117,9 @@ pub use store::{
     ChangedBy, ChunkWriteError, ChunkWriter, ContentReader, ContentRef, Download, EvictOutcome, Expired,
     FREE_FLOOR_BYTES, FolderError, GivenPromise, HeldPromise, Hold, InstallError, KeptEdit, LiveName,
     ManifestReader, NameChange, NameInfo, NoSuchPlace, ObjectInfo, ObjectState, OpenError, Pinned,
-    PromiseOutcome, ReadError, Removed, SliceWriteError, SliceWriter, Staged, Store, StoreError,
-    StoreOptions, Surplus, TRASH_KEEP, TrashCursor, Upload, Usage, VerifyReport, VisibleChanges,
-    VisibleProblem, Wanted, Whole, WrittenChunk, WrittenSlice, copy_index, forget_content,
+    PromiseOutcome, ReadError, Removed, Rot, ScrubDue, ScrubPass, Scrubbed, SliceWriteError, SliceWriter,
+    Staged, Store, StoreError, StoreOptions, Surplus, TRASH_KEEP, TrashCursor, Upload, Usage, VerifyReport,
+    VisibleChanges, VisibleProblem, Wanted, Whole, WrittenChunk, WrittenSlice, copy_index, forget_content,
 };
 #[cfg(feature = "store")]
 #[doc(hidden)]

@@ -6,7 +6,7 @@ use swift_chain::NodeKey;
 use swift_chunks::{KeepRule, Store};
 use swift_p2p::driver::{
     CatalogHandle, Finality, GossipHandle, JoinDesk, KeepingHandle, LedgerHandle, Limits, Presence,
-    Publisher, SwarmHandle,
+    Publisher, ScrubHandle, SwarmHandle,
 };
 
 use swift_p2p::gossip::Shelf;
@@ -68,6 +68,8 @@ pub struct Handles {
     pub swarm: SwarmHandle,
     /// Lets go of files, and promises others to keep theirs.
     pub keeping: KeepingHandle,
+    /// Reads again what is stored.
+    pub scrub: ScrubHandle,
     /// What this node has, as it tells others.
     pub shelf: watch::Receiver<Shelf>,
     /// What may move between members how fast.

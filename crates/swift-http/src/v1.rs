@@ -11,6 +11,7 @@ mod priorities;
 mod proof;
 mod refusals;
 mod risk;
+mod scrub;
 mod status;
 mod tokens;
 mod transfers;
@@ -54,6 +55,7 @@ pub(crate) fn router() -> Router<Services> {
         .route("/promises", get(keep::promises))
         .route("/transfers", get(transfers::list))
         .route("/trash", get(trash::list).post(trash::restore).delete(trash::empty))
+        .route("/scrub", get(scrub::show).post(scrub::begin))
         .route("/tokens", get(tokens::list).post(tokens::create))
         .route("/tokens/{label}", delete(tokens::revoke))
 }

@@ -12,6 +12,7 @@ mod limits;
 mod members;
 mod presence;
 mod publish;
+mod scrub;
 mod swarm;
 mod upkeep;
 mod validators;
@@ -34,6 +35,7 @@ pub use limits::{
 pub use members::Members;
 pub use presence::{PeerEvent, Presence};
 pub use publish::{PublishError, Published, Publisher, Publishing, Withdrawing};
+pub use scrub::{NoScrub, ScrubHandle, ScrubPace, ScrubSettings, ScrubState, ScrubTask, Scrubbing};
 pub use swarm::{
     Arriving, ArrivingContent, FileCopies, GRAINS_HEADER, NoLongerArriving, Outgoing, PeerRate, Prioritized,
     SendGuard, Serving, Stopped, SwarmHandle, SwarmSetup, SwarmStartError, SwarmTask, Traffic, TransferStage,

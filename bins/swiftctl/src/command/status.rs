@@ -1,7 +1,7 @@
 //! `status`: how the node and its network are.
 
 use crate::{
-    api::{AtRisk, LoneFile, Quorum, Status, Store, Validator},
+    api::{AtRisk, LoneFile, Quorum, Scrub, ScrubPass, Scrubbing, Status, Store, Validator},
     cli::Context,
     client::understand,
     error::Error,
@@ -45,6 +45,7 @@ fn told(status: &Status) -> String {
         pairs.push(("evidence", evidence_told(status.evidence)));
     }
     pairs.extend(status.store.as_ref().map(|store| ("store", store_told(store))));
+    pairs.extend(status.scrub.as_ref().map(|scrub| ("scrub", scrub_told(scrub))));
     pairs.push(("problem", status.problem.clone().unwrap_or_else(|| "none".into())));
     let mut text = String::new();
     if is_lost {
@@ -131,6 +132,30 @@ fn store_told(store: &Store) -> String {
     told
 }
 
+/// What is looked at, when everything was last, and what that found.
+fn scrub_told(scrub: &Scrub) -> String {
+    let mut told = match &scrub.last {
+        Some(ScrubPass { ended_ms, contents, found_bad, .. }) => {
+            let ended = ended_ms.map(date::rfc3339).unwrap_or_default();
+            let found = if *found_bad == 0 { "all sound".to_owned() } else { format!("{found_bad} rotten") };
+            format!("last ended {ended}, {contents} contents, {found}")
+        }
+        None => "none has ended yet".to_owned(),
+    };
+    if scrub.unrepaired > 0 {
+        told.push_str(&format!("; {} NOT WHOLE AGAIN, see `swiftctl scrub`", scrub.unrepaired));
+    }
+    if let Some(Scrubbing { file, done_bytes, total_bytes, found_bad, .. }) = &scrub.running {
+        let (percent, total) = (size::percent(*done_bytes, *total_bytes), size::human(*total_bytes));
+        let of = file.as_ref().map(|file| format!("{file}, ")).unwrap_or_default();
+        told.push_str(&format!("; running: {of}{percent} % of {total}"));
+        if *found_bad > 0 {
+            told.push_str(&format!(", {found_bad} rotten"));
+        }
+    }
+    told
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -149,6 +174,24 @@ mod tests {
         }));
         assert!(told.contains("problem     disk full: 0 B left"), "{told}");
         assert!(told.contains("store       1.0 KiB, 2.0 KiB available"), "{told}");
+    }
+
+    #[test]
+    fn a_scrub_tells_what_it_found_and_how_far_it_is() {
+        let told = |scrub: Value| {
+            let told = told_of(json!({"node_id": "n", "network_id": "w", "height": 12, "scrub": scrub}));
+            let line = told.lines().find(|line| line.starts_with("scrub")).unwrap().to_owned();
+            line.trim_start_matches("scrub").trim().to_owned()
+        };
+        assert_eq!(told(json!({"running": null, "last": null})), "none has ended yet");
+        let last = json!({"started_ms": 0, "ended_ms": 0, "contents": 3, "bytes": 9, "found_bad": 0});
+        assert_eq!(told(json!({"last": last})), "last ended 1970-01-01T00:00:00Z, 3 contents, all sound");
+        let running =
+            json!({"file": null, "started_ms": 0, "done_bytes": 1, "total_bytes": 4, "found_bad": 2});
+        let told = told(json!({"running": running, "unrepaired": 1}));
+        let expected =
+            "none has ended yet; 1 NOT WHOLE AGAIN, see `swiftctl scrub`; running: 25 % of 4 B, 2 rotten";
+        assert_eq!(told, expected);
     }
 
     #[test]

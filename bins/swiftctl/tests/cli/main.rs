@@ -11,5 +11,6 @@ mod members;
 mod program;
 mod proof;
 mod questions;
+mod scrub;
 mod trash;
 mod upload;

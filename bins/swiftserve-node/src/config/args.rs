@@ -44,6 +44,13 @@ pub struct Args {
     /// How long the trash keeps what was removed, for example 12h or 30d [default: 7d]
     #[arg(long, value_name = "TIME")]
     pub trash_keep: Option<String>,
+    /// How fast stored content is read again to see whether it is sound, for example 50MiB/s; `off` is not at all
+    /// [default: 20MiB/s]
+    #[arg(long, value_name = "RATE")]
+    pub scrub_rate: Option<String>,
+    /// How long after its last verification that is [default: 30d]
+    #[arg(long, value_name = "TIME")]
+    pub scrub_interval: Option<String>,
     /// What to keep of the network's files: all, none, or patterns of names with commas between them, for example
     /// '*.iso,images/**'; `swiftctl keep` changes it, and this sets it again at every start [default: as it was set
     /// last, at first all]

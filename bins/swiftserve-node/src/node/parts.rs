@@ -8,7 +8,7 @@ use swift_p2p::{
     driver::{
         CatalogError, CatalogTask, ConnectionLimit, Finality, GossipSetup, GossipTask, JoinDesk,
         KeepingSetup, KeepingTask, LedgerHandle, LedgerTask, Members, Patience, PeerEvent, Presence,
-        Publisher, SwarmSetup, SwarmTask, UpkeepTask,
+        Publisher, ScrubTask, SwarmSetup, SwarmTask, UpkeepTask,
     },
     gossip::Shelf,
     swarm,
@@ -48,6 +48,7 @@ pub(super) struct Running {
     pub(super) catalog_ended: oneshot::Receiver<Result<(), CatalogError>>,
     pub(super) swarm_ended: oneshot::Receiver<()>,
     pub(super) keeping_ended: oneshot::Receiver<()>,
+    pub(super) scrub_ended: oneshot::Receiver<()>,
     pub(super) uploads: TaskTracker,
     /// Why the store stopped.
     pub(super) store_stopped: oneshot::Receiver<String>,
@@ -88,15 +89,16 @@ impl Parts {
             seed: u64::from_le_bytes(random()?),
             config: swarm::Config::default(),
         })?;
-        let verified = swarm.handle.clone();
-        let upkeep = UpkeepTask::spawn(
-            store.clone(),
+        let on_verified = || {
+            let swarm = swarm.handle.clone();
             Box::new(move |file| {
-                let swarm = verified.clone();
-                // What the node misses is asked for; when it is stopping nobody is.
-                task::spawn(async move { swarm.hint(file).await });
-            }),
-        );
+                let swarm = swarm.clone();
+                // What is not whole any more is fetched again; when the node is stopping, after its next start.
+                task::spawn(async move { swarm.keep_changed(Some(file)).await });
+            })
+        };
+        let upkeep = UpkeepTask::spawn(store.clone(), on_verified());
+        let scrub = ScrubTask::spawn(store.clone(), self.config.scrub, on_verified());
         let key = Arc::new(self.key);
         let (shelf_in, shelf) = watch::channel(Shelf::default());
         let keeping = KeepingTask::spawn(KeepingSetup {
@@ -139,6 +141,7 @@ impl Parts {
             store,
             swarm: swarm.handle,
             keeping: keeping.handle,
+            scrub: scrub.handle,
             shelf,
             limits,
             tokens: Arc::new(tokens),
@@ -158,6 +161,7 @@ impl Parts {
             catalog_ended: catalog.ended,
             swarm_ended: swarm.ended,
             keeping_ended: keeping.ended,
+            scrub_ended: scrub.ended,
             uploads,
             store_stopped,
         })

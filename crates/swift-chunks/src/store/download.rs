@@ -331,7 +331,7 @@ impl Core {
         let placed = self.disk.place(&Move { file: &synced, from: &part, to: &object })?;
         let mut index = self.index()?;
         let transaction = index.begin()?;
-        Index::set_complete(&transaction, content.id, key, &placed)?;
+        Index::set_complete(&transaction, content.id, key, &placed, self.latest_ms())?;
         transaction.commit()?;
         content.live_mut().held = Held::All;
         self.drop_false_parts(&index, key.file_id)

@@ -12,6 +12,7 @@ mod objects;
 mod priorities;
 mod promises;
 mod removed;
+mod scrub;
 mod trash;
 
 pub(super) use durable::DurableChunks;
@@ -19,6 +20,7 @@ pub(super) use grains::Claim;
 pub(super) use names::{Due, NamePlan, OldVisible};
 pub(super) use objects::{ObjectRow, STATE_COMPLETE, STATE_FALSE, STATE_PARTIAL, STATE_SUSPECT};
 pub(super) use removed::RemovedRow;
+pub(super) use scrub::Verified;
 
 use std::path::Path;
 
@@ -129,6 +131,8 @@ CREATE TABLE trees(
 ";
 
 /// What format 4 has besides. `removed` says which names meant a content and do not any more, since when, and who said so.
+/// `objects.verified_ms` is when all that is held was last known to be sound, `scrubs` has the pass under way and the last
+/// one, `rot` what was found to be unsound since the last one began.
 const SCHEMA_4: &str = "
 CREATE TABLE removed(
     name TEXT NOT NULL,
@@ -140,6 +144,17 @@ CREATE TABLE removed(
 ) WITHOUT ROWID;
 CREATE INDEX removed_by_object ON removed(object);
 CREATE INDEX removed_since ON removed(removed_ms);
+ALTER TABLE objects ADD COLUMN verified_ms INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX objects_verified ON objects(verified_ms, id) WHERE stored > 0;
+CREATE TABLE scrubs(
+    started_ms INTEGER PRIMARY KEY,
+    before_ms INTEGER NOT NULL,
+    contents INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    bad INTEGER NOT NULL,
+    ended_ms INTEGER
+);
+CREATE TABLE rot(object INTEGER PRIMARY KEY, found_ms INTEGER NOT NULL, chunks INTEGER NOT NULL);
 ";
 
 pub(super) struct Index {

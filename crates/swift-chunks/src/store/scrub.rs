@@ -7,7 +7,9 @@ use std::sync::Arc;
 use super::content::{Content, Held, mtime_ns};
 use super::disk::{Access, Appender, DiskFile, Existing, Move};
 use super::error::StoreError;
-use super::index::{DurableChunks, Index, STATE_COMPLETE, STATE_FALSE, STATE_PARTIAL, STATE_SUSPECT};
+use super::index::{
+    DurableChunks, Index, ObjectRow, STATE_COMPLETE, STATE_FALSE, STATE_PARTIAL, STATE_SUSPECT, Verified,
+};
 use super::upload::seal_manifest;
 use super::{Core, Store};
 use crate::chunk_set::ChunkSet;
@@ -29,6 +31,8 @@ pub struct VerifyReport {
     pub bad: Vec<ChunkIndex>,
     /// The manifest had rotted. If the content is complete it was made again; else it must be fetched again.
     pub manifest_rotted: bool,
+    /// Whether all that is held was looked at.
+    pub is_whole: bool,
 }
 
 impl Store {
@@ -36,14 +40,30 @@ impl Store {
     /// content is then partial, its files leave the files folder, and [`Store::wanted`] names it again. An
     /// object that was changed from outside is taken back as far as it is sound.
     ///
-    /// `progress` gets the bytes read so far, at most every 4 MiB; a caller that scrubs in the background
-    /// sleeps there.
+    /// `progress` gets the bytes read so far, at most every 4 MiB.
     pub fn verify(&self, file_id: FileId, mut progress: impl FnMut(u64)) -> Result<VerifyReport, StoreError> {
-        let core = &self.core;
+        let row = self.core.index()?.best(file_id)?.ok_or(StoreError::NotFound(file_id))?;
+        let report = self.core.verify(&row, &mut |bytes| {
+            progress(bytes);
+            true
+        })?;
+        self.core.index()?.note_verified(&[Verified::new(&row, &report)], self.core.latest_ms())?;
+        Ok(report)
+    }
+}
+
+impl Core {
+    /// Verifies the content of a row. Stops where `progress` says false: then the report is not whole, and what was
+    /// found until then is quarantined.
+    pub(super) fn verify(
+        &self,
+        row: &ObjectRow,
+        progress: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<VerifyReport, StoreError> {
+        let file_id = row.key.file_id;
         let (content, state) = {
-            let mut index = core.index()?;
-            let row = index.best(file_id)?.ok_or(StoreError::NotFound(file_id))?;
-            let content = core.content(&mut index, &row)?;
+            let mut index = self.index()?;
+            let content = self.content(&mut index, row)?;
             // Loading looks at the file, which may have changed the state.
             let row = Index::by_id(index.read(), row.id)?.ok_or(StoreError::NotFound(file_id))?;
             (content, row.state)
@@ -51,16 +71,14 @@ impl Store {
         match state {
             STATE_FALSE => Err(StoreError::ManifestFalse(file_id)),
             STATE_SUSPECT => {
-                let report = core.take_back(&content, &mut progress)?;
-                core.show_names_of(&content)?;
+                let report = self.take_back(&content, progress)?;
+                self.show_names_of(&content)?;
                 Ok(report)
             }
-            _ => core.verify_in_place(&content, &mut progress),
+            _ => self.verify_in_place(&content, progress),
         }
     }
-}
 
-impl Core {
     /// Takes chunks out of what is claimed. A complete object becomes partial, and is repaired where it is
     /// once its files have left the files folder. Where the file was changed from outside, it may be somebody's
     /// edit through a hard link: then it is suspect as a whole, and not repaired where it is.
@@ -135,43 +153,45 @@ impl Core {
     fn verify_in_place(
         &self,
         content: &Content,
-        progress: &mut dyn FnMut(u64),
+        progress: &mut dyn FnMut(u64) -> bool,
     ) -> Result<VerifyReport, StoreError> {
         let data = content.live().data.clone();
         let Some(data) = data else {
-            return Ok(VerifyReport { checked: 0, bad: Vec::new(), manifest_rotted: false });
+            return Ok(VerifyReport { checked: 0, bad: Vec::new(), manifest_rotted: false, is_whole: true });
         };
         let manifest_rotted = !content.manifest_is_sound()?;
         if manifest_rotted {
             if !content.is_complete() {
                 self.drop_manifest(content)?;
-                return Ok(VerifyReport { checked: 0, bad: Vec::new(), manifest_rotted });
+                return Ok(VerifyReport { checked: 0, bad: Vec::new(), manifest_rotted, is_whole: true });
             }
             if !self.remake_manifest(content, &data, progress)? {
                 // Without a manifest nobody can say which chunks are sound.
                 self.drop_manifest(content)?;
                 let bad: Vec<_> = content.layout.chunks().collect();
                 self.quarantine(content, &bad)?;
-                return Ok(VerifyReport { checked: content.layout.chunk_count(), bad, manifest_rotted });
+                let checked = content.layout.chunk_count();
+                return Ok(VerifyReport { checked, bad, manifest_rotted, is_whole: true });
             }
             return Ok(VerifyReport {
                 checked: content.layout.chunk_count(),
                 bad: Vec::new(),
                 manifest_rotted,
+                is_whole: true,
             });
         }
-        let (checked, bad) = find_bad(content, &data, &content.held(), progress)?;
+        let Looked { checked, bad, is_whole } = find_bad(content, &data, &content.held(), progress)?;
         if !bad.is_empty() {
             self.quarantine(content, &bad)?;
         }
-        Ok(VerifyReport { checked, bad, manifest_rotted })
+        Ok(VerifyReport { checked, bad, manifest_rotted, is_whole })
     }
 
     /// Decides about an object whose file was changed from outside.
     fn take_back(
         &self,
         content: &Content,
-        progress: &mut dyn FnMut(u64),
+        progress: &mut dyn FnMut(u64) -> bool,
     ) -> Result<VerifyReport, StoreError> {
         let key = &content.key;
         let path = self.paths.object(key.file_id);
@@ -179,7 +199,7 @@ impl Core {
         let Some(data) = self.disk.open(&path, Access::Read)? else {
             self.lose(content)?;
             let bad = content.layout.chunks().collect();
-            return Ok(VerifyReport { checked: 0, bad, manifest_rotted: false });
+            return Ok(VerifyReport { checked: 0, bad, manifest_rotted: false, is_whole: true });
         };
         let before = data.metadata().map_err(StoreError::io("examine", &path))?;
 
@@ -189,7 +209,12 @@ impl Core {
             let bad = if is_sound { Vec::new() } else { all.iter().collect() };
             (all.len(), bad)
         } else {
-            find_bad(content, &data, &all, progress)?
+            let Looked { checked, bad, is_whole } = find_bad(content, &data, &all, progress)?;
+            if !is_whole {
+                // Half of an answer decides nothing: it counts for nothing until the next verification.
+                return Err(StoreError::Suspect(key.file_id));
+            }
+            (checked, bad)
         };
 
         let _folder = self.folder();
@@ -209,7 +234,7 @@ impl Core {
         } else {
             self.reopen_as_part(&mut *self.index()?, content, held)?;
         }
-        Ok(VerifyReport { checked, bad, manifest_rotted })
+        Ok(VerifyReport { checked, bad, manifest_rotted, is_whole: true })
     }
 
     /// Only the time was changed: the object counts again, under its new time.
@@ -223,7 +248,7 @@ impl Core {
         }
         let mut index = self.index()?;
         let transaction = index.begin()?;
-        Index::set_complete(&transaction, content.id, &content.key, &placed)?;
+        Index::set_complete(&transaction, content.id, &content.key, &placed, self.latest_ms())?;
         Index::note_new_time(&transaction, content.id, mtime_ns)?;
         transaction.commit()?;
         let mut live = content.live_mut();
@@ -297,7 +322,7 @@ impl Core {
         &self,
         content: &Content,
         data: &DiskFile,
-        progress: &mut dyn FnMut(u64),
+        progress: &mut dyn FnMut(u64) -> bool,
     ) -> Result<bool, StoreError> {
         let key = &content.key;
         let path = self.paths.manifest(key.file_id, content.id);
@@ -321,7 +346,8 @@ impl Core {
                 }
             })?;
             if hasher.len().is_multiple_of(CHUNK_LEN) {
-                progress(hasher.len());
+                // It goes on all the same: a part of the file says nothing about its manifest.
+                let _ = progress(hasher.len());
             }
         }
         let summary = hasher.finish(|digest| {
@@ -345,26 +371,39 @@ impl Core {
     }
 }
 
-/// Reads the chunks of `held` and answers how many were read and which are not what they should be.
+/// What came of reading chunks.
+struct Looked {
+    checked: u32,
+    bad: Vec<ChunkIndex>,
+    /// Whether all of them were read.
+    is_whole: bool,
+}
+
+/// Reads the chunks of `held`, from the disk itself, and says which are not what they should be.
 fn find_bad(
     content: &Content,
     data: &DiskFile,
     held: &ChunkSet,
-    progress: &mut dyn FnMut(u64),
-) -> Result<(u32, Vec<ChunkIndex>), StoreError> {
+    progress: &mut dyn FnMut(u64) -> bool,
+) -> Result<Looked, StoreError> {
     let mut block = vec![0; BLOCK_LEN];
-    let mut bad = Vec::new();
+    let mut looked = Looked { checked: 0, bad: Vec::new(), is_whole: true };
     let mut read = 0;
     for chunk in held.iter() {
+        data.forget_cached(content.layout.range(chunk));
         // An unreadable sector is rot like any other.
         let found = hash_chunk(content, data, chunk, &mut block, |_, _| Ok(())).unwrap_or(None);
         if found != Some(content.digest(chunk)?.chaining_value) {
-            bad.push(chunk);
+            looked.bad.push(chunk);
         }
+        looked.checked += 1;
         read += content.layout.chunk_len(chunk);
-        progress(read);
+        if !progress(read) && looked.checked < held.len() {
+            looked.is_whole = false;
+            break;
+        }
     }
-    Ok((held.len(), bad))
+    Ok(looked)
 }
 
 /// The chaining value of a chunk as it stands in a file, unless it cannot be read. `also` sees every block.

@@ -55,6 +55,16 @@ impl Core {
         })
     }
 
+    /// Whether content is coming in at this moment.
+    pub(super) fn is_taking_in(&self) -> bool {
+        self.uploads.now().reserved > 0
+            || self
+                .contents()
+                .values()
+                .filter_map(std::sync::Weak::upgrade)
+                .any(|content| content.downloading.load(std::sync::atomic::Ordering::Acquire))
+    }
+
     /// Fails unless `needed` more bytes fit.
     pub(super) fn check_space(&self, index: &Index, needed: u64) -> Result<(), StoreError> {
         let available = self.available(index)?;

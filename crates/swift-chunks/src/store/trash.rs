@@ -79,7 +79,7 @@ impl Core {
         }
     }
 
-    fn is_downloading(&self, id: i64) -> bool {
+    pub(super) fn is_downloading(&self, id: i64) -> bool {
         self.in_use(id).is_some_and(|content| content.downloading.load(Ordering::Acquire))
     }
 

@@ -138,7 +138,7 @@ impl Core {
         if let Some(staged) = staged {
             let (object, manifest) = self.place_staged(staged, &row)?;
             Index::set_manifest(&transaction, row.id, &manifest)?;
-            Index::set_complete(&transaction, row.id, key, &object)?;
+            Index::set_complete(&transaction, row.id, key, &object, now_ms)?;
             placed = Some((object, manifest));
         }
         Index::put_hold(&transaction, &hold.key, row.id, &hold.payload, now_ms)?;

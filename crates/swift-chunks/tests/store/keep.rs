@@ -117,7 +117,7 @@ fn an_index_of_the_first_format_is_taken_over() {
     let index = rusqlite::Connection::open(options.content_dir.join("index.db")).unwrap();
     index
         .execute_batch(
-            "DROP TABLE removed; DROP TABLE grains; DROP TABLE trees; DROP TABLE keep; DROP TABLE pins; DROP TABLE promised; DROP TABLE promises; DROP INDEX objects_surplus; DROP INDEX objects_whole; ALTER TABLE names DROP COLUMN kept; PRAGMA user_version = 1;",
+            "DROP TABLE removed; DROP TABLE scrubs; DROP TABLE rot; DROP INDEX objects_verified; ALTER TABLE objects DROP COLUMN verified_ms; DROP TABLE grains; DROP TABLE trees; DROP TABLE keep; DROP TABLE pins; DROP TABLE promised; DROP TABLE promises; DROP INDEX objects_surplus; DROP INDEX objects_whole; ALTER TABLE names DROP COLUMN kept; PRAGMA user_version = 1;",
         )
         .unwrap();
     drop(index);

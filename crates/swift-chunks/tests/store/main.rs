@@ -17,6 +17,7 @@ mod leveling;
 mod names;
 mod opening;
 mod parts;
+mod passes;
 mod reading;
 mod relays;
 mod slices;

@@ -250,7 +250,7 @@ fn an_index_of_the_second_format_is_taken_over() {
     drop((download, store));
     let index = rusqlite::Connection::open(options.content_dir.join("index.db")).unwrap();
     index
-        .execute_batch("DROP TABLE removed; DROP TABLE grains; DROP TABLE trees; PRAGMA user_version = 2;")
+        .execute_batch("DROP TABLE removed; DROP TABLE scrubs; DROP TABLE rot; DROP INDEX objects_verified; ALTER TABLE objects DROP COLUMN verified_ms; DROP TABLE grains; DROP TABLE trees; PRAGMA user_version = 2;")
         .unwrap();
     drop(index);
     let store = swift_chunks::Store::open(options.clone()).unwrap();

@@ -249,7 +249,7 @@ fn an_index_of_the_third_format_is_taken_over() {
     let Bench { dir, options, store } = bench;
     drop(store);
     let index = rusqlite::Connection::open(options.content_dir.join("index.db")).unwrap();
-    index.execute_batch("DROP TABLE removed; PRAGMA user_version = 3;").unwrap();
+    index.execute_batch("DROP TABLE removed; DROP TABLE scrubs; DROP TABLE rot; DROP INDEX objects_verified; ALTER TABLE objects DROP COLUMN verified_ms; PRAGMA user_version = 3;").unwrap();
     drop(index);
     let store = swift_chunks::Store::open(options.clone()).unwrap();
     let bench = Bench { dir, options, store };

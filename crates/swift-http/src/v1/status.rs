@@ -14,7 +14,7 @@ use swift_chunks::StoreError;
 use swift_p2p::driver::Traffic;
 use tokio::task;
 
-use super::risk::AtRisk;
+use super::{risk::AtRisk, scrub::Scrub};
 use crate::{access::Access, problem::Problem, services::Services, tokens::Scope};
 
 /// Contents on their way that are counted; more are shown as this many.
@@ -39,6 +39,7 @@ pub(super) struct Status {
     files: u64,
     bytes: u128,
     store: StoreStatus,
+    scrub: Scrub,
     traffic: TrafficRow,
     peers_online: usize,
     problem: Option<String>,
@@ -168,6 +169,7 @@ pub(super) async fn status(
             quota_bytes: usage.quota,
             available_bytes: usage.available,
         },
+        scrub: Scrub::now(&services).await?,
         traffic: services.swarm.traffic().await?.into(),
         peers_online: services.presence.online().len(),
         problem,

@@ -2,6 +2,8 @@
 
 use std::fs::{File, Metadata, Permissions};
 use std::io;
+use std::num::NonZeroU64;
+use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +38,16 @@ impl DiskFile {
 
     pub(in crate::store) fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
         self.file.read_exact_at(buffer, at)
+    }
+
+    /// The next read of these bytes asks the disk, unless they are not written there yet: memory is sound where the disk
+    /// may not be. Only advice, so nothing fails.
+    pub(in crate::store) fn forget_cached(&self, range: Range<u64>) {
+        let len = NonZeroU64::new(range.end.saturating_sub(range.start));
+        // None would mean all that follows.
+        if len.is_some() {
+            let _ = rustix::fs::fadvise(&self.file, range.start, len, rustix::fs::Advice::DontNeed);
+        }
     }
 
     pub(in crate::store) fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {

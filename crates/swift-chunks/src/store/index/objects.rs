@@ -136,20 +136,22 @@ impl Index {
         Self::by_key(connection, key)?.ok_or(StoreError::NotFound(key.file_id))
     }
 
-    /// Every byte of the content is durable in `objects/`. Its manifest was claimed before, or is in the same commit.
+    /// Every byte of the content was verified and is durable in `objects/`. Its manifest was claimed before, or is in the same commit.
     pub(in crate::store) fn set_complete(
         connection: &Connection,
         id: i64,
         key: &ContentRef,
         object: &Placed,
+        now_ms: u64,
     ) -> Result<(), StoreError> {
         let layout = ChunkLayout::new(key.len)?;
         let bytes = to_sql(key.len + manifest_len(layout));
         connection
             .prepare_cached(
-                "UPDATE objects SET state = 1, held = chunks, mtime_ns = ?, reserved = ?, stored = ? WHERE id = ?",
+                "UPDATE objects SET state = 1, held = chunks, mtime_ns = ?, reserved = ?, stored = ?,
+                     verified_ms = ? WHERE id = ?",
             )?
-            .execute(params![object.mtime_ns(), bytes, bytes, id])?;
+            .execute(params![object.mtime_ns(), bytes, bytes, to_sql(now_ms), id])?;
         connection.prepare_cached("DELETE FROM pages WHERE object = ?")?.execute([id])?;
         Self::forget_all_grains(connection, id)?;
         Self::put_priority(connection, key.file_id, None)?;

@@ -56,6 +56,7 @@ impl Index {
             Self::forget_all_grains(&transaction, id)?;
             transaction.prepare_cached("DELETE FROM promised WHERE object = ?")?.execute([id])?;
             transaction.prepare_cached("DELETE FROM removed WHERE object = ?")?.execute([id])?;
+            transaction.prepare_cached("DELETE FROM rot WHERE object = ?")?.execute([id])?;
             transaction.prepare_cached("DELETE FROM objects WHERE id = ?")?.execute([id])?;
         }
         transaction.commit()
@@ -68,11 +69,11 @@ impl Index {
         let holds = transaction.execute("DELETE FROM holds", [])?;
         transaction.execute_batch(
             "DELETE FROM pages; DELETE FROM grains; DELETE FROM trees; DELETE FROM visible; DELETE FROM todo; DELETE FROM promised;
-             DELETE FROM removed;
+             DELETE FROM removed; DELETE FROM rot; DELETE FROM scrubs;
              DELETE FROM objects WHERE id NOT IN (SELECT object FROM names);
              UPDATE objects SET state = 0 WHERE state IN (1, 2, 4);
              UPDATE objects SET held = 0, has_manifest = 0, mtime_ns = 0, reserved = 0, stored = 0,
-                 wanted_height = (SELECT min(height) FROM names WHERE object = objects.id AND kept = 1);",
+                 verified_ms = 0, wanted_height = (SELECT min(height) FROM names WHERE object = objects.id AND kept = 1);",
         )?;
         transaction.commit()?;
         Ok(holds as u64)
