@@ -117,6 +117,14 @@ pub(crate) struct Store {
     #[serde(default)]
     pub(crate) quota_bytes: Option<u64>,
     #[serde(default)]
+    pub(crate) trashed_bytes: u64,
+    #[serde(default)]
+    pub(crate) reserved_bytes: u64,
+    #[serde(default)]
+    pub(crate) free_floor_bytes: Option<u64>,
+    #[serde(default)]
+    pub(crate) free_bytes: Option<u64>,
+    #[serde(default)]
     pub(crate) available_bytes: Option<u64>,
 }
 

@@ -21,7 +21,6 @@ use swift_p2p::driver::{ConnectionsAllowed, LimitSettings, RateLimit, ScrubSetti
 pub use args::Args;
 use layers::{Layers, bad};
 use period::Period;
-use scrub::ScrubRate;
 use size::Size;
 
 const DEFAULT_DATA_DIR: &str = "swiftserve-data";
@@ -244,7 +243,7 @@ impl Config {
             quota_bytes: quota.map(|Size(bytes)| bytes),
             free_floor_bytes: free_floor.map(|Size(bytes)| bytes),
             trash_keep: trash_keep.map_or(TRASH_KEEP, |Period(period)| period),
-            scrub: scrub(args, &layers, settings)?,
+            scrub: scrub::settings(args, &layers, settings)?,
             keep,
             limits,
             log: log.unwrap_or(tracing::level_filters::LevelFilter::INFO),
@@ -281,31 +280,6 @@ fn limits(
         up: up.and_then(|RateLimit(limit)| limit),
         down: down.and_then(|RateLimit(limit)| limit),
         connections: connections.and_then(|ConnectionsAllowed(limit)| limit),
-    })
-}
-
-fn scrub(
-    args: &Args,
-    layers: &Layers<'_>,
-    settings: Option<&FileSettings>,
-) -> Result<ScrubSettings, ConfigError> {
-    let in_file = |pick: fn(&FileSettings) -> Option<&str>| settings.and_then(pick);
-    let rate = layers.parsed::<ScrubRate>(
-        "scrub-rate",
-        args.scrub_rate.as_deref(),
-        &["SWIFTSERVE_SCRUB_RATE"],
-        in_file(|file| file.scrub_rate.as_deref()),
-    )?;
-    let interval = layers.parsed::<Period>(
-        "scrub-interval",
-        args.scrub_interval.as_deref(),
-        &["SWIFTSERVE_SCRUB_INTERVAL"],
-        in_file(|file| file.scrub_interval.as_deref()),
-    )?;
-    let default = ScrubSettings::default();
-    Ok(ScrubSettings {
-        rate: rate.map_or(default.rate, |ScrubRate(rate)| rate),
-        interval: interval.map_or(default.interval, |Period(interval)| interval),
     })
 }
 

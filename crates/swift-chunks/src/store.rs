@@ -59,6 +59,8 @@ use self::paths::Paths;
 use self::space::UploadSpace;
 use crate::id::{FileId, ManifestHash};
 use crate::keep::KeepRule;
+use crate::layout::ChunkLayout;
+use crate::manifest::manifest_len;
 
 /// The content of one data folder. Cheap to clone; every clone is the same store.
 #[derive(Clone)]
@@ -187,6 +189,12 @@ impl Store {
     /// the reason. Everything then ends in [`StoreError::Stopped`]: the process should end, too.
     pub fn on_stop(&self, listener: impl FnOnce(&str) + Send + 'static) {
         self.core.disk.on_stop(listener);
+    }
+
+    /// Fails unless content of so many bytes could be taken in now. Nothing is set aside.
+    pub fn check_room(&self, len: u64) -> Result<(), StoreError> {
+        let needed = len + manifest_len(ChunkLayout::new(len)?);
+        self.core.check_space(&*self.core.index()?, needed)
     }
 
     /// Space in use and left.

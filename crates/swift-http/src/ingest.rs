@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use swift_chain::{Action, FileEntry, FileName, FileRecord, Hash, Label, Rejection, Role, Settled};
@@ -136,11 +137,13 @@ async fn stage<E: std::fmt::Display>(
     body: impl Stream<Item = Result<Bytes, E>>,
     len: Option<u64>,
 ) -> Result<Staged, Problem> {
-    let (pieces, mut inbox) = mpsc::channel(PIECES_MAX);
     let store = services.store.clone();
+    // Room is set aside, or refused, before the first byte is asked for.
+    let begun = task::spawn_blocking(move || store.begin_upload(len)).await;
+    let mut upload = begun.map_err(|error| Problem::internal(&error))??;
+    let (pieces, mut inbox) = mpsc::channel(PIECES_MAX);
     // Hashing and writing block, so they have a thread of their own for as long as the body comes.
     let writer = task::spawn_blocking(move || {
-        let mut upload = store.begin_upload(len)?;
         while let Some(piece) = inbox.blocking_recv() {
             match piece {
                 Piece::Bytes(bytes) => upload.write(&bytes)?,
@@ -186,6 +189,11 @@ async fn stage<E: std::fmt::Display>(
             format!("the body broke off: {why}; nothing was stored"),
         )
     })
+}
+
+/// How long a body says it is.
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse().ok())
 }
 
 /// Bytes from the system's random source.

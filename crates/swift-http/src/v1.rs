@@ -70,7 +70,7 @@ fn written(mut about: Value, settled: Option<Settled>) -> (StatusCode, Json<Valu
 }
 
 /// Works with the store where that may take a while.
-async fn in_store<T: Send + 'static>(
+pub(crate) async fn in_store<T: Send + 'static>(
     services: &Services,
     work: impl FnOnce(Store) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Problem> {

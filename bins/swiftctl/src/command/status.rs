@@ -45,6 +45,7 @@ fn told(status: &Status) -> String {
         pairs.push(("evidence", evidence_told(status.evidence)));
     }
     pairs.extend(status.store.as_ref().map(|store| ("store", store_told(store))));
+    pairs.extend(status.store.as_ref().and_then(disk_told).map(|disk| ("disk", disk)));
     pairs.extend(status.scrub.as_ref().map(|scrub| ("scrub", scrub_told(scrub))));
     pairs.push(("problem", status.problem.clone().unwrap_or_else(|| "none".into())));
     let mut text = String::new();
@@ -118,18 +119,28 @@ fn validators(count: usize) -> &'static str {
     if count == 1 { "validator" } else { "validators" }
 }
 
+/// What is used of what, and what would be refused next.
 fn store_told(store: &Store) -> String {
     let mut told = size::human(store.bytes);
     if let Some(quota) = store.quota_bytes {
         told.push_str(&format!(" of {}", size::human(quota)));
     }
+    let parts = [("in the trash", store.trashed_bytes), ("set aside for transfers", store.reserved_bytes)];
+    for (what, bytes) in parts.into_iter().filter(|(_, bytes)| *bytes > 0) {
+        told.push_str(&format!(", {} {what}", size::human(bytes)));
+    }
     if store.wanted > 0 {
         told.push_str(&format!(", {} contents on their way", store.wanted));
     }
     if let Some(available) = store.available_bytes {
-        told.push_str(&format!(", {} available", size::human(available)));
+        told.push_str(&format!("; {} available", size::human(available)));
     }
     told
+}
+
+fn disk_told(store: &Store) -> Option<String> {
+    let (free, floor) = (size::human(store.free_bytes?), size::human(store.free_floor_bytes?));
+    Some(format!("{free} free, of which {floor} are left free"))
 }
 
 /// What is looked at, when everything was last, and what that found.
@@ -173,7 +184,19 @@ mod tests {
             "store": {"bytes": 1024, "available_bytes": 2048}
         }));
         assert!(told.contains("problem     disk full: 0 B left"), "{told}");
-        assert!(told.contains("store       1.0 KiB, 2.0 KiB available"), "{told}");
+        assert!(told.contains("store       1.0 KiB; 2.0 KiB available"), "{told}");
+    }
+
+    #[test]
+    fn the_store_shows_what_would_be_refused_next() {
+        let told = told_of(json!({"node_id": "n", "network_id": "w", "height": 12, "store": {
+            "bytes": 3 << 20, "quota_bytes": 4 << 20, "trashed_bytes": 1 << 20, "reserved_bytes": 1 << 10, "wanted": 2,
+            "free_floor_bytes": 1 << 28, "free_bytes": 1 << 30, "available_bytes": 1 << 20,
+        }}));
+        let store = "store       3.0 MiB of 4.0 MiB, 1.0 MiB in the trash, 1.0 KiB set aside for transfers, 2 contents on \
+                     their way; 1.0 MiB available\n";
+        assert!(told.contains(store), "{told}");
+        assert!(told.contains("disk        1.0 GiB free, of which 256 MiB are left free\n"), "{told}");
     }
 
     #[test]

@@ -1,12 +1,40 @@
-//! How fast to scrub, as people write it.
+//! How to scrub, as people write it.
 
 use std::str::FromStr;
 
-use swift_p2p::driver::Rate;
+use swift_p2p::driver::{Rate, ScrubSettings};
+
+use super::{Args, ConfigError, FileSettings, layers::Layers, period::Period};
+
+/// What flags, environment and file say of it.
+pub(super) fn settings(
+    args: &Args,
+    layers: &Layers<'_>,
+    settings: Option<&FileSettings>,
+) -> Result<ScrubSettings, ConfigError> {
+    let in_file = |pick: fn(&FileSettings) -> Option<&str>| settings.and_then(pick);
+    let rate = layers.parsed::<ScrubRate>(
+        "scrub-rate",
+        args.scrub_rate.as_deref(),
+        &["SWIFTSERVE_SCRUB_RATE"],
+        in_file(|file| file.scrub_rate.as_deref()),
+    )?;
+    let interval = layers.parsed::<Period>(
+        "scrub-interval",
+        args.scrub_interval.as_deref(),
+        &["SWIFTSERVE_SCRUB_INTERVAL"],
+        in_file(|file| file.scrub_interval.as_deref()),
+    )?;
+    let default = ScrubSettings::default();
+    Ok(ScrubSettings {
+        rate: rate.map_or(default.rate, |ScrubRate(rate)| rate),
+        interval: interval.map_or(default.interval, |Period(interval)| interval),
+    })
+}
 
 /// A rate, or `off`: not at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ScrubRate(pub(super) Option<Rate>);
+struct ScrubRate(Option<Rate>);
 
 impl FromStr for ScrubRate {
     type Err = String;

@@ -23,6 +23,7 @@ mod quorum;
 mod recovery;
 mod restart;
 mod roles;
+mod room;
 mod scrub;
 mod site;
 mod slices;

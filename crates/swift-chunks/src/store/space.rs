@@ -40,15 +40,24 @@ pub struct Usage {
     pub quota: Option<u64>,
     /// Bytes, within `used`, of content in the trash.
     pub trashed: u64,
+    /// Bytes, within `used`, that are promised to running transfers and not written yet.
+    pub reserved: u64,
+    /// Free bytes that are left on the disk.
+    pub free_floor: u64,
+    /// Bytes that are free on the disk now.
+    pub free: u64,
     /// Bytes that a new transfer could still be promised.
     pub available: u64,
 }
 
 impl Core {
     pub(super) fn usage(&self, index: &Index) -> Result<Usage, StoreError> {
-        let (reserved, _) = index.totals()?;
+        let ((reserved, stored), uploads) = (index.totals()?, self.uploads.now());
         Ok(Usage {
-            used: reserved + self.uploads.now().reserved,
+            used: reserved + uploads.reserved,
+            reserved: reserved.saturating_sub(stored) + uploads.unwritten,
+            free_floor: self.options.free_floor_bytes,
+            free: free_bytes(self.paths.root())?,
             quota: self.options.quota_bytes,
             trashed: index.trashed_bytes()?,
             available: self.available(index)?,

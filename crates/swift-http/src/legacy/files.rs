@@ -15,12 +15,16 @@ use swift_chain::{FileName, FileRecord, Hash};
 use crate::{
     access::Access,
     content,
-    ingest::{IfTaken, Ingest, Ingested},
+    ingest::{IfTaken, Ingest, Ingested, content_length},
     problem::Problem,
     services::Services,
     tokens::Scope,
+    v1::in_store,
     wait::Wait,
 };
+
+/// What a form may have around its file: with more than this beside it, it is refused by its length a little early.
+const FORM_LEN_MAX: u64 = 64 * 1024;
 
 #[derive(Deserialize)]
 pub(super) struct Which {
@@ -65,10 +69,16 @@ pub(super) async fn upload(
     State(services): State<Services>,
     Extension(access): Extension<Access>,
     Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
     form: Result<Multipart, axum::extract::multipart::MultipartRejection>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let token = access.require(Scope::Publish)?;
     let wait = Wait::of(&query)?;
+    if let Some(len) = content_length(&headers) {
+        // Before a byte of it is read. The file may be a little longer; its room is set aside as it comes.
+        let file_len = len.saturating_sub(FORM_LEN_MAX);
+        in_store(&services, move |store| store.check_room(file_len)).await?;
+    }
     let mut form = form.map_err(|error| Problem::bad_request(error.body_text()))?;
     let unreadable =
         |error: axum::extract::multipart::MultipartError| Problem::bad_request(error.body_text());

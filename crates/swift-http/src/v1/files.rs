@@ -6,7 +6,7 @@ use axum::{
     Extension, Json,
     body::Body,
     extract::{Path, Query, State},
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use super::written;
 use crate::{
     access::{Access, Allowed, ReadOnly, owns},
     content,
-    ingest::{IfTaken, Ingest, Ingested, published_by},
+    ingest::{IfTaken, Ingest, Ingested, content_length, published_by},
     problem::Problem,
     services::Services,
     tokens::Scope,
@@ -176,7 +176,7 @@ pub(super) async fn put(
     let name = FileName::normalized(&name)?;
     let wait = Wait::of(&query)?;
     let if_taken = if query.contains_key("replace") { IfTaken::Replace } else { IfTaken::Refuse };
-    let len = headers.get(header::CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse().ok());
+    let len = content_length(&headers);
     let ingest = Ingest::begin(&services, token, name, if_taken, len).await?;
     let Ingested { file, settled } = ingest.take(body.into_data_stream(), len, wait).await?;
     let about = json!({ "name": file.name, "file_id": file.file_id, "size": file.size, "copies": 1 });

@@ -100,9 +100,16 @@ impl From<Certificate> for CertificateRow {
 #[derive(Serialize)]
 pub(super) struct StoreStatus {
     bytes: u64,
+    /// Of `bytes`: in the trash.
     trashed_bytes: u64,
+    /// Of `bytes`: promised to running transfers and not written yet.
+    reserved_bytes: u64,
     wanted: usize,
     quota_bytes: Option<u64>,
+    free_floor_bytes: u64,
+    /// On the disk.
+    free_bytes: u64,
+    /// That an upload or a download could still be promised.
     available_bytes: u64,
 }
 
@@ -165,8 +172,11 @@ pub(super) async fn status(
         store: StoreStatus {
             bytes: usage.used,
             trashed_bytes: usage.trashed,
+            reserved_bytes: usage.reserved,
             wanted,
             quota_bytes: usage.quota,
+            free_floor_bytes: usage.free_floor,
+            free_bytes: usage.free,
             available_bytes: usage.available,
         },
         scrub: Scrub::now(&services).await?,
