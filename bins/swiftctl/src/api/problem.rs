@@ -56,10 +56,7 @@ impl Problem {
             }
             "bad_name" => "; choose another name",
             "name_taken" => "; publish under another name with --as, or put it in its place with --replace",
-            "no_space" => {
-                "; make room on the node's disk (`swiftctl trash empty` gives back what the trash has) or raise its quota, \
-                 then repeat the command"
-            }
+            "no_space" => "; `swiftctl trash empty` gives back what the trash has; then repeat the command",
             "not_final" => "; repeat the command to see whether it is done",
             "no_quorum_after" => {
                 "; --force does it all the same, and then nothing becomes final before they are back"

@@ -149,7 +149,8 @@ fn scrub_told(scrub: &Scrub) -> String {
         Some(ScrubPass { ended_ms, contents, found_bad, .. }) => {
             let ended = ended_ms.map(date::rfc3339).unwrap_or_default();
             let found = if *found_bad == 0 { "all sound".to_owned() } else { format!("{found_bad} rotten") };
-            format!("last ended {ended}, {contents} contents, {found}")
+            let noun = if *contents == 1 { "content" } else { "contents" };
+            format!("last ended {ended}, {contents} {noun}, {found}")
         }
         None => "none has ended yet".to_owned(),
     };
