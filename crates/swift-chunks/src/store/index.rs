@@ -145,7 +145,7 @@ CREATE TABLE removed(
 CREATE INDEX removed_by_object ON removed(object);
 CREATE INDEX removed_since ON removed(removed_ms);
 ALTER TABLE objects ADD COLUMN verified_ms INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX objects_verified ON objects(verified_ms, id) WHERE stored > 0;
+CREATE INDEX objects_verified ON objects(verified_ms, id, stored, state) WHERE stored > 0;
 CREATE TABLE scrubs(
     started_ms INTEGER PRIMARY KEY,
     before_ms INTEGER NOT NULL,

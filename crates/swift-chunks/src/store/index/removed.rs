@@ -68,7 +68,8 @@ impl Index {
     /// Names that were removed until a time from content that is live under another one. What is in the trash keeps its
     /// names for as long as it is there.
     pub(in crate::store) fn forget_removed_before(&mut self, cutoff_ms: u64) -> Result<(), StoreError> {
-        let which = "removed_ms <= ? AND object IN (SELECT id FROM objects WHERE trashed_ms IS NULL)";
+        let which =
+            "removed_ms <= ? AND EXISTS(SELECT 1 FROM objects WHERE id = object AND trashed_ms IS NULL)";
         let exists = format!("SELECT EXISTS(SELECT 1 FROM removed WHERE {which})");
         let cutoff_ms = to_sql(cutoff_ms);
         if !self.read().prepare_cached(&exists)?.query_row([cutoff_ms], |row| row.get(0))? {
