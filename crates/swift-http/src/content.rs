@@ -25,8 +25,9 @@ use crate::{
 use body::{Segment, Source};
 pub(crate) use buffers::Buffers;
 
-/// How long the first bytes of a file that is on its way are waited for before the client is told to come again.
-const FIRST_WAIT: Duration = Duration::from_secs(30);
+/// How long the first bytes of a file that is on its way are waited for. A second later, when it was asked who has it, the
+/// client is told to come again.
+const FIRST_WAIT: Duration = Duration::from_secs(29);
 
 /// Answers a request for a file.
 ///
@@ -49,7 +50,7 @@ pub(crate) async fn send(
     let wanted_of =
         |len| if *method == Method::GET { range::wanted(headers, len, &etag) } else { Wanted::Whole };
     let mut wanted = wanted_of(record.entry.size);
-    let Opened { reader, grains, mut guard, mut first } = match member {
+    let mut opened = match member {
         Some(member) => {
             let part = wanted.only_part(record.entry.size).filter(|_| *method == Method::GET);
             let wants_grains = headers.contains_key(GRAINS_HEADER);
@@ -57,12 +58,20 @@ pub(crate) async fn send(
         }
         None => open(services, file_id).await?,
     };
+    // What a client asks for before it is here is sent as it comes. A head alone begins nothing.
+    let mut arriving = None;
+    if member.is_none() && !opened.reader.is_complete() {
+        arriving = match *method == Method::GET && wanted.has_bytes(record.entry.size) {
+            true => services.swarm.read(file_id).await??,
+            false => services.swarm.arriving(file_id).await?,
+        };
+        if arriving.is_none() {
+            // It may have come to its end since.
+            opened = open(services, file_id).await?;
+        }
+    }
+    let Opened { reader, grains, mut guard, mut first } = opened;
     let is_whole = reader.is_complete();
-    // What a client asks for before it is here is sent as it comes.
-    let arriving = match member {
-        None if !is_whole => services.swarm.read(file_id).await?,
-        _ => None,
-    };
     // Not what the ledger says: the same bytes may be published under a false length and manifest as well.
     let len = arriving.as_ref().map_or(reader.layout(), Arriving::layout).file_len();
     if len != record.entry.size {
@@ -70,13 +79,14 @@ pub(crate) async fn send(
     }
     let is_it = is_whole && len == record.entry.size;
     if !is_it && arriving.is_none() {
-        if member.is_none() {
-            return Err(not_here(services, record).await?);
+        if member.is_some() {
+            check_held(&reader, &wanted, record)?;
+        } else if is_whole || *method == Method::GET && wanted.has_bytes(len) {
+            return Err(not_had(record));
         }
-        check_held(&reader, &wanted, record)?;
     }
     let source = match (member, arriving) {
-        (_, Some(arriving)) => begin(arriving, &wanted, record, method).await?,
+        (_, Some(arriving)) => begin(services, arriving, &wanted, record, method).await?,
         (Some(_), None) => {
             let (up, buffers) = (services.limits.up().clone(), services.buffers().clone());
             Source::for_member(reader, first, guard, up, buffers)
@@ -154,19 +164,15 @@ async fn open_for_member(
     })
 }
 
-/// Why a client does not get a file that is not complete here.
-async fn not_here(services: &Services, record: &FileRecord) -> Result<Problem, Problem> {
-    let (store, file_id) = (services.store.clone(), FileId::from_bytes(*record.entry.file_id.as_bytes()));
-    let is_kept = task::spawn_blocking(move || store.is_kept(file_id)).await;
+/// Why a client does not get a file that is neither complete here nor on its way.
+fn not_had(record: &FileRecord) -> Problem {
     let name = record.entry.name.as_str();
-    Ok(Problem::unavailable(match is_kept.map_err(|error| Problem::internal(&error))?? {
-        true => format!("{name:?} is still on its way to this node; ask again"),
-        false => format!("this node does not keep {name:?}: pin it here, or ask a node that has it"),
-    }))
+    Problem::unavailable(format!("{name:?} cannot be had now: ask again, or look at the node's transfers"))
 }
 
 /// Begins to send what is on its way. Before the first byte is here nothing is promised.
 async fn begin(
+    services: &Services,
     arriving: Arriving,
     wanted: &Wanted,
     record: &FileRecord,
@@ -181,11 +187,27 @@ async fn begin(
     match timeout(FIRST_WAIT, source.look_ahead(first)).await {
         Ok(Ok(())) => Ok(source),
         Ok(Err(error)) => Err(Problem::unavailable(error.to_string())),
-        Err(_) => {
-            let name = record.entry.name.as_str();
-            Err(Problem::unavailable(format!("{name:?} is still on its way to this node; ask again")))
-        }
+        Err(_) => Err(not_yet(services, record).await?),
     }
+}
+
+/// Why a file that is on its way has not come so far that its first bytes could be sent.
+async fn not_yet(services: &Services, record: &FileRecord) -> Result<Problem, Problem> {
+    let (store, file_id) = (services.store.clone(), FileId::from_bytes(*record.entry.file_id.as_bytes()));
+    let is_kept = task::spawn_blocking(move || store.is_kept(file_id)).await;
+    let is_kept = is_kept.map_err(|error| Problem::internal(&error))??;
+    let name = record.entry.name.as_str();
+    Ok(Problem::unavailable(match services.swarm.holders(file_id).await?.is_empty() {
+        true if is_kept => {
+            format!(
+                "{name:?} is still on its way to this node, and nobody can be reached who has all of it; ask again"
+            )
+        }
+        true => format!(
+            "this node does not keep {name:?}, and nobody can be reached who has all of it; ask again"
+        ),
+        false => format!("{name:?} is still on its way to this node; ask again"),
+    }))
 }
 
 /// Lets members have what is here of a file that is not complete.

@@ -201,9 +201,10 @@ impl From<StoreError> for Problem {
             StoreError::FileTooLong(_) => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", error.to_string())
             }
-            StoreError::NotFound(_) | StoreError::Suspect(_) | StoreError::Incomplete { .. } => {
-                Self::unavailable(error.to_string())
-            }
+            StoreError::NotFound(_)
+            | StoreError::Suspect(_)
+            | StoreError::Busy(_)
+            | StoreError::Incomplete { .. } => Self::unavailable(error.to_string()),
             _ => Self::internal(&error),
         }
     }

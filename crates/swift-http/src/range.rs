@@ -29,6 +29,11 @@ impl Wanted {
         }
     }
 
+    /// Whether any byte is asked for.
+    pub(crate) fn has_bytes(&self, len: u64) -> bool {
+        self.parts(len).iter().any(|part| !part.is_empty())
+    }
+
     /// The one part that is asked for, if it is one.
     pub(crate) fn only_part(&self, len: u64) -> Option<Range<u64>> {
         let mut parts = self.parts(len);

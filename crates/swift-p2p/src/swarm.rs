@@ -92,7 +92,9 @@ use swift_chain::NodeId;
 use swift_chunks::{ChunkIndex, ChunkSet, FileId, Grains, Slice};
 
 pub use config::Config;
-pub use input::{CheckOutcome, ExchangeId, FetchFailure, FetchOutcome, Input, Priority, SendOutcome, Want};
+pub use input::{
+    CheckOutcome, ExchangeId, FetchFailure, FetchOutcome, Input, Priority, Reader, SendOutcome, Want,
+};
 pub use output::{AbandonReason, OffenceKind, Output};
 pub use policy::{Policy, Standard};
 pub use random::Random;
@@ -282,7 +284,7 @@ impl Swarm {
                 let file = of(&file)?;
                 self.files.get_mut(file)?.priority = priority;
             }
-            Input::ReadingAt { file, chunk } => self.on_reading_at(of(&file)?, chunk),
+            Input::ReadingAt { file, readers } => self.on_reading_at(of(&file)?, readers),
             Input::Survey { file } => {
                 let file = of(&file)?;
                 let peers: Vec<PeerKey> = self.peers.keys().collect();

@@ -19,14 +19,17 @@ fn open_chunks() -> impl Strategy<Value = Vec<OpenChunk>> {
 }
 
 fn map() -> impl Strategy<Value = Map> {
-    let interest = prop_oneof![Just(Interest::Wanted), Just(Interest::Complete), Just(Interest::Unwanted)];
-    (any::<(u64, u64)>(), interest, held(), open_chunks(), any::<Option<u32>>()).prop_map(
-        |((incarnation, seq), interest, held, open, next)| Map {
+    use Interest::*;
+    let interest = prop_oneof![Just(Wanted), Just(Complete), Just(Unwanted), Just(Reading)];
+    let ahead = (any::<u32>(), 1..=AHEAD_MAX).prop_map(|(first, count)| Ahead { first, count });
+    let ahead = prop::collection::vec(ahead, 0..=READERS_MAX);
+    (any::<(u64, u64)>(), interest, held(), open_chunks(), ahead).prop_map(
+        |((incarnation, seq), interest, held, open, ahead)| Map {
             stamp: Stamp { incarnation, seq },
             interest,
             held,
             open,
-            next,
+            ahead,
         },
     )
 }
@@ -38,7 +41,7 @@ fn verdict() -> impl Strategy<Value = Verdict> {
 
 fn a_map(held: Held, open: u32) -> Map {
     let open = (0..open).map(|chunk| OpenChunk { chunk, held: 1, coming: 2 }).collect();
-    Map { stamp: Stamp::default(), interest: Interest::Wanted, held, open, next: None }
+    Map { stamp: Stamp::default(), interest: Interest::Wanted, held, open, ahead: vec![] }
 }
 
 fn all_of(bytes: usize) -> Held {
@@ -113,7 +116,8 @@ fn the_largest_map_there_is_fits_into_every_message() {
     let last = u32::MAX - u32::try_from(OPEN_CHUNKS_MAX).unwrap();
     let open = (last..u32::MAX).map(|chunk| OpenChunk { chunk, held: u64::MAX, coming: u64::MAX }).collect();
     let stamp = Stamp { incarnation: u64::MAX, seq: u64::MAX };
-    let map = Map { stamp, open, next: Some(u32::MAX), ..a_map(Held::All(held), 0) };
+    let ahead = vec![Ahead { first: u32::MAX, count: AHEAD_MAX }; READERS_MAX];
+    let map = Map { stamp, open, ahead, ..a_map(Held::All(held), 0) };
     let offer = Offer { take: u8::MAX, ..an_offer((u32::MAX - 16..u32::MAX).collect(), Some(map.clone())) };
     assert_eq!(Offer::decode(&offer.encode()), Ok(offer));
     let verdicts = vec![Verdict::Unknown; OFFER_SLICES_MAX];
@@ -144,6 +148,12 @@ fn lists_beyond_their_bounds_are_refused() {
     let mut twice = a_map(all_of(1), 2);
     twice.open[1].chunk = twice.open[0].chunk;
     assert_eq!(offer(vec![1], Some(twice)), Err(MessageError::BadList));
+    for ahead in [vec![Ahead { first: 1, count: 0 }], vec![Ahead { first: 1, count: AHEAD_MAX + 1 }]] {
+        let map = Map { ahead, ..a_map(all_of(1), 0) };
+        assert_eq!(offer(vec![1], Some(map)), Err(MessageError::BadList));
+    }
+    let ahead = vec![Ahead { first: 1, count: 1 }; READERS_MAX + 1];
+    assert_eq!(offer(vec![1], Some(Map { ahead, ..a_map(all_of(1), 0) })), Err(MessageError::BadList));
     let nothing_to_take = Offer { take: 0, ..an_offer(vec![1], None) };
     assert_eq!(Offer::decode(&nothing_to_take.encode()), Err(MessageError::BadList));
     let holdings = vec![Holding { file: file(1), map: None }; FILES_PER_MESSAGE_MAX + 1];
@@ -157,9 +167,10 @@ fn lists_beyond_their_bounds_are_refused() {
 fn the_bytes_of_an_offer_are_what_they_were() {
     let open = vec![OpenChunk { chunk: 3, held: 1, coming: 130 }];
     let stamp = Stamp { incarnation: 300, seq: 1 };
-    let map = Map { stamp, open, next: Some(4), ..a_map(all_of(2), 0) };
+    let ahead = vec![Ahead { first: 4, count: 16 }];
+    let map = Map { stamp, open, ahead, ..a_map(all_of(2), 0) };
     let offer = Offer { file: file(7), slices: vec![5, 200], take: 1, map: Some(map) };
-    let map = [&[1, 0xac, 2, 1, 0][..], &[0, 2, 1, 1], &[1, 3, 0x98, 64, 65, 71], &[1, 4]].concat();
+    let map = [&[1, 0xac, 2, 1, 0][..], &[0, 2, 1, 1], &[1, 3, 0x98, 64, 65, 71], &[1, 4, 16]].concat();
     let golden = [&[7; 32][..], &[2, 5, 0xc8, 1], &[1], &map].concat();
     assert_eq!(offer.encode(), golden);
 }

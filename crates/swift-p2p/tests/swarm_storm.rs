@@ -12,11 +12,12 @@ use swift_chunks::{
     CHUNK_LEN, ChunkIndex, ChunkLayout, ChunkSet, FileId, GRAIN_LEN, Grains, SLICE_LEVEL_MAX, Slice,
 };
 use swift_p2p::swarm::message::{
-    Answer, Ask, Confirm, Held, Holding, Holdings, Interest, Map, Offer, OpenChunk, Stamp, Verdict, WhoHas,
+    AHEAD_MAX, Ahead, Answer, Ask, Confirm, Held, Holding, Holdings, Interest, Map, Offer, OpenChunk, Stamp,
+    Verdict, WhoHas,
 };
 use swift_p2p::swarm::{
-    CheckOutcome, Config, ExchangeId, FetchFailure, FetchOutcome, Input, Output, Priority, SendOutcome,
-    Swarm, Time, Want,
+    CheckOutcome, Config, ExchangeId, FetchFailure, FetchOutcome, Input, Output, Priority, Reader,
+    SendOutcome, Swarm, Time, Want,
 };
 
 const CHUNKS: u32 = 6;
@@ -84,7 +85,9 @@ fn open_chunk() -> impl Strategy<Value = OpenChunk> {
 }
 
 fn map() -> impl Strategy<Value = Map> {
-    let interest = prop_oneof![3 => Just(Interest::Wanted), 1 => Just(Interest::Complete), 1 => Just(Interest::Unwanted)];
+    use Interest::*;
+    let interest =
+        prop_oneof![3 => Just(Wanted), 1 => Just(Complete), 1 => Just(Unwanted), 2 => Just(Reading)];
     let held = prop_oneof![
         9 => held().prop_map(|held| Held::All(held.encode())),
         1 => prop::collection::vec(any::<u8>(), 0..4).prop_map(Held::All),
@@ -96,14 +99,15 @@ fn map() -> impl Strategy<Value = Map> {
         open.dedup_by_key(|open| open.chunk);
         open
     });
-    let next =
-        prop_oneof![4 => Just(None), 2 => (0..CHUNKS).prop_map(Some), 1 => any::<u32>().prop_map(Some)];
-    (0_u64..50, interest, held, open, next).prop_map(|(seq, interest, held, open, next)| Map {
+    let first = prop_oneof![9 => 0..CHUNKS, 1 => any::<u32>()];
+    let ahead = (first, 1..=AHEAD_MAX).prop_map(|(first, count)| Ahead { first, count });
+    let ahead = prop::collection::vec(ahead, 0..3);
+    (0_u64..50, interest, held, open, ahead).prop_map(|(seq, interest, held, open, ahead)| Map {
         stamp: Stamp { incarnation: 1, seq },
         interest,
         held,
         open,
-        next,
+        ahead,
     })
 }
 
@@ -140,7 +144,8 @@ fn input() -> impl Strategy<Value = Input> {
     let part = (any_chunk(), prop_oneof![any::<u64>(), Just(u64::MAX)])
         .prop_map(|(chunk, bits)| (chunk, Grains::from_bits(bits)));
     let parts = prop::collection::vec(part, 0..3);
-    let want = prop_oneof![4 => Just(Want::Wanted), 1 => Just(Want::Unwanted)];
+    let want = prop_oneof![4 => Just(Want::Wanted), 1 => Just(Want::Unwanted), 3 => Just(Want::Reading)];
+    let reader = (any_chunk(), any_chunk()).prop_map(|(at, last)| Reader { at, last });
     let offer =
         (file(), prop::collection::btree_set(number(), 1..5), 1_u8..6, prop::option::of(map())).prop_map(
             |(file, slices, take, map)| Offer { file, slices: slices.into_iter().collect(), take, map },
@@ -160,7 +165,7 @@ fn input() -> impl Strategy<Value = Input> {
         1 => file().prop_map(|file| Input::Survey { file }),
         1 => (file(), prop::collection::vec(any_chunk(), 0..3)).prop_map(|(file, chunks)| Input::Lost { file, chunks }),
         1 => (file(), priority).prop_map(|(file, priority)| Input::Prioritized { file, priority }),
-        1 => (file(), prop::option::of(any_chunk())).prop_map(|(file, chunk)| Input::ReadingAt { file, chunk }),
+        3 => (file(), prop::collection::vec(reader, 0..3)).prop_map(|(file, readers)| Input::ReadingAt { file, readers }),
         4 => (file(), any_chunk(), checked())
             .prop_map(|(file, chunk, outcome)| Input::ChunkChecked { file, chunk, outcome }),
         4 => peer().prop_map(|peer| Input::PeerOnline { peer }),

@@ -20,6 +20,7 @@ mod priorities;
 mod program;
 mod proof;
 mod quorum;
+mod reading;
 mod recovery;
 mod restart;
 mod roles;

@@ -135,7 +135,8 @@ impl Core {
         Ok(())
     }
 
-    /// Removes parts of contents that are not partial any more, so that their room is free.
+    /// Removes parts of contents that are not partial any more, so that their room is free. Of those that nothing keeps
+    /// any more the room that they have not filled is.
     fn clear_parts(&self) -> Result<(), StoreError> {
         let dir = self.paths.partial();
         for entry in fs::read_dir(&dir).map_err(StoreError::io("list", &dir))? {
@@ -145,8 +146,9 @@ impl Core {
                 name.to_str().and_then(|name| name.split_once('-')).and_then(|(_, row)| row.parse().ok());
             let Some(row) = row else { continue };
             let row = Index::by_id(self.index()?.read(), row)?;
-            if row.is_none_or(|row| row.state != STATE_PARTIAL) {
-                self.disk.remove(&entry.path())?;
+            match row {
+                Some(row) if row.state == STATE_PARTIAL => self.trim_reserved(&mut *self.index()?, &row)?,
+                _ => _ = self.disk.remove(&entry.path())?,
             }
         }
         Ok(())

@@ -3,9 +3,12 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Core;
+use super::content::ContentRef;
 use super::error::StoreError;
-use super::index::Index;
+use super::index::{Index, ObjectRow, STATE_PARTIAL};
+use super::{Core, Store};
+use crate::layout::ChunkLayout;
+use crate::manifest::manifest_len;
 
 /// Uploads of unknown length ask for room in steps of this many bytes.
 const STEP_LEN: u64 = 64 * 1024 * 1024;
@@ -50,7 +53,39 @@ pub struct Usage {
     pub available: u64,
 }
 
+impl Store {
+    /// Gives back the room that a download of this content has set aside and that nothing will come into, as nothing here
+    /// keeps it any more. Says false while a download of it runs.
+    pub fn give_back_room(&self, content: &ContentRef) -> Result<bool, StoreError> {
+        let core = &self.core;
+        // Nobody begins a download meanwhile.
+        let _folder = core.folder();
+        let mut index = core.index()?;
+        let Some(row) = Index::by_key(index.read(), content)? else { return Ok(true) };
+        if core.is_downloading(row.id) {
+            return Ok(false);
+        }
+        core.trim_reserved(&mut index, &row)?;
+        Ok(true)
+    }
+}
+
 impl Core {
+    /// Sets no more aside for a part that nothing keeps than what is there of it.
+    pub(super) fn trim_reserved(&self, index: &mut Index, row: &ObjectRow) -> Result<(), StoreError> {
+        if row.state != STATE_PARTIAL || row.wanted_height.is_some() {
+            return Ok(());
+        }
+        let manifest = if row.has_manifest { manifest_len(ChunkLayout::new(row.key.len)?) } else { 0 };
+        let taken = row.stored + manifest;
+        if Index::reserved_of(index.read(), row.id)? > taken {
+            let transaction = index.begin()?;
+            Index::set_reserved(&transaction, row.id, taken)?;
+            transaction.commit()?;
+        }
+        Ok(())
+    }
+
     pub(super) fn usage(&self, index: &Index) -> Result<Usage, StoreError> {
         let ((reserved, stored), uploads) = (index.totals()?, self.uploads.now());
         Ok(Usage {

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use swift_chunks::{EvictOutcome, GivenPromise, HeldPromise, KeepRule, ObjectState, PromiseOutcome};
+use swift_chunks::{
+    ContentRef, EvictOutcome, GivenPromise, HeldPromise, KeepRule, ObjectState, PromiseOutcome,
+};
 
 use crate::bench::{Bench, C, NOW, Sample, put, remove, write_chunk};
 
@@ -22,6 +24,11 @@ fn bench_with(sample: &Sample) -> Bench {
     bench.publish(1, "a", sample);
     bench.store.set_keep_rule(KeepRule::None, NOW).unwrap();
     bench
+}
+
+fn sample_ref(sample: &Sample) -> ContentRef {
+    let (file_id, manifest_hash) = (sample.manifest.file_id(), sample.manifest.hash());
+    ContentRef { file_id, manifest_hash, len: sample.bytes.len() as u64 }
 }
 
 fn surplus(bench: &Bench) -> usize {
@@ -65,6 +72,39 @@ fn a_part_of_a_file_goes_too() {
     let outcome = bench.store.evict(&held(&sample), NOW);
     assert!(matches!(outcome, Ok(EvictOutcome::Gone { bytes: C, .. })), "{outcome:?}");
     assert_eq!((bench.count("partial"), bench.store.usage().unwrap().used), (0, 0));
+}
+
+#[test]
+fn room_for_what_will_not_come_is_given_back_and_set_aside_again_when_it_does() {
+    let bench = Bench::new();
+    let sample = Sample::new(3 * C, 1);
+    let (content, manifest) = (sample_ref(&sample), sample.manifest.encoded().len() as u64);
+    let used = |bench: &Bench| bench.store.usage().unwrap().used;
+    bench.store.set_keep_rule(KeepRule::None, NOW).unwrap();
+    bench.store.apply(1, &[put("a", &sample)], NOW).unwrap();
+    let download = bench.download(&sample).unwrap();
+    write_chunk(&download, &sample, 1);
+    download.commit().unwrap();
+    assert!(!bench.store.give_back_room(&content).unwrap(), "a download runs");
+    assert_eq!(used(&bench), 3 * C + manifest);
+    drop(download);
+    assert!(bench.store.give_back_room(&content).unwrap());
+    assert_eq!(used(&bench), C + manifest);
+
+    // Without a word, too, when the program ended before it could say so.
+    drop(bench.download(&sample).unwrap());
+    assert_eq!(used(&bench), 3 * C + manifest);
+    let bench = bench.restart();
+    assert_eq!(used(&bench), C + manifest);
+
+    // What is kept keeps its room.
+    drop(bench.download(&sample).unwrap());
+    bench.store.pin("a", NOW).unwrap();
+    assert!(bench.store.give_back_room(&content).unwrap());
+    assert_eq!(used(&bench), 3 * C + manifest);
+    let bench = bench.restart();
+    assert_eq!(used(&bench), 3 * C + manifest);
+    assert_eq!(bench.fetch(&sample).shown, ["a"]);
 }
 
 #[test]

@@ -157,7 +157,7 @@ fn broke_off(error: &dyn std::fmt::Display) -> ReadFailed {
 async fn read_arriving(arriving: &mut Arriving, range: Range<u64>) -> Result<Bytes, ReadFailed> {
     let mut is_over = false;
     loop {
-        arriving.seek(range.start);
+        arriving.seek(&range);
         let (content, range) = (arriving.content(), range.clone());
         match task::spawn_blocking(move || content.read(range)).await {
             Ok(Ok(Some(piece))) if !piece.is_empty() => return Ok(piece.into()),

@@ -23,6 +23,7 @@ mod owner;
 mod post;
 mod priorities;
 mod rates;
+mod reading;
 mod reports;
 mod sends;
 mod serving;

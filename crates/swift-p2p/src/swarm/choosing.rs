@@ -8,7 +8,7 @@ use swift_chunks::{CHUNK_LEN, ChunkIndex, Grains, Slice};
 
 use super::Swarm;
 use super::file::{FileKey, FileState, Standing};
-use super::message::{Interest, OPEN_CHUNKS_MAX};
+use super::message::{AHEAD_MAX, Interest, OPEN_CHUNKS_MAX};
 use super::peer::{Peer, PeerKey};
 use super::policy::{PeerChoice, SliceChoice, SliceSizing};
 use super::sends::Choice;
@@ -23,8 +23,6 @@ const FILES_PER_LOOK: usize = 256;
 const SAMPLE_LEN: usize = 64;
 /// Slices among which some are chosen.
 const SLICES_MAX: usize = 1024;
-/// Chunks ahead of where a peer reads that are sent in order.
-const READ_AHEAD: u32 = 4;
 
 /// Grains of a chunk that are here and that a peer neither has nor awaits.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +66,7 @@ impl Swarm {
             if peers.len() >= PEERS_PER_LOOK {
                 break;
             }
-            if view.interest != Interest::Wanted || view.nothing_at == Some(state.gained) {
+            if !view.interest.takes_offers() || view.nothing_at == Some(state.gained) {
                 continue;
             }
             let Some(known) = self.peers.get(peer) else { continue };
@@ -121,6 +119,9 @@ impl Swarm {
         };
         if let Some(lack) = urgent(state, view, lack) {
             return first_of(state, lack, level).map(|slice| Choice { slices: vec![slice] });
+        }
+        if view.interest == Interest::Reading {
+            return None;
         }
         let start = self.random.below(state.layout().chunk_count());
         let mut lacks = Vec::with_capacity(SAMPLE_LEN);
@@ -176,11 +177,14 @@ fn first_of(state: &FileState, lack: Lack, level: u8) -> Option<Slice> {
     fitting.next()
 }
 
-/// The first thing that is lacking near where the peer reads.
+/// What is lacking nearest to where somebody reads it there. Several readers get theirs in turn.
 fn urgent(state: &FileState, view: &View, lack: impl Fn(ChunkIndex) -> Lack) -> Option<Lack> {
-    let next = view.next?.get();
-    let ahead = (next..next.saturating_add(READ_AHEAD)).filter_map(|at| state.layout().chunk(at.into()));
-    ahead.map(lack).find(|lack| !lack.grains.is_empty())
+    let numbers = (0..AHEAD_MAX).flat_map(|step| {
+        let reached = view.ahead.iter().filter(move |ahead| step < ahead.count);
+        reached.map(move |ahead| ahead.first.saturating_add(step))
+    });
+    let chunks = numbers.filter_map(|number| state.layout().chunk(number.into()));
+    chunks.map(lack).find(|lack| !lack.grains.is_empty())
 }
 
 /// What a source has neither sent nor offered in this round, and the peer lacks.

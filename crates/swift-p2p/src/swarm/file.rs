@@ -7,14 +7,17 @@ use swift_chain::NodeId;
 use swift_chunks::{CHUNK_LEN, ChunkIndex, ChunkLayout, ChunkSet, Grains, Slice};
 
 use super::by_chunk::ByChunk;
-use super::input::{Priority, Want};
-use super::message::{Interest, OPEN_CHUNKS_MAX};
+use super::input::{Priority, Reader, Want};
+use super::message::{AHEAD_MAX, Ahead, Interest, OPEN_CHUNKS_MAX};
 use super::peer::PeerKey;
 use super::sent::Sent;
 use super::table::Key;
 use super::time::Time;
 use super::view::{Recent, Views};
 
+/// Chunks ahead of a reader that are asked for in order, of a file that is wanted whole: the others come by rarity, which
+/// serves everybody better.
+const AHEAD_OF_WHOLE: u32 = 4;
 /// Members whose offences with one file are remembered.
 const OFFENDERS_MAX: usize = 1024;
 
@@ -95,8 +98,8 @@ pub(super) struct FileState {
     pub(super) recent: Recent,
     /// Grows when there is more here than before.
     pub(super) gained: u64,
-    /// The chunk that a reader waits for.
-    pub(super) reading_at: Option<ChunkIndex>,
+    /// Where those are who read it in order.
+    pub(super) readers: Vec<Reader>,
     pub(super) views: Views<PeerKey>,
     /// Slices that are accepted and not here.
     pub(super) coming_len: usize,
@@ -122,7 +125,7 @@ impl FileState {
             gained: 0,
             checking: BTreeSet::new(),
             recent: Recent::default(),
-            reading_at: None,
+            readers: Vec::new(),
             views: Views::new(held.layout()),
             coming_len: 0,
             slice_time: None,
@@ -147,17 +150,48 @@ impl FileState {
         self.open.get(chunk).unwrap_or(Grains::NONE)
     }
 
-    /// Whether something is still to be fetched.
+    /// Whether something is to be fetched now. Of what is only read that is nothing while its readers have enough.
     pub(super) fn is_fetching(&self) -> bool {
-        self.want == Want::Wanted && self.standing == Standing::Partial
+        self.is_wanting() && (self.want == Want::Wanted || self.missing_ahead().next().is_some())
+    }
+
+    /// Whether something may be to be fetched, now or later.
+    pub(super) fn is_wanting(&self) -> bool {
+        self.want != Want::Unwanted && self.standing == Standing::Partial
+    }
+
+    /// Whether this chunk may be fetched now.
+    pub(super) fn wants(&self, chunk: ChunkIndex) -> bool {
+        self.is_wanting() && (self.want == Want::Wanted || self.is_ahead(chunk))
     }
 
     pub(super) fn interest(&self) -> Interest {
         match (self.standing, self.want) {
             (Standing::Stored, _) => Interest::Complete,
             (Standing::Partial | Standing::Verified, Want::Wanted) => Interest::Wanted,
+            (Standing::Partial | Standing::Verified, Want::Reading) => Interest::Reading,
             _ => Interest::Unwanted,
         }
+    }
+
+    /// What those who read it come to next.
+    pub(super) fn ahead(&self) -> impl Iterator<Item = Ahead> + '_ {
+        let most = if self.want == Want::Reading { AHEAD_MAX } else { AHEAD_OF_WHOLE };
+        self.readers.iter().map(move |reader| {
+            let first = reader.at.get();
+            Ahead { first, count: (reader.last.get() - first).saturating_add(1).min(most) }
+        })
+    }
+
+    /// Whether a reader comes to a chunk next.
+    pub(super) fn is_ahead(&self, chunk: ChunkIndex) -> bool {
+        self.ahead().any(|ahead| ahead.numbers().contains(&chunk.get()))
+    }
+
+    /// Chunks that readers come to next and that are not held. Where several read, one may be named more than once.
+    pub(super) fn missing_ahead(&self) -> impl Iterator<Item = ChunkIndex> + '_ {
+        let chunks = self.ahead().flat_map(Ahead::numbers).filter_map(|at| self.layout().chunk(at.into()));
+        chunks.filter(|&chunk| !self.held.contains(chunk))
     }
 
     /// Peers known to hold something that is missing here.
@@ -193,6 +227,17 @@ impl FileState {
             }
         }
         whole
+    }
+
+    /// Of what is only read, parts of chunks that no reader comes to next are not counted on any more when there are
+    /// many: they would take the places of those that one waits for. They are on disk all the same.
+    pub(super) fn forget_parts_behind(&mut self) {
+        if self.open.len() <= OPEN_CHUNKS_MAX / 2 {
+            return;
+        }
+        let is_behind = |chunk: &ChunkIndex| !self.is_ahead(*chunk) && !self.checking.contains(chunk);
+        let behind: Vec<ChunkIndex> = self.open.chunks().filter(is_behind).collect();
+        behind.into_iter().for_each(|chunk| _ = self.open.remove(chunk));
     }
 
     /// A chunk passed both hashes; says whether it is new.

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::Swarm;
 use super::file::{Asking, FileKey, Tour};
-use super::input::ExchangeId;
+use super::input::{ExchangeId, Want};
 use super::message::{Ask, FILES_PER_MESSAGE_MAX, HELD_BYTES_MAX, Holding, Holdings, Map, Stamp, WhoHas};
 use super::output::Output;
 use super::peer::PeerKey;
@@ -42,12 +42,26 @@ impl Swarm {
         Stamp { incarnation: self.config.incarnation, seq: self.seq }
     }
 
-    /// Puts a wanted file into the line of those to be asked about.
+    /// Puts a wanted file into the line of those to be asked about. Of one that somebody reads it is asked at once: that
+    /// many there are only as read here.
     pub(super) fn enlist(&mut self, file: FileKey) {
         let Some(state) = self.files.get_mut(file) else { return };
-        if state.is_fetching() && state.asking.is_none() && !state.in_line {
+        if !state.is_fetching() || state.asking.is_some() {
+            return;
+        }
+        if state.want == Want::Reading {
+            self.activate(file);
+        } else if !state.in_line {
             state.in_line = true;
             self.finding.line.push_back(file);
+        }
+    }
+
+    fn activate(&mut self, file: FileKey) {
+        let tour = Tour::new(self.random.below(u32::MAX), self.random.below(u32::MAX));
+        if let Some(state) = self.files.get_mut(file) {
+            state.asking = Some(Asking { next: self.now, round: 0, tour });
+            self.finding.active.insert(file);
         }
     }
 
@@ -64,10 +78,8 @@ impl Swarm {
             let Some(file) = self.finding.line.pop_front() else { break };
             let Some(state) = self.files.get_mut(file).filter(|state| state.in_line) else { continue };
             state.in_line = false;
-            if state.is_fetching() {
-                let tour = Tour::new(self.random.below(u32::MAX), self.random.below(u32::MAX));
-                state.asking = Some(Asking { next: self.now, round: 0, tour });
-                self.finding.active.insert(file);
+            if state.is_fetching() && state.asking.is_none() {
+                self.activate(file);
             }
         }
         if self.peers.is_empty() {
@@ -83,6 +95,10 @@ impl Swarm {
     fn ask_about(&mut self, file: FileKey) {
         let Some(state) = self.files.get_mut(file) else { return };
         let Some(asking) = state.asking.filter(|asking| asking.next <= self.now) else { return };
+        if !state.is_fetching() {
+            // Its readers have enough for now.
+            return self.deactivate(file);
+        }
         if state.coming_len > 0 {
             state.asking = Some(Asking { next: self.now + self.config.starved_after, round: 0, ..asking });
             return;

@@ -1,11 +1,14 @@
 //! What this node has and wants: files come and go, are durable, lose chunks, are evicted, and are read.
 
+use std::collections::BTreeSet;
+
 use swift_chain::NodeId;
 use swift_chunks::{ChunkIndex, ChunkSet, FileId, Grains, Slice};
 
 use super::Swarm;
 use super::file::{FileKey, FileState, Standing};
-use super::input::Want;
+use super::input::{Reader, Want};
+use super::message::READERS_MAX;
 use super::output::Output;
 
 impl Swarm {
@@ -24,8 +27,7 @@ impl Swarm {
             return self.enlist(file);
         };
         let Some(state) = self.files.get_mut(file) else { return };
-        let was_fetching = state.is_fetching();
-        state.want = want;
+        let (was_wanting, was) = (state.is_wanting(), std::mem::replace(&mut state.want, want));
         let mut whole = Vec::new();
         if state.layout() == held.layout() {
             let new: Vec<ChunkIndex> = held.difference(&state.held).collect();
@@ -36,21 +38,32 @@ impl Swarm {
             state.standing = Standing::Stored;
             self.finding.copied.insert(file);
         }
-        let (held, open, fetching) = (state.held.clone(), state.open.clone(), state.is_fetching());
-        let is_here = |slice: Slice| {
-            let part = open.get(slice.chunk()).unwrap_or(Grains::NONE);
-            held.contains(slice.chunk()) || part.meets(slice.grains(held.layout()))
-        };
-        self.drop_fetches(|_, of, slice| of == file && (!fetching || is_here(slice)));
+        let (is_fetching, is_full) = (state.is_fetching(), state.held.is_full());
+        self.drop_unwanted(file);
         self.put_whole(file, whole);
-        if !fetching {
+        if !is_fetching {
             self.deactivate(file);
         }
-        if was_fetching && !held.is_full() && !fetching {
-            // Neighbours are told, so that they offer nothing more.
-            self.finding.copied.insert(file);
+        if was_wanting && was != want && !is_full {
+            // Neighbours are told, so that they offer nothing else any more.
+            let told =
+                if want == Want::Wanted { &mut self.finding.changed } else { &mut self.finding.copied };
+            told.insert(file);
         }
         self.enlist(file);
+    }
+
+    /// Breaks off what is not to be fetched any more, or is here.
+    fn drop_unwanted(&mut self, file: FileKey) {
+        let Some(state) = self.files.get(file) else { return };
+        let is_over = |slice: &Slice| {
+            !state.wants(slice.chunk()) || state.holds(slice.chunk()).meets(slice.grains(state.layout()))
+        };
+        let coming = self.receiving.of_file(file).map(|coming| coming.slice);
+        let over: BTreeSet<Slice> = coming.filter(is_over).collect();
+        if !over.is_empty() {
+            self.drop_fetches(|_, of, slice| of == file && over.contains(&slice));
+        }
     }
 
     /// Asks to look at chunks whose every grain is here.
@@ -100,13 +113,21 @@ impl Swarm {
         self.finding.copied.insert(file);
     }
 
-    /// Neighbours are told where a reader is, so that they send what it waits for.
-    pub(super) fn on_reading_at(&mut self, file: FileKey, chunk: Option<ChunkIndex>) {
+    /// Neighbours are told where readers are, so that they send what these wait for.
+    pub(super) fn on_reading_at(&mut self, file: FileKey, mut readers: Vec<Reader>) {
         let Some(state) = self.files.get_mut(file) else { return };
-        let chunk = chunk.filter(|chunk| chunk.get() < state.layout().chunk_count());
-        if state.reading_at != chunk {
-            state.reading_at = chunk;
-            self.finding.changed.insert(file);
+        let layout = state.layout();
+        readers.retain(|reader| reader.at <= reader.last && reader.last.get() < layout.chunk_count());
+        readers.truncate(READERS_MAX);
+        if state.readers == readers {
+            return;
+        }
+        state.readers = readers;
+        self.finding.changed.insert(file);
+        if state.want == Want::Reading {
+            state.forget_parts_behind();
+            self.drop_unwanted(file);
+            self.enlist(file);
         }
     }
 }

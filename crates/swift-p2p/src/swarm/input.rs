@@ -16,6 +16,17 @@ pub enum Want {
     Wanted,
     /// Serve what is here, fetch nothing.
     Unwanted,
+    /// Fetch what its readers come to next: see [`Input::ReadingAt`].
+    Reading,
+}
+
+/// Somebody who reads a file in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reader {
+    /// The chunk that is waited for.
+    pub at: ChunkIndex,
+    /// The last chunk that will be read.
+    pub last: ChunkIndex,
 }
 
 /// How serving a peer's request ended.
@@ -131,12 +142,12 @@ pub enum Input {
         /// How soon.
         priority: Priority,
     },
-    /// Somebody reads a file in order, and this is where; none when nobody does any more.
+    /// Some read a file in order, and this is where; empty when nobody does any more. Of very many the first count.
     ReadingAt {
         /// Which file.
         file: FileId,
-        /// The first chunk that is waited for.
-        chunk: Option<ChunkIndex>,
+        /// Where they are.
+        readers: Vec<Reader>,
     },
     /// Somebody wants to know who has copies of a file: reachable peers are asked and
     /// [`Output::HeldBy`](super::Output::HeldBy) tells of each.

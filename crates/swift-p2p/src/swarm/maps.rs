@@ -1,6 +1,6 @@
 //! Maps: what this node tells of itself, and what it keeps of what its neighbours tell.
 
-use swift_chunks::{ChunkIndex, ChunkSet, Grains};
+use swift_chunks::{ChunkSet, Grains};
 
 use super::Swarm;
 use super::by_chunk::ByChunk;
@@ -58,8 +58,7 @@ impl Swarm {
             open.push(open_chunk(chunk, Part { held, coming: coming.without(held) }));
         });
         open.truncate(OPEN_CHUNKS_MAX);
-        let next = state.reading_at.map(ChunkIndex::get);
-        Some(Map { stamp, interest: state.interest(), held, open, next })
+        Some(Map { stamp, interest: state.interest(), held, open, ahead: state.ahead().collect() })
     }
 
     /// Takes over what a peer says of itself, unless something later is known or there is no room.
@@ -85,6 +84,10 @@ impl Swarm {
         }
         let Some(state) = self.files.get_mut(file) else { return };
         let view = state.views.replace(peer, read);
+        if map.interest.takes_offers() && !view.interest.takes_offers() {
+            // What it declined it has not been wanting.
+            (view.declined_until, view.decline_streak) = (Time::ZERO, 0);
+        }
         (view.stamp, view.interest, view.updated) = (map.stamp, map.interest, self.now);
         if view.is_wanting() {
             self.sending.lackers.insert(file);

@@ -7,6 +7,7 @@
 mod grain_sets;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use postcard::ser_flavors::Size;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -18,6 +19,10 @@ pub const OFFER_SLICES_MAX: usize = 16;
 pub const OPEN_CHUNKS_MAX: usize = 64;
 /// Chunks that a map may name as new since an earlier one.
 pub const ADDED_MAX: usize = 64;
+/// Readers of one file that a map tells of.
+pub const READERS_MAX: usize = 64;
+/// Chunks ahead of one reader that a map may ask for.
+pub const AHEAD_MAX: u32 = 16;
 /// Files in one question or announcement, at most.
 pub const FILES_PER_MESSAGE_MAX: usize = 64;
 /// Bytes of an encoded set of held chunks: a file of 16 TiB has a bitmap of 512 KiB.
@@ -47,6 +52,8 @@ pub enum Interest {
     Complete,
     /// It serves what it holds and wants no more.
     Unwanted,
+    /// It does not keep the file, but somebody reads it there: offer what is [`ahead`](Map::ahead), and nothing else.
+    Reading,
 }
 
 /// A node's state of one file; a later one replaces an earlier one.
@@ -60,8 +67,8 @@ pub struct Map {
     pub held: Held,
     /// Chunks of which a part is here or on its way, each at most once.
     pub open: Vec<OpenChunk>,
-    /// The chunk that the node would like next, when somebody is reading the file in order.
-    pub next: Option<u32>,
+    /// What the node would like next, when somebody is reading the file in order.
+    pub ahead: Vec<Ahead>,
 }
 
 /// Chunks that a node holds whole.
@@ -83,6 +90,15 @@ pub struct OpenChunk {
     pub held: u64,
     /// Grains on their way to the node, which nobody else need offer.
     pub coming: u64,
+}
+
+/// Chunks that a reader of the file comes to next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ahead {
+    /// The one that the reader waits for.
+    pub first: u32,
+    /// How many, this one included: 1 to [`AHEAD_MAX`].
+    pub count: u32,
 }
 
 /// Step 1: a holder offers slices of a file to a peer that lacks them.
@@ -278,7 +294,22 @@ impl Map {
             Held::Added(chunks) => chunks.len() <= ADDED_MAX,
         };
         let open = self.open.len() <= OPEN_CHUNKS_MAX && all_differ(self.open.iter().map(|open| open.chunk));
-        held && open
+        let ahead = self.ahead.iter().all(|ahead| (1..=AHEAD_MAX).contains(&ahead.count));
+        held && open && ahead && self.ahead.len() <= READERS_MAX
+    }
+}
+
+impl Interest {
+    /// Whether offers are welcome.
+    pub(super) fn takes_offers(self) -> bool {
+        matches!(self, Self::Wanted | Self::Reading)
+    }
+}
+
+impl Ahead {
+    /// The chunks' numbers.
+    pub(super) fn numbers(self) -> Range<u32> {
+        self.first..self.first.saturating_add(self.count)
     }
 }
 

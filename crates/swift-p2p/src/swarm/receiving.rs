@@ -6,7 +6,7 @@ use swift_chunks::{ChunkIndex, FileId, Grains, Slice};
 use super::Swarm;
 use super::coming::FetchStage;
 use super::file::{FileKey, Standing};
-use super::input::{CheckOutcome, ExchangeId, FetchFailure, FetchOutcome, Priority};
+use super::input::{CheckOutcome, ExchangeId, FetchFailure, FetchOutcome, Priority, Want};
 use super::message::{Answer, Confirm, OPEN_CHUNKS_MAX, Offer, Verdict};
 use super::output::{AbandonReason, OffenceKind, Output};
 use super::peer::PeerKey;
@@ -42,8 +42,12 @@ impl Swarm {
         if state.holds(slice.chunk()).meets(slice.grains(state.layout())) {
             return Verdict::Have;
         }
-        if !state.is_fetching() || !self.peers.id(from).is_some_and(|id| state.trusts(id, slice.chunk())) {
+        if !state.is_wanting() || !self.peers.id(from).is_some_and(|id| state.trusts(id, slice.chunk())) {
             return Verdict::Declined;
+        }
+        // Readers are elsewhere by now, or come to it later.
+        if !state.wants(slice.chunk()) {
+            return Verdict::Busy;
         }
         if self.receiving.is_taken(state, file, slice, from) {
             return Verdict::Have;
@@ -294,17 +298,18 @@ impl Swarm {
         self.put_of(file, |file| Output::Abandoned { file, publisher, reason });
     }
 
-    /// Whether everything that is missing is coming.
+    /// Whether everything that is missing is coming; of what is only read, everything that its readers come to next.
     pub(super) fn is_end_game(&self, file: FileKey) -> bool {
         let Some(state) = self.files.get(file) else { return false };
-        let missing = state.layout().chunk_count() - state.held.len();
-        if missing as usize > state.open.len() + state.coming_len {
-            return false;
-        }
-        state.held.missing().all(|chunk| {
+        let is_coming = |chunk| {
             let coming = self.receiving.of_chunk(file, chunk);
             let coming = coming.fold(Grains::NONE, |all, one| all.and(one.slice.grains(state.layout())));
             state.holds(chunk).and(coming).contains(Grains::all_of(state.layout(), chunk))
-        })
+        };
+        if state.want == Want::Reading {
+            return state.missing_ahead().all(is_coming);
+        }
+        let missing = state.layout().chunk_count() - state.held.len();
+        missing as usize <= state.open.len() + state.coming_len && state.held.missing().all(is_coming)
     }
 }

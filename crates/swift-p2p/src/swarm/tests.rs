@@ -1,5 +1,6 @@
 //! Bounds that only the inside shows.
 
+mod reading;
 mod restored;
 
 use super::message::{Ask, Held, Interest, Map, WhoHas};
@@ -37,7 +38,7 @@ fn ask(swarm: &mut Swarm, from: u8, number: u16, seq: u64) {
     let layout = swarm.held(&file(number)).unwrap().layout();
     let stamp = message::Stamp { incarnation: 1, seq };
     let held = ChunkSet::empty(layout).encode();
-    let map = Map { stamp, interest: Interest::Wanted, held: Held::All(held), open: vec![], next: None };
+    let map = Map { stamp, interest: Interest::Wanted, held: Held::All(held), open: vec![], ahead: vec![] };
     let who_has = WhoHas { asks: vec![Ask { file: file(number), map }] };
     swarm.handle(Time::ZERO, Input::WhoHas { from: node(from), exchange: ExchangeId(0), who_has });
 }
@@ -93,7 +94,7 @@ fn a_map_that_was_overtaken_by_a_later_one_changes_nothing() {
     drain(&mut swarm);
     let full = ChunkSet::full(swarm.held(&file(0)).unwrap().layout()).encode();
     let stamp = message::Stamp { incarnation: 1, seq: 4 };
-    let map = Map { stamp, interest: Interest::Unwanted, held: Held::All(full), open: vec![], next: None };
+    let map = Map { stamp, interest: Interest::Unwanted, held: Held::All(full), open: vec![], ahead: vec![] };
     let (peer, of) = (peer(&swarm, 2), swarm.files.key(&file(0)).unwrap());
     swarm.update_view(peer, of, &map);
     assert_eq!(swarm.files.get(of).unwrap().views.get(&peer).unwrap().interest, Interest::Wanted);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use swift_chunks::{CHUNK_LEN, ChunkIndex, ChunkLayout, ChunkSet, GRAIN_LEN, Grains};
 
 use super::by_chunk::ByChunk;
-use super::message::{ADDED_MAX, Held, Interest, Map, OpenChunk, Stamp};
+use super::message::{ADDED_MAX, Ahead, Held, Interest, Map, OpenChunk, Stamp};
 use super::rarity::{Counts, Rarity};
 use super::time::Time;
 
@@ -28,8 +28,8 @@ pub(super) struct View {
     open: ByChunk<Part>,
     /// Grains of these that it has or awaits.
     open_grains: u32,
-    /// The chunk that it would like next.
-    pub(super) next: Option<ChunkIndex>,
+    /// What those who read it there come to next.
+    pub(super) ahead: Vec<Ahead>,
     pub(super) updated: Time,
     /// No offer of this file before.
     pub(super) declined_until: Time,
@@ -54,7 +54,7 @@ pub(super) struct Told {
 pub(super) struct ReadMap {
     held: Result<ChunkSet, Vec<ChunkIndex>>,
     open: ByChunk<Part>,
-    next: Option<ChunkIndex>,
+    ahead: Vec<Ahead>,
 }
 
 impl ReadMap {
@@ -71,8 +71,9 @@ impl ReadMap {
             let part = Part { held: Grains::from_bits(open.held), coming: Grains::from_bits(open.coming) };
             (all.contains(part.held) && all.contains(part.coming)).then_some((at, part))
         });
-        let next = map.next.map(|next| chunk(next).ok_or(())).transpose().ok()?;
-        Some(Self { held, open: open.collect::<Option<_>>()?, next })
+        let is_of_file = |ahead: &Ahead| ahead.numbers().end <= layout.chunk_count();
+        let ahead = Some(map.ahead.clone()).filter(|ahead| ahead.iter().all(is_of_file))?;
+        Some(Self { held, open: open.collect::<Option<_>>()?, ahead })
     }
 
     /// Whether it says that every chunk is held.
@@ -89,7 +90,7 @@ impl View {
             held: ChunkSet::empty(layout),
             open: ByChunk::default(),
             open_grains: 0,
-            next: None,
+            ahead: Vec::new(),
             updated: Time::ZERO,
             declined_until: Time::ZERO,
             decline_streak: 0,
@@ -103,15 +104,21 @@ impl View {
         4096 + layout.chunk_count() as usize / 8
     }
 
-    /// Bytes that it neither has nor awaits, nearly: a short last grain counts as a whole one.
+    /// Bytes that it neither has nor awaits, nearly: a short last grain counts as a whole one, and of what it only reads,
+    /// chunks of which nothing is there.
     pub(super) fn lacking(&self) -> u64 {
+        if self.interest == Interest::Reading {
+            let numbers = self.ahead.iter().copied().flat_map(Ahead::numbers);
+            let chunks = numbers.filter_map(|number| self.held.layout().chunk(number.into()));
+            return chunks.filter(|&chunk| self.has_or_awaits(chunk).is_empty()).count() as u64 * CHUNK_LEN;
+        }
         let chunks = u64::from(self.held.layout().chunk_count() - self.held.len()) * CHUNK_LEN;
         chunks.saturating_sub(u64::from(self.open_grains) * GRAIN_LEN)
     }
 
     /// Whether it wants what it does not hold.
     pub(super) fn is_wanting(&self) -> bool {
-        self.interest == Interest::Wanted && !self.held.is_full()
+        self.interest.takes_offers() && !self.held.is_full()
     }
 
     /// The chunks it holds whole.
@@ -224,7 +231,7 @@ impl<P: Ord + Copy> Views<P> {
         view.open.beside(&open, |chunk, old, new| counts.recount(chunk, old.known(), new.known()));
         view.open_grains = open.iter().map(|(_, part)| part.known().len()).sum();
         view.open = open;
-        view.next = map.next;
+        view.ahead = map.ahead;
         view.nothing_at = None;
         view
     }

@@ -5,19 +5,26 @@ use std::{
     fmt,
     ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use swift_chunks::{
     CHUNK_LEN, ChunkIndex, ChunkLayout, ContentReader, FileId, GRAIN_LEN, GrainTree, ReadError, Slice,
     SliceVerifier, StoreError,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
 use super::{events::Event, incoming::Incoming, owner::Owner};
-use crate::swarm::{Input, Priority};
+use crate::swarm::{Input, Priority, Reader, message::READERS_MAX};
 
 /// Grains that are read at once.
 const GRAINS_MAX: u64 = 16;
+
+/// How long after its last reader a file counts as read: many ask for one part after the other.
+const QUIET_AFTER: Duration = Duration::from_secs(10);
 
 /// Where those are who read a file while it arrives.
 #[derive(Default)]
@@ -25,14 +32,25 @@ pub(super) struct Readers(Mutex<Places>);
 
 #[derive(Default)]
 struct Places {
-    at: BTreeMap<u64, ChunkIndex>,
+    /// Nothing of those who have not begun.
+    at: BTreeMap<u64, Option<Reader>>,
     next: u64,
+    /// When somebody last went.
+    left: Option<Instant>,
 }
 
 impl Readers {
-    /// The first chunk that anybody waits for.
-    pub(super) fn first(&self) -> Option<ChunkIndex> {
-        self.places().at.values().min().copied()
+    /// Where they are. Those who wait for the same count as one, and of very many those who came first count.
+    pub(super) fn ahead(&self) -> Vec<Reader> {
+        let mut ahead: Vec<Reader> = Vec::new();
+        for reader in self.places().at.values().copied().flatten() {
+            if let Some(other) = ahead.iter_mut().find(|other| other.at == reader.at) {
+                other.last = other.last.max(reader.last);
+            } else if ahead.len() < READERS_MAX {
+                ahead.push(reader);
+            }
+        }
+        ahead
     }
 
     /// How many read it.
@@ -40,10 +58,24 @@ impl Readers {
         self.places().at.len()
     }
 
+    /// Whether nobody reads it, nor did a moment ago.
+    pub(super) fn is_quiet(&self) -> bool {
+        let places = self.places();
+        places.at.is_empty() && places.left.is_none_or(|left| left.elapsed() >= QUIET_AFTER)
+    }
+
     fn enter(&self) -> u64 {
         let mut places = self.places();
         places.next += 1;
-        places.next
+        let reader = places.next;
+        places.at.insert(reader, None);
+        reader
+    }
+
+    fn leave(&self, reader: u64) {
+        let mut places = self.places();
+        places.at.remove(&reader);
+        places.left = Some(Instant::now());
     }
 
     fn places(&self) -> MutexGuard<'_, Places> {
@@ -52,7 +84,7 @@ impl Readers {
 }
 
 /// A file that is on its way here, for somebody who reads it in order. When it is dropped, the file is in no hurry any
-/// more.
+/// more, and one that this node does not keep comes no further.
 pub struct Arriving {
     content: ArrivingContent,
     progress: watch::Receiver<()>,
@@ -89,13 +121,18 @@ impl Arriving {
         self.content.clone()
     }
 
-    /// From here on the file is needed next: peers are asked for this first. Call it before reading, and when the read
-    /// gave nothing, [`Self::progressed`].
-    pub fn seek(&mut self, offset: u64) {
+    /// This part of the file is needed next, in order: peers are asked for it first. Call it before reading, and when the
+    /// read gave nothing, [`Self::progressed`].
+    pub fn seek(&mut self, range: &Range<u64>) {
         self.progress.mark_unchanged();
-        let Some(chunk) = self.layout().chunk(offset / CHUNK_LEN) else { return };
-        let before = self.content.0.readers.places().at.insert(self.reader, chunk);
-        if before != Some(chunk) {
+        let chunk = |offset: u64| self.layout().chunk(offset / CHUNK_LEN);
+        let Some((at, last)) = chunk(range.start).zip(chunk(range.end.saturating_sub(1).max(range.start)))
+        else {
+            return;
+        };
+        let reader = Some(Reader { at, last });
+        let before = self.content.0.readers.places().at.insert(self.reader, reader);
+        if before != Some(reader) {
             self.tell();
         }
     }
@@ -105,15 +142,24 @@ impl Arriving {
         self.progress.changed().await.map_err(|_| NoLongerArriving)
     }
 
+    /// Which file it is.
+    pub(super) fn file(&self) -> FileId {
+        self.content.0.content.file_id
+    }
+
+    pub(super) fn incoming(&self) -> &Arc<Incoming> {
+        &self.content.0
+    }
+
     fn tell(&self) {
         // The swarm may have ended.
-        let _ = self.events.send(Event::ReadingMoved { file: self.content.0.content.file_id });
+        let _ = self.events.send(Event::ReadingMoved { file: self.file() });
     }
 }
 
 impl Drop for Arriving {
     fn drop(&mut self) {
-        self.content.0.readers.places().at.remove(&self.reader);
+        self.content.0.readers.leave(self.reader);
         self.tell();
     }
 }
@@ -247,16 +293,15 @@ impl Owner {
 
     /// How soon a file is wanted: before others if somebody reads it, whatever its priority.
     pub(super) fn urgency(&self, file: &FileId) -> Priority {
-        let receiving = self.files.get(file).and_then(|entry| entry.receiving());
-        let is_read = receiving.is_some_and(|receiving| receiving.incoming.readers.first().is_some());
+        let is_read = self.files.get(file).is_some_and(|entry| entry.readers.len() > 0);
         if is_read { Priority::High } else { self.priorities.of(file) }
     }
 
     /// Tells the machine how soon a file is wanted and where it is read.
     pub(super) fn tell_urgency(&mut self, file: FileId) {
-        let Some(receiving) = self.files.get(&file).and_then(|entry| entry.receiving()) else { return };
-        let chunk = receiving.incoming.readers.first();
+        let Some(entry) = self.files.get(&file).filter(|entry| entry.receiving().is_some()) else { return };
+        let readers = entry.readers.ahead();
         self.tell(Input::Prioritized { file, priority: self.urgency(&file) });
-        self.tell(Input::ReadingAt { file, chunk });
+        self.tell(Input::ReadingAt { file, readers });
     }
 }

@@ -12,7 +12,7 @@ use super::{
     arriving::Arriving,
     copies::FileCopies,
     library::Found,
-    priorities,
+    priorities, reading,
     serving::Serving,
     transfers::{Traffic, Transfers},
 };
@@ -62,10 +62,11 @@ pub(super) enum Command {
     Priorities {
         reply: oneshot::Sender<Vec<(FileId, Priority)>>,
     },
-    /// Somebody wants to read a file in order that may be on its way.
+    /// Somebody wants to read a file in order that may be on its way, or begin to come for this.
     Read {
         file: FileId,
-        reply: oneshot::Sender<Option<Arriving>>,
+        may_begin: bool,
+        reply: reading::Reply,
     },
     /// What this node keeps has changed: of this file, or of any.
     KeepChanged {
@@ -193,6 +194,16 @@ pub(super) enum Event {
         priority: Priority,
         outcome: Result<(), StoreError>,
         reply: priorities::Reply,
+    },
+    /// A file that is not kept is to be read, and room for it was set aside, or not.
+    ReadBegun {
+        arriving: Arriving,
+        durable: Result<reading::Durable, StoreError>,
+        reply: reading::Reply,
+    },
+    /// Room that is still set aside for files that are not on their way any more.
+    RoomLeft {
+        left: reading::Leaving,
     },
     /// Somebody who reads a file while it arrives is elsewhere in it, or gone.
     ReadingMoved {

@@ -4,7 +4,11 @@ use swift_chunks::{EvictOutcome, FileId, HeldPromise, StoreError};
 use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
-use super::{events::Event, files::Stage, owner::Owner};
+use super::{
+    events::Event,
+    files::{Entry, Stage},
+    owner::Owner,
+};
 use crate::{
     driver::{catalog::report, wall_clock_ms},
     keeping::PROMISE_LEAST,
@@ -12,12 +16,14 @@ use crate::{
 };
 
 impl Owner {
-    /// Lets go of a file by another's promise, unless it is on its way here, or others were sent some of it of late.
+    /// Lets go of a file by another's promise, unless it is on its way here, is read while it comes, or others were sent
+    /// some of it of late.
     pub(super) fn let_go(&mut self, promise: HeldPromise, reply: oneshot::Sender<bool>) {
         let file = promise.file_id;
-        let is_coming = self.files.get(&file).is_some_and(|entry| entry.receiving().is_some());
+        let is_used = |entry: &Entry| entry.receiving().is_some() || !entry.readers.is_quiet();
+        let is_used = self.files.get(&file).is_some_and(is_used);
         self.measure();
-        if is_coming || !self.sent.of_file(file).is_empty() {
+        if is_used || !self.sent.of_file(file).is_empty() {
             // Who asked may be gone.
             let _ = reply.send(false);
             return;

@@ -9,7 +9,7 @@ use swift_chain::NodeId;
 use swift_chunks::{ChunkIndex, ChunkLayout, ContentRef, FileId};
 use tokio::{sync::watch, time::Instant};
 
-use super::incoming::Incoming;
+use super::{arriving::Readers, incoming::Incoming};
 
 /// Wanted files that the machine is told of at once; the others wait in the store.
 pub(super) const WANTED_MAX: usize = 8192;
@@ -31,13 +31,15 @@ pub(super) struct Entry {
     pub(super) content: ContentRef,
     pub(super) layout: ChunkLayout,
     pub(super) stage: Stage,
+    /// Who reads it here while it is on its way, or did so of late.
+    pub(super) readers: Arc<Readers>,
 }
 
 /// How far the file is here.
 pub(super) enum Stage {
     /// Complete and durable.
     Stored,
-    /// Chunks are missing, or not all are durable.
+    /// Chunks are missing, or not all are durable; of a file that is not kept, while somebody reads it.
     Receiving(Box<Receiving>),
     /// Chunks may be missing, and this node does not keep it: nothing is fetched.
     Unwanted,
@@ -48,6 +50,8 @@ pub(super) enum Stage {
 /// A file on its way here.
 pub(super) struct Receiving {
     pub(super) incoming: Arc<Incoming>,
+    /// Whether this node is to have all of it; else it comes as far as it is read.
+    pub(super) is_kept: bool,
     /// Tells those who read it that there is more; by going, that it is here, or will not be.
     pub(super) progress: watch::Sender<()>,
     /// Chunks that passed both hashes and are not durable.
@@ -75,9 +79,10 @@ pub(super) enum Disk {
 }
 
 impl Receiving {
-    pub(super) fn new(incoming: Arc<Incoming>) -> Self {
+    pub(super) fn new(incoming: Arc<Incoming>, is_kept: bool) -> Self {
         Self {
             incoming,
+            is_kept,
             progress: watch::Sender::new(()),
             pending: BTreeSet::new(),
             pending_bytes: 0,

@@ -105,10 +105,17 @@ impl SwarmHandle {
         self.ask(|reply| Command::Priorities { reply }).await
     }
 
-    /// A file that is on its way, for somebody who reads it in order: what is read next is fetched first. Nothing if the
-    /// file is not on its way.
-    pub async fn read(&self, file: FileId) -> Result<Option<Arriving>, Stopped> {
-        self.ask(|reply| Command::Read { file, reply }).await
+    /// A file for somebody who reads it in order: what is read next is fetched first. One that this node does not keep
+    /// comes for as long as it is read; the error says why it cannot. Nothing if the file is here, or cannot be had.
+    pub async fn read(&self, file: FileId) -> Result<Result<Option<Arriving>, StoreError>, Stopped> {
+        self.ask(|reply| Command::Read { file, may_begin: true, reply }).await
+    }
+
+    /// The same, if the file is on its way already.
+    pub async fn arriving(&self, file: FileId) -> Result<Option<Arriving>, Stopped> {
+        let read = self.ask(|reply| Command::Read { file, may_begin: false, reply }).await?;
+        // It begins nothing that could fail.
+        Ok(read.unwrap_or_default())
     }
 
     /// The rule of what this node keeps has changed, or a pin: of this file, or any file's. What is kept now is fetched,

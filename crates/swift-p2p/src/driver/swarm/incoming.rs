@@ -27,7 +27,7 @@ pub(super) struct Incoming {
     pub(super) content: ContentRef,
     pub(super) layout: ChunkLayout,
     /// Who reads it while it arrives.
-    pub(super) readers: Readers,
+    pub(super) readers: Arc<Readers>,
     download: Mutex<Option<Arc<Download>>>,
     /// Bytes of the manifest that have come, by whichever fetch.
     manifest_arrived: Arrived,
@@ -82,12 +82,13 @@ impl Incoming {
         content: ContentRef,
         layout: ChunkLayout,
         served: Arc<Trees>,
+        readers: Arc<Readers>,
     ) -> Arc<Self> {
         Arc::new(Self {
             store,
             content,
             layout,
-            readers: Readers::default(),
+            readers,
             download: Mutex::default(),
             manifest_arrived: Arrived::default(),
             opening: tokio::sync::Mutex::default(),

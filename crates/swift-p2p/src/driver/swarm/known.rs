@@ -21,7 +21,8 @@ impl Owner {
         if self.is_more_wanted {
             let receiving = self.files.receiving_len();
             if receiving <= WANTED_MAX / 2 {
-                let known = self.files.iter().filter(|(_, entry)| entry.receiving().is_some());
+                let is_kept = |entry: &Entry| entry.receiving().is_some_and(|receiving| receiving.is_kept);
+                let known = self.files.iter().filter(|(_, entry)| is_kept(entry));
                 let known: HashSet<FileId> = known.map(|(&file, _)| file).collect();
                 self.is_looking = true;
                 let room = WANTED_MAX - receiving;
@@ -81,8 +82,11 @@ impl Owner {
         let Live { publisher, content, held, parts, is_complete, is_kept } = live;
         let known = self.files.get(&file).map(|entry| (entry.content == content, &entry.stage));
         match known {
-            Some((true, Stage::Receiving(_))) if !is_complete && is_kept => return,
-            Some((true, Stage::Receiving(_))) if !is_complete => return self.stop_wanting(file),
+            Some((true, Stage::Receiving(receiving))) if !is_complete && is_kept == receiving.is_kept => {
+                return;
+            }
+            Some((true, Stage::Receiving(_))) if !is_complete && is_kept => return self.keep_on(file),
+            Some((true, Stage::Receiving(_))) if !is_complete => return self.stop_keeping(file),
             Some((true, Stage::Unwanted)) if !is_complete && !is_kept => return,
             Some((true, Stage::Stored)) if is_complete => return,
             Some((true, Stage::Abandoned)) => return,
@@ -92,26 +96,29 @@ impl Owner {
                 return self.note_stored(file);
             }
             // Kept from now on: as if it had not been known.
-            Some((true, Stage::Receiving(_) | Stage::Unwanted)) => {}
+            Some((true, Stage::Receiving(_) | Stage::Unwanted)) => _ = self.leaving.remove(&file),
             // The same bytes under another manifest.
             Some((false, _)) => self.forget(file),
             None => {}
         }
         let layout = held.layout();
+        let readers = self.files.get(&file).map(|entry| entry.readers.clone()).unwrap_or_default();
+        let entry = |stage, readers| Entry { publisher, content, layout, stage, readers };
         if is_complete {
-            self.files.insert(file, Entry { publisher, content, layout, stage: Stage::Stored });
+            self.files.insert(file, entry(Stage::Stored, readers));
             self.tell(Input::FileAdded { file, publisher, held, parts: Vec::new(), want: Want::Wanted });
             return self.limit_resting(file);
         }
         if !is_kept {
-            self.files.insert(file, Entry { publisher, content, layout, stage: Stage::Unwanted });
+            self.files.insert(file, entry(Stage::Unwanted, readers));
             self.tell(Input::FileAdded { file, publisher, held, parts: Vec::new(), want: Want::Unwanted });
             return self.limit_resting(file);
         }
-        let incoming = Incoming::new(self.library.store.clone(), content, layout, self.trees.clone());
-        let mut receiving = Box::new(Receiving::new(incoming));
+        let store = self.library.store.clone();
+        let incoming = Incoming::new(store, content, layout, self.trees.clone(), readers.clone());
+        let mut receiving = Box::new(Receiving::new(incoming, true));
         receiving.is_finish_due = held.is_full();
-        self.files.insert(file, Entry { publisher, content, layout, stage: Stage::Receiving(receiving) });
+        self.files.insert(file, entry(Stage::Receiving(receiving), readers));
         if held.is_full() {
             // Nothing to fetch: it is empty, or a stop came between its last chunk and its name.
             self.drive_disk(file);
@@ -132,9 +139,9 @@ impl Owner {
     pub(super) fn lose(&mut self, file: FileId, held: ChunkSet, is_kept: bool) {
         let Some(entry) = self.files.get_mut(&file) else { return };
         if is_kept {
-            let incoming =
-                Incoming::new(self.library.store.clone(), entry.content, entry.layout, self.trees.clone());
-            entry.stage = Stage::Receiving(Box::new(Receiving::new(incoming)));
+            let (store, readers) = (self.library.store.clone(), entry.readers.clone());
+            let incoming = Incoming::new(store, entry.content, entry.layout, self.trees.clone(), readers);
+            entry.stage = Stage::Receiving(Box::new(Receiving::new(incoming, true)));
             let chunks = held.missing().collect();
             return self.tell(Input::Lost { file, chunks });
         }
@@ -146,9 +153,9 @@ impl Owner {
     }
 
     /// A file that was on its way is not kept any more: what is durable of it stays, and nothing more is fetched.
-    fn stop_wanting(&mut self, file: FileId) {
+    pub(super) fn stop_wanting(&mut self, file: FileId) {
         let Some(entry) = self.files.get_mut(&file) else { return };
-        let (publisher, layout) = (entry.publisher, entry.layout);
+        let (publisher, layout, content) = (entry.publisher, entry.layout, entry.content);
         if entry.receiving().is_none_or(|receiving| receiving.is_finish_due) {
             // Everything is here and being put in its place: it goes as complete files do.
             return;
@@ -164,6 +171,7 @@ impl Owner {
             self.tell(Input::Lost { file, chunks });
         }
         self.received.forget(file);
+        self.leaving.insert(file, content);
         self.show_problem();
         self.limit_resting(file);
     }
@@ -172,7 +180,11 @@ impl Owner {
     pub(super) fn forget(&mut self, file: FileId) {
         if self.files.get(&file).is_some() {
             self.tell(Input::FileRemoved { file });
-            self.files.remove(&file);
+            let gone = self.files.remove(&file);
+            if let Some(receiving) = gone.as_ref().and_then(Entry::receiving) {
+                // Who still reads it must not keep its download open.
+                receiving.incoming.close();
+            }
             self.received.forget(file);
             self.show_problem();
         }

@@ -27,6 +27,7 @@ use super::{
     post::Post,
     priorities::Priorities,
     rates::Rates,
+    reading::Leaving,
     sends::Sends,
     survey::Surveys,
     trees::Trees,
@@ -67,6 +68,7 @@ pub(super) struct Owner {
     pub(super) files: Files,
     pub(super) fetches: HashMap<(NodeId, FileId, Slice), Running>,
     pub(super) priorities: Priorities,
+    pub(super) leaving: Leaving,
     pub(super) next_fetch: u64,
     pub(super) sends: Sends,
     pub(super) received: Rates,
@@ -114,6 +116,7 @@ impl Owner {
             files: Files::default(),
             fetches: HashMap::new(),
             priorities: Priorities::default(),
+            leaving: Leaving::default(),
             next_fetch: 0,
             sends: Sends::default(),
             received: Rates::default(),
@@ -230,7 +233,7 @@ impl Owner {
             }
             Command::Prioritize { file, priority, reply } => self.prioritize(file, priority, reply),
             Command::Priorities { reply } => drop(reply.send(self.priorities.all())),
-            Command::Read { file, reply } => drop(reply.send(self.arriving(file))),
+            Command::Read { file, may_begin, reply } => self.read(file, may_begin, reply),
             Command::KeepChanged { file } => self.look_again(file),
             Command::LetGo { promise, reply } => self.let_go(promise, reply),
             Command::Survey { files, is_new_only, reply } => self.survey(files, is_new_only, reply),
@@ -283,6 +286,8 @@ impl Owner {
             Event::Prioritized { file, priority, outcome, reply } => {
                 self.on_prioritized(file, priority, outcome, reply);
             }
+            Event::ReadBegun { arriving, durable, reply } => self.on_read_begun(arriving, durable, reply),
+            Event::RoomLeft { left } => self.on_room_left(left),
             Event::ReadingMoved { file } => self.tell_urgency(file),
             Event::Found { found, then } => {
                 self.take_all(found);
@@ -385,6 +390,7 @@ impl Owner {
             self.files.iter().filter(|(_, entry)| entry.receiving().is_some_and(Receiving::has_pending));
         let pending: Vec<FileId> = pending.map(|(&file, _)| file).collect();
         pending.into_iter().for_each(|file| self.drive_disk(file));
+        self.end_quiet_reads();
         if self.checked.elapsed() >= CHECK_EVERY {
             self.checked = Instant::now();
             self.is_more_wanted = true;

@@ -72,7 +72,8 @@ fn of_number(number: i64) -> Option<Priority> {
 impl Owner {
     /// Keeps a priority, and only then goes by it.
     pub(super) fn prioritize(&mut self, file: FileId, priority: Priority, reply: Reply) {
-        if self.files.get(&file).and_then(|entry| entry.receiving()).is_none() {
+        let receiving = self.files.get(&file).and_then(|entry| entry.receiving());
+        if receiving.is_none_or(|receiving| !receiving.is_kept) {
             // Who asked may be gone.
             drop(reply.send(Ok(Prioritized::NotArriving)));
             return;

@@ -92,7 +92,7 @@ impl Owner {
         for holding in &holdings.holdings {
             let saying = match holding.map.as_ref().map(|map| map.interest) {
                 Some(Interest::Complete) => continue,
-                Some(Interest::Unwanted) => Some(Saying::NotKept),
+                Some(Interest::Unwanted | Interest::Reading) => Some(Saying::NotKept),
                 Some(Interest::Wanted) | None => None,
             };
             if self.files.get(&holding.file).is_some() {

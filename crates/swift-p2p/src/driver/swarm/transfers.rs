@@ -71,6 +71,8 @@ pub enum TransferStage {
     Receiving,
     /// It cannot be stored here, or not be had at all.
     Blocked,
+    /// This node does not keep it: it comes as far as clients read it.
+    Reading,
 }
 
 /// What others are sent of a file, a piece at a time as they ask for it.
@@ -101,7 +103,11 @@ impl Owner {
     pub(super) fn transfers(&mut self) -> Transfers {
         self.measure();
         let most_urgent = self.most_urgent();
-        let unfinished = self.files.iter().filter(|(_, entry)| !entry.is_resting());
+        let is_shown = |entry: &Entry| {
+            let is_kept = entry.receiving().is_none_or(|receiving| receiving.is_kept);
+            !entry.is_resting() && (is_kept || entry.readers.len() > 0)
+        };
+        let unfinished = self.files.iter().filter(|(_, entry)| is_shown(entry));
         let mut incoming: Vec<TransferState> = unfinished
             .take(SHOWN_MAX)
             .map(|(&file, entry)| self.transfer(file, entry, most_urgent))
@@ -123,7 +129,7 @@ impl Owner {
         let progress = self.swarm.progress(&file);
         let done_bytes = progress.map_or(total_bytes, |progress| progress.bytes);
         let receiving = entry.receiving();
-        let readers = receiving.map_or(0, |receiving| receiving.incoming.readers.len());
+        let readers = receiving.map_or(0, |_| entry.readers.len());
         let is_moving = progress.is_some_and(|progress| progress.coming > 0)
             || self.received.is_moving(file)
             || receiving.is_some_and(|receiving| receiving.is_finish_due);
@@ -134,6 +140,7 @@ impl Owner {
                 (TransferStage::Blocked, Some(detail))
             }
             (_, Some(detail)) => (TransferStage::Blocked, Some(detail)),
+            _ if receiving.is_some_and(|receiving| !receiving.is_kept) => (TransferStage::Reading, None),
             _ if is_moving => (TransferStage::Receiving, None),
             _ => {
                 let is_later = most_urgent > self.urgency(&file);
