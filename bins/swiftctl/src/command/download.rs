@@ -39,7 +39,7 @@ pub(crate) struct Args {
     /// Overwrites a file that is there
     #[arg(long)]
     force: bool,
-    /// Waits until the node has the file
+    /// Asks again until the node has the file, or can get it from others
     #[arg(long)]
     wait: bool,
     /// How long to wait for it
@@ -185,7 +185,7 @@ impl Fetch<'_> {
             return refusal;
         };
         Error::NotInTime(format!(
-            "{refusal} (it holds {} of {}); --wait waits until it has all",
+            "{refusal} (it holds {} of {}); --wait asks again until it can be had",
             size::human(record.held_bytes),
             size::human(record.size)
         ))

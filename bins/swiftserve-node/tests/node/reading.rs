@@ -198,7 +198,7 @@ async fn without_a_holder_the_answer_is_503_with_the_reason_until_one_is_back() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_pinned_while_it_is_read_is_fetched_whole() {
     let (founder, reader) = two_with(|config| config.limits.down = Some("8MiB/s".parse().unwrap())).await;
-    let bytes = publish(&founder, &reader, 24 * MIB).await;
+    let bytes = publish(&founder, &reader, 64 * MIB).await;
     let mut response = begin(&reader).await;
     let got = soon(response.chunk()).await.unwrap().unwrap().to_vec();
     reader.client.mark("/v1/pins/dir/file").await.ok();
@@ -212,8 +212,8 @@ async fn a_file_that_is_pinned_while_it_is_read_is_fetched_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_unpinned_while_it_is_read_is_read_to_its_end() {
-    let (founder, reader) = two_with(|config| config.limits.down = Some("8MiB/s".parse().unwrap())).await;
-    let bytes = publish(&founder, &reader, 24 * MIB).await;
+    let (founder, reader) = two_with(|config| config.limits.down = Some("16MiB/s".parse().unwrap())).await;
+    let bytes = publish(&founder, &reader, 256 * MIB).await;
     reader.client.mark("/v1/pins/dir/file").await.ok();
     let mut response = begin(&reader).await;
     let got = soon(response.chunk()).await.unwrap().unwrap().to_vec();
@@ -259,9 +259,12 @@ async fn without_room_the_answer_says_how_much_is_missing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_not_let_go_of_under_a_reader_that_is_slow() {
     let (founder, reader) = two().await;
-    let bytes = publish(&founder, &reader, 48 * MIB).await;
-    let mut response = begin(&reader).await;
-    let got = soon(response.chunk()).await.unwrap().unwrap().to_vec();
+    let bytes = publish(&founder, &reader, 28 * MIB).await;
+    let (mut response, mut got) = (begin(&reader).await, Vec::new());
+    // So far that all the rest is ahead of it, and too much to lie between the two.
+    while got.len() < 9 * MIB {
+        got.extend_from_slice(&soon(response.chunk()).await.unwrap().unwrap());
+    }
     reader.completes("dir/file").await;
     // What may go besides goes, so it was looked for what may go.
     reader.client.put("other", b"other").await.ok();

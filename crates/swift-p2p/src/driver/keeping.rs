@@ -72,12 +72,26 @@ enum Command {
 
 /// What the task's own workers report.
 enum Event {
-    Found { page: Vec<Surplus>, next: Option<Surplus> },
+    Found {
+        page: Vec<Surplus>,
+        next: Option<Surplus>,
+    },
     LookFailed(StoreError),
-    Surveyed { file: FileId, holders: Vec<NodeId> },
+    Surveyed {
+        file: FileId,
+        holders: Vec<NodeId>,
+    },
+    /// A file that was found is used: it is looked at again later.
+    Used,
     Asked(Input),
-    Evicted { file: FileId, is_gone: bool },
-    Promised { exchange: ExchangeId, answer: KeepAnswer },
+    Evicted {
+        file: FileId,
+        is_gone: bool,
+    },
+    Promised {
+        exchange: ExchangeId,
+        answer: KeepAnswer,
+    },
 }
 
 impl KeepingTask {
@@ -181,6 +195,10 @@ impl Owner {
                     let swarm = self.setup.swarm.clone();
                     // A swarm that has ended knows of nobody.
                     self.work.spawn(async move {
+                        // Nobody is asked to promise anything for what would stay all the same.
+                        if swarm.is_used(file).await.unwrap_or(true) {
+                            return Event::Used;
+                        }
                         Event::Surveyed { file, holders: swarm.holders(file).await.unwrap_or_default() }
                     });
                 }
@@ -190,6 +208,7 @@ impl Owner {
                 warn!(%error, "the store cannot be searched for what need not be kept; trying again");
             }
             Event::Surveyed { file, holders } => self.tell(Input::Surplus { file, holders }),
+            Event::Used => {}
             Event::Asked(input) => self.tell(input),
             Event::Evicted { file, is_gone } => self.tell(Input::Evicted { file, is_gone }),
             Event::Promised { exchange, answer } => self.answer(exchange, answer),

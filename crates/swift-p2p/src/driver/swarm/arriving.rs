@@ -23,6 +23,9 @@ use crate::swarm::{Input, Priority, Reader, message::READERS_MAX};
 /// Grains that are read at once.
 const GRAINS_MAX: u64 = 16;
 
+/// Chunks that are asked for when somebody begins to read, and how many more with each that was read on: all that is
+/// asked for comes at the same time, so the more it is, the later the first of it. Who reads on gets more ahead.
+const AHEAD_FIRST: u32 = 2;
 /// How long after its last reader a file counts as read: many ask for one part after the other.
 const QUIET_AFTER: Duration = Duration::from_secs(10);
 
@@ -33,17 +36,42 @@ pub(super) struct Readers(Mutex<Places>);
 #[derive(Default)]
 struct Places {
     /// Nothing of those who have not begun.
-    at: BTreeMap<u64, Option<Reader>>,
+    at: BTreeMap<u64, Option<Place>>,
     next: u64,
     /// When somebody last went.
     left: Option<Instant>,
 }
 
+/// Where somebody is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Place {
+    /// The chunk from which on it has read in order.
+    from: ChunkIndex,
+    at: ChunkIndex,
+    last: ChunkIndex,
+}
+
+impl Place {
+    /// Where it is now, after it was `before`.
+    fn after(before: Option<Self>, at: ChunkIndex, last: ChunkIndex) -> Self {
+        let goes_on = before.filter(|before| (0..=1).contains(&at.as_u64().wrapping_sub(before.at.as_u64())));
+        Self { from: goes_on.map_or(at, |before| before.from), at, last }
+    }
+
+    /// What it comes to next.
+    fn reader(self, layout: ChunkLayout) -> Reader {
+        let count = AHEAD_FIRST.saturating_mul(1 + self.at.get().saturating_sub(self.from.get()));
+        let end = layout.chunk(self.at.as_u64() + u64::from(count) - 1);
+        Reader { at: self.at, last: end.map_or(self.last, |end| end.min(self.last)) }
+    }
+}
+
 impl Readers {
     /// Where they are. Those who wait for the same count as one, and of very many those who came first count.
-    pub(super) fn ahead(&self) -> Vec<Reader> {
+    pub(super) fn ahead(&self, layout: ChunkLayout) -> Vec<Reader> {
         let mut ahead: Vec<Reader> = Vec::new();
-        for reader in self.places().at.values().copied().flatten() {
+        for place in self.places().at.values().copied().flatten() {
+            let reader = place.reader(layout);
             if let Some(other) = ahead.iter_mut().find(|other| other.at == reader.at) {
                 other.last = other.last.max(reader.last);
             } else if ahead.len() < READERS_MAX {
@@ -70,6 +98,14 @@ impl Readers {
         let reader = places.next;
         places.at.insert(reader, None);
         reader
+    }
+
+    /// A reader is here now. Says whether it was elsewhere.
+    fn step(&self, reader: u64, at: ChunkIndex, last: ChunkIndex) -> bool {
+        let mut places = self.places();
+        let Some(place) = places.at.get_mut(&reader) else { return false };
+        let now = Some(Place::after(*place, at, last));
+        std::mem::replace(place, now) != now
     }
 
     fn leave(&self, reader: u64) {
@@ -130,9 +166,7 @@ impl Arriving {
         else {
             return;
         };
-        let reader = Some(Reader { at, last });
-        let before = self.content.0.readers.places().at.insert(self.reader, reader);
-        if before != Some(reader) {
+        if self.content.0.readers.step(self.reader, at, last) {
             self.tell();
         }
     }
@@ -300,8 +334,53 @@ impl Owner {
     /// Tells the machine how soon a file is wanted and where it is read.
     pub(super) fn tell_urgency(&mut self, file: FileId) {
         let Some(entry) = self.files.get(&file).filter(|entry| entry.receiving().is_some()) else { return };
-        let readers = entry.readers.ahead();
+        let readers = entry.readers.ahead(entry.layout);
         self.tell(Input::Prioritized { file, priority: self.urgency(&file) });
         self.tell(Input::ReadingAt { file, readers });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout() -> ChunkLayout {
+        ChunkLayout::new(100 * CHUNK_LEN).unwrap()
+    }
+
+    fn chunk(number: u64) -> ChunkIndex {
+        layout().chunk(number).unwrap()
+    }
+
+    /// Where the readers are, and how far they are ahead.
+    fn ahead(readers: &Readers) -> Vec<(u32, u32)> {
+        readers.ahead(layout()).iter().map(|reader| (reader.at.get(), reader.last.get())).collect()
+    }
+
+    #[test]
+    fn who_reads_on_gets_more_ahead_and_who_jumps_begins_anew() {
+        let readers = Readers::default();
+        let one = readers.enter();
+        assert_eq!((ahead(&readers), readers.len()), (vec![], 1));
+        for (at, last) in [(10, 11), (11, 14), (11, 14), (12, 17), (40, 41), (39, 40), (40, 43)] {
+            readers.step(one, chunk(at), chunk(99));
+            assert_eq!(ahead(&readers), [(u32::try_from(at).unwrap(), last)]);
+        }
+        assert!(readers.step(one, chunk(99), chunk(99)) && !readers.step(one, chunk(99), chunk(99)));
+        assert_eq!(ahead(&readers), [(99, 99)]);
+    }
+
+    #[test]
+    fn those_at_one_place_count_as_one_and_a_file_is_quiet_a_while_after_the_last_has_gone() {
+        let readers = Readers::default();
+        assert!(readers.is_quiet());
+        let [one, two, three] = [readers.enter(), readers.enter(), readers.enter()];
+        readers.step(one, chunk(5), chunk(5));
+        readers.step(two, chunk(5), chunk(99));
+        readers.step(three, chunk(50), chunk(50));
+        assert_eq!(ahead(&readers), [(5, 6), (50, 50)]);
+        [one, two, three].into_iter().for_each(|reader| readers.leave(reader));
+        assert!(ahead(&readers).is_empty() && readers.len() == 0 && !readers.is_quiet());
+        assert!(!readers.step(one, chunk(7), chunk(7)), "it has gone");
     }
 }

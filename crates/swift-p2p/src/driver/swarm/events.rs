@@ -72,6 +72,11 @@ pub(super) enum Command {
     KeepChanged {
         file: Option<FileId>,
     },
+    /// Whether a file is being transferred, or was a moment ago.
+    IsUsed {
+        file: FileId,
+        reply: oneshot::Sender<bool>,
+    },
     /// Lets go of a file that nothing keeps, by another's promise; says whether it is gone.
     LetGo {
         promise: HeldPromise,

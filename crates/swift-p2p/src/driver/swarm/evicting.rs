@@ -16,14 +16,17 @@ use crate::{
 };
 
 impl Owner {
-    /// Lets go of a file by another's promise, unless it is on its way here, is read while it comes, or others were sent
-    /// some of it of late.
+    /// Whether a file is on its way here, is read while it comes, or others were sent some of it of late.
+    pub(super) fn is_used(&mut self, file: &FileId) -> bool {
+        let is_used = |entry: &Entry| entry.receiving().is_some() || !entry.readers.is_quiet();
+        self.measure();
+        self.files.get(file).is_some_and(is_used) || !self.sent.of_file(*file).is_empty()
+    }
+
+    /// Lets go of a file by another's promise, unless it is used.
     pub(super) fn let_go(&mut self, promise: HeldPromise, reply: oneshot::Sender<bool>) {
         let file = promise.file_id;
-        let is_used = |entry: &Entry| entry.receiving().is_some() || !entry.readers.is_quiet();
-        let is_used = self.files.get(&file).is_some_and(is_used);
-        self.measure();
-        if is_used || !self.sent.of_file(file).is_empty() {
+        if self.is_used(&file) {
             // Who asked may be gone.
             let _ = reply.send(false);
             return;

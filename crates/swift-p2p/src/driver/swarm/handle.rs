@@ -136,6 +136,11 @@ impl SwarmHandle {
         if known.is_empty() { Ok(others(vec![self.copies(file).await?])) } else { Ok(known) }
     }
 
+    /// Whether a file is on its way, is read while it comes, or others were sent some of it of late: it is not let go of.
+    pub async fn is_used(&self, file: FileId) -> Result<bool, Stopped> {
+        self.ask(|reply| Command::IsUsed { file, reply }).await
+    }
+
     /// Lets go of a file that nothing keeps here, by another's promise, unless it is being transferred. Says whether it
     /// is gone.
     pub async fn evict(&self, promise: HeldPromise) -> Result<bool, Stopped> {

@@ -235,6 +235,7 @@ impl Owner {
             Command::Priorities { reply } => drop(reply.send(self.priorities.all())),
             Command::Read { file, may_begin, reply } => self.read(file, may_begin, reply),
             Command::KeepChanged { file } => self.look_again(file),
+            Command::IsUsed { file, reply } => drop(reply.send(self.is_used(&file))),
             Command::LetGo { promise, reply } => self.let_go(promise, reply),
             Command::Survey { files, is_new_only, reply } => self.survey(files, is_new_only, reply),
             Command::Copies { files, reply } => {
