@@ -23,13 +23,17 @@ async fn two() -> (Site, Site) {
 
 async fn two_with(change: impl FnOnce(&mut Config)) -> (Site, Site) {
     let founder = Site::found().await;
+    let reader = join_keeping_nothing(&founder, change).await;
+    (founder, reader)
+}
+
+async fn join_keeping_nothing(founder: &Site, change: impl FnOnce(&mut Config)) -> Site {
     let ticket = founder.invite().await.parse().unwrap();
     let started = Home::new().try_start(|config| {
         (config.join, config.keep) = (Some(ticket), Some(KeepRule::None));
         change(config);
     });
-    let reader = started.await.map_err(|(error, _)| error).unwrap();
-    (founder, reader)
+    started.await.map_err(|(error, _)| error).unwrap()
 }
 
 /// Publishes a file, and waits until the other node knows its name.
@@ -193,6 +197,21 @@ async fn without_a_holder_the_answer_is_503_with_the_reason_until_one_is_back() 
     let _founder = home.start().await;
     let answer: Answer = waiting.await.unwrap();
     assert!(answer.is(200).body == bytes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_fetched_for_a_reader_is_there_for_others() {
+    let (founder, reader) = two().await;
+    let other = join_keeping_nothing(&founder, |_| {}).await;
+    let bytes = publish(&founder, &reader, 40 * MIB).await;
+    until(|| async { other.client.names().await.contains(&"dir/file".to_owned()) }).await;
+    let (first, end) = (17 * MIB, 19 * MIB);
+    answered(part(&reader, first, end)).await.is(206);
+    let home = founder.stop().await;
+    // Nobody is there who has all of it.
+    assert!(answered(part(&other, first, end)).await.is(206).body == bytes[first..end]);
+    assert!(fetched(&other).await < 5 * MIB as u64);
+    drop(home);
 }
 
 #[tokio::test(flavor = "multi_thread")]

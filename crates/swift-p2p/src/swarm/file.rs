@@ -100,6 +100,8 @@ pub(super) struct FileState {
     pub(super) gained: u64,
     /// Where those are who read it in order.
     pub(super) readers: Vec<Reader>,
+    /// What neighbours were told of what these come to next.
+    told_ahead: Vec<Ahead>,
     pub(super) views: Views<PeerKey>,
     /// Slices that are accepted and not here.
     pub(super) coming_len: usize,
@@ -126,6 +128,7 @@ impl FileState {
             checking: BTreeSet::new(),
             recent: Recent::default(),
             readers: Vec::new(),
+            told_ahead: Vec::new(),
             views: Views::new(held.layout()),
             coming_len: 0,
             slice_time: None,
@@ -181,6 +184,25 @@ impl FileState {
             let first = reader.at.get();
             Ahead { first, count: (reader.last.get() - first).saturating_add(1).min(most) }
         })
+    }
+
+    /// Readers have moved: says whether neighbours are to be told. Not of each step, as a map may be long: half of what
+    /// they were told is enough for them to go on with.
+    pub(super) fn note_ahead(&mut self) -> bool {
+        let ahead: Vec<Ahead> = self.ahead().collect();
+        let is_in = |now: &Ahead, told: &Ahead, count: u32| {
+            (told.first..told.first.saturating_add(count)).contains(&now.first)
+        };
+        // Where nobody is any more, the next map will not say so again.
+        self.told_ahead.retain(|told| ahead.iter().any(|now| is_in(now, told, told.count)));
+        let is_told =
+            |now: &Ahead| self.told_ahead.iter().any(|told| is_in(now, told, told.count.div_ceil(2)));
+        // What is here need not be told, and was not.
+        let is_new = self.is_fetching() && !ahead.iter().all(is_told);
+        if is_new {
+            self.told_ahead = ahead;
+        }
+        is_new
     }
 
     /// Whether a reader comes to a chunk next.

@@ -123,7 +123,9 @@ impl Swarm {
             return;
         }
         state.readers = readers;
-        self.finding.changed.insert(file);
+        if state.note_ahead() {
+            self.finding.changed.insert(file);
+        }
         if state.want == Want::Reading {
             state.forget_parts_behind();
             self.drop_unwanted(file);

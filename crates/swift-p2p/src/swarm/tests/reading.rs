@@ -132,6 +132,28 @@ fn a_reader_that_has_enough_costs_no_question_and_its_next_step_does() {
     assert_eq!(told(&drain(&mut swarm))[0].ahead, [Ahead { first: 12, count: 1 }]);
 }
 
+/// A map of a large file is long, and answers to offers bring it as well.
+#[test]
+fn neighbours_are_told_where_a_reader_is_when_half_of_what_they_know_is_behind_it() {
+    let mut swarm = reading(vec![reader(10, 99)]);
+    let (by, held) = (node(2), Held::All(ChunkSet::full(layout()).encode()));
+    let stamp = message::Stamp { incarnation: 1, seq: 1 };
+    let map = Map { stamp, interest: Interest::Complete, held, open: vec![], ahead: vec![] };
+    let holdings = message::Holdings { holdings: vec![message::Holding { file: file(0), map: Some(map) }] };
+    swarm.handle(Time::ZERO, Input::WhoHasAnswered { by, holdings });
+    drain(&mut swarm);
+    let mut told_at = |readers: &[(u64, u64)]| {
+        read(&mut swarm, readers.iter().map(|&(at, last)| reader(at, last)).collect());
+        !told(&drain(&mut swarm)).is_empty()
+    };
+    let steps: Vec<u64> = (11..40).filter(|&at| told_at(&[(at, 99)])).collect();
+    assert_eq!(steps, [18, 26, 34]);
+    assert!(told_at(&[(38, 99), (80, 99)]), "another reader comes");
+    assert!(!told_at(&[(39, 99)]), "it goes");
+    assert!(told_at(&[(39, 99), (81, 99)]), "one comes where it was");
+    assert!(told_at(&[(5, 99)]), "one goes back");
+}
+
 #[test]
 fn what_nobody_comes_to_any_more_is_broken_off_and_taken_again_when_somebody_does() {
     let mut swarm = reading(vec![reader(10, 20), reader(50, 60)]);
