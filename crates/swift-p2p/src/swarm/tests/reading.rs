@@ -67,8 +67,9 @@ fn told(outputs: &[Output]) -> Vec<Map> {
 
 /// A source to which a reading node has told its map; gives the chunks that it offers.
 fn offered(ahead: &[(u32, u32)], held: &[u64]) -> Vec<u32> {
-    let mut swarm = holder_of(1, CHUNKS);
-    // To the only peer whole chunks go.
+    let slice_levels = (swift_chunks::SLICE_LEVEL_MAX, swift_chunks::SLICE_LEVEL_MAX);
+    let mut swarm = holder_with(Config { slice_levels, ..Config::default() }, 1, CHUNKS);
+    // The only peer has all places.
     (3..5).for_each(|peer| swarm.handle(Time::ZERO, Input::PeerOffline { peer: node(peer) }));
     let mut set = ChunkSet::empty(layout());
     held.iter().for_each(|&number| _ = set.insert(chunk(number)));
