@@ -17,6 +17,9 @@ pub enum Want {
     /// Serve what is here, fetch nothing.
     Unwanted,
     /// Fetch what its readers come to next: see [`Input::ReadingAt`].
+    ///
+    /// Where readers leave many chunks half fetched behind them, the machine forgets what it has of these: they may be
+    /// asked for again, and the caller, who still has it, reports it as fetched.
     Reading,
 }
 
