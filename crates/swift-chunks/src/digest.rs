@@ -1,9 +1,9 @@
 //! What a manifest says of one chunk, and the pass over its bytes that computes it.
 
 use blake3::hazmat::HasherExt as _;
-use sha1::Digest as _;
 
 use crate::layout::{CHUNK_LEN, ChunkIndex, ChunkLayout};
+use crate::sha1::Sha1;
 
 /// Bytes that go through one hash and then the other while they are still in the processor's cache.
 const FUSED_BLOCK_LEN: usize = 64 * 1024;
@@ -68,14 +68,14 @@ impl SubtreeHasher {
 /// Both hashes over the bytes of one chunk, in one pass.
 #[derive(Clone)]
 pub(crate) struct ChunkHasher {
-    sha1: sha1::Sha1,
+    sha1: Sha1,
     blake3: SubtreeHasher,
     len: u64,
 }
 
 impl ChunkHasher {
     pub(crate) fn new(chunk: ChunkIndex) -> Self {
-        Self { sha1: sha1::Sha1::new(), blake3: SubtreeHasher::new(chunk), len: 0 }
+        Self { sha1: Sha1::new(), blake3: SubtreeHasher::new(chunk), len: 0 }
     }
 
     /// Bytes that passed so far.
@@ -92,7 +92,23 @@ impl ChunkHasher {
         self.len += bytes.len() as u64;
     }
 
+    /// [`Self::update`] of two chunks at once, which takes less time than one after the other.
+    pub(crate) fn update_both((a, mut a_bytes): (&mut Self, &[u8]), (b, mut b_bytes): (&mut Self, &[u8])) {
+        while !a_bytes.is_empty() && !b_bytes.is_empty() {
+            let (a_block, a_later) = a_bytes.split_at(a_bytes.len().min(FUSED_BLOCK_LEN));
+            let (b_block, b_later) = b_bytes.split_at(b_bytes.len().min(FUSED_BLOCK_LEN));
+            Sha1::update_both((&mut a.sha1, a_block), (&mut b.sha1, b_block));
+            for (hasher, block) in [(&mut *a, a_block), (&mut *b, b_block)] {
+                hasher.blake3.update(block);
+                hasher.len += block.len() as u64;
+            }
+            (a_bytes, b_bytes) = (a_later, b_later);
+        }
+        a.update(a_bytes);
+        b.update(b_bytes);
+    }
+
     pub(crate) fn finish(self, subtree: Subtree) -> ChunkDigest {
-        ChunkDigest { sha1: self.sha1.finalize().into(), chaining_value: self.blake3.chaining_value(subtree) }
+        ChunkDigest { sha1: self.sha1.finish(), chaining_value: self.blake3.chaining_value(subtree) }
     }
 }

@@ -96,6 +96,7 @@ mod id;
 mod keep;
 mod layout;
 mod manifest;
+mod sha1;
 mod slice;
 #[cfg(feature = "store")]
 mod store;

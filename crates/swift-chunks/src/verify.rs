@@ -7,6 +7,8 @@ pub use slice::{SliceFault, SliceVerifier};
 use crate::digest::{ChunkDigest, ChunkHasher, Subtree};
 use crate::id::FileId;
 use crate::layout::{ChunkIndex, ChunkLayout};
+#[cfg(feature = "store")]
+use crate::sha1::Sha1;
 
 /// Why received bytes are not the chunk they were sent as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +35,8 @@ pub enum ChunkFault {
     ManifestFalse,
 }
 
-/// Proof that the bytes of one chunk passed both hashes. Only [`ChunkVerifier::finish`] makes one.
+/// Proof that the bytes of one chunk passed both hashes: at once, in [`ChunkVerifier::finish`], or BLAKE3 slice by slice
+/// and SHA-1 when the chunk was whole.
 #[derive(Debug, PartialEq, Eq)]
 pub struct VerifiedChunk {
     file_id: FileId,
@@ -104,11 +107,28 @@ impl ChunkVerifier {
 
     /// Takes the next bytes. One byte too many is refused at once, and none of `bytes` is taken then.
     pub fn update(&mut self, bytes: &[u8]) -> Result<(), ChunkFault> {
-        if bytes.len() as u64 > self.remaining() {
-            return Err(ChunkFault::TooLong { expected: self.expected_len });
-        }
+        self.check_room(bytes)?;
         self.hasher.update(bytes);
         Ok(())
+    }
+
+    /// [`Self::update`] of two chunks at once, which takes less time than one after the other.
+    #[cfg(feature = "store")]
+    pub(crate) fn update_both(
+        (a, a_bytes): (&mut Self, &[u8]),
+        (b, b_bytes): (&mut Self, &[u8]),
+    ) -> [Result<(), ChunkFault>; 2] {
+        let rooms = [a.check_room(a_bytes), b.check_room(b_bytes)];
+        let taken = |room: &Result<_, _>, bytes: &'_ [u8]| if room.is_ok() { bytes.len() } else { 0 };
+        let (a_bytes, b_bytes) =
+            (&a_bytes[..taken(&rooms[0], a_bytes)], &b_bytes[..taken(&rooms[1], b_bytes)]);
+        ChunkHasher::update_both((&mut a.hasher, a_bytes), (&mut b.hasher, b_bytes));
+        rooms
+    }
+
+    fn check_room(&self, bytes: &[u8]) -> Result<(), ChunkFault> {
+        let has_room = bytes.len() as u64 <= self.remaining();
+        has_room.then_some(()).ok_or(ChunkFault::TooLong { expected: self.expected_len })
     }
 
     /// Judges what passed.
@@ -125,6 +145,43 @@ impl ChunkVerifier {
             return Err(ChunkFault::ManifestFalse);
         }
         Ok(VerifiedChunk { file_id: self.file_id, index: self.index, len: received })
+    }
+}
+
+/// SHA-1 alone over the bytes of a chunk that passed BLAKE3 slice by slice: that needs them in order, in which slices do
+/// not come.
+#[cfg(feature = "store")]
+pub(crate) struct WholeChunkCheck {
+    file_id: FileId,
+    index: ChunkIndex,
+    expected: [u8; 20],
+    len: u64,
+    sha1: Sha1,
+}
+
+#[cfg(feature = "store")]
+impl WholeChunkCheck {
+    /// Expects the chunk at `index` of `file_id`, whose verified manifest says `expected` of it.
+    pub(crate) fn new(file_id: FileId, index: ChunkIndex, expected: ChunkDigest) -> Self {
+        Self { file_id, index, expected: expected.sha1, len: 0, sha1: Sha1::new() }
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.sha1.update(bytes);
+        self.len += bytes.len() as u64;
+    }
+
+    /// [`Self::update`] of two chunks at once.
+    pub(crate) fn update_both((a, a_bytes): (&mut Self, &[u8]), (b, b_bytes): (&mut Self, &[u8])) {
+        Sha1::update_both((&mut a.sha1, a_bytes), (&mut b.sha1, b_bytes));
+        a.len += a_bytes.len() as u64;
+        b.len += b_bytes.len() as u64;
+    }
+
+    /// Nothing if these are other bytes than the manifest promises, or if it promises what cannot be.
+    pub(crate) fn finish(self) -> Option<VerifiedChunk> {
+        let fits = self.len > 0 && self.sha1.finish() == self.expected;
+        fits.then_some(VerifiedChunk { file_id: self.file_id, index: self.index, len: self.len })
     }
 }
 

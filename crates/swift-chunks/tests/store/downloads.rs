@@ -1,8 +1,8 @@
 use std::fs;
 
 use swift_chunks::{
-    ChunkFault, ChunkWriteError, InstallError, ManifestCheck, ManifestFault, ManifestHash, ObjectState,
-    StoreError,
+    ChunkFault, ChunkWriteError, ChunkWriter, Download, InstallError, ManifestCheck, ManifestFault,
+    ManifestHash, ObjectState, StoreError,
 };
 
 use crate::bench::{Bench, C, NOW, Sample, put, write_chunk};
@@ -47,6 +47,44 @@ fn chunks_are_written_from_many_threads() {
     });
     download.finish(NOW).unwrap();
     assert_eq!(fs::read(bench.object_path(&sample)).unwrap(), sample.bytes);
+}
+
+#[test]
+fn two_chunks_are_written_together_and_each_is_judged_for_itself() {
+    let bench = Bench::new();
+    let (long, short) = (Sample::new(2 * C, 1), Sample::new(C + 70_000, 2));
+    let (of_long, of_short) = (bench.download(&long).unwrap(), bench.download(&short).unwrap());
+    let writer = |download: &Download, index| {
+        let chunk = download.layout().chunk(index).unwrap();
+        download.chunk_writer(chunk).unwrap()
+    };
+    let (mut a, mut b) = (writer(&of_long, 0), writer(&of_short, 1));
+    let [first, second] = ChunkWriter::write_both(
+        (&mut a, &long.chunk(0)[..100_001]),
+        (&mut b, &[short.chunk(1), &[0]].concat()),
+    );
+    first.unwrap();
+    assert!(matches!(second, Err(ChunkWriteError::Fault(ChunkFault::TooLong { expected: 70_000 }))));
+    let [first, second] =
+        ChunkWriter::write_both((&mut a, &long.chunk(0)[100_001..]), (&mut b, short.chunk(1)));
+    first.and(second).unwrap();
+    of_long.record(a.finish().unwrap()).unwrap();
+    of_short.record(b.finish().unwrap()).unwrap();
+
+    let mut flipped = long.chunk(1).to_vec();
+    flipped[C as usize / 2] ^= 4;
+    let (mut a, mut b) = (writer(&of_long, 1), writer(&of_short, 0));
+    for (a_bytes, b_bytes) in flipped.chunks(65_536).zip(short.chunk(0).chunks(65_536)) {
+        let [first, second] = ChunkWriter::write_both((&mut a, a_bytes), (&mut b, b_bytes));
+        first.and(second).unwrap();
+    }
+    assert!(matches!(a.finish(), Err(ChunkWriteError::Fault(ChunkFault::Content))));
+    of_short.record(b.finish().unwrap()).unwrap();
+    write_chunk(&of_long, &long, 1);
+    for (download, sample) in [(&of_long, &long), (&of_short, &short)] {
+        download.finish(NOW).unwrap();
+        assert_eq!(fs::read(bench.object_path(sample)).unwrap(), sample.bytes);
+    }
 }
 
 #[test]

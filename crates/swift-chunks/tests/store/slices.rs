@@ -82,6 +82,33 @@ fn slices_and_whole_chunks_become_the_file() {
 }
 
 #[test]
+fn of_two_chunks_that_are_checked_together_each_is_judged_for_itself() {
+    let bench = Bench::new();
+    let sample = Sample::new(3 * C + 2 * G + 5, 1);
+    bench.store.apply(1, &[put("a", &sample)], NOW).unwrap();
+    let download = bench.download(&sample).unwrap();
+    for index in 0..4 {
+        slices(&sample, index, 3).into_iter().for_each(|slice| drop(write_slice(&download, &sample, slice)));
+    }
+    let part = fs::read_dir(bench.content("partial")).unwrap().next().unwrap().unwrap().path();
+    rot(&part, C + 7);
+
+    let [short, rotten] = download.check_chunks([chunk(&sample, 3), chunk(&sample, 1)]);
+    download.record(short.unwrap()).unwrap();
+    assert!(matches!(rotten, Err(ChunkWriteError::Store(StoreError::ReadBackDiffers { chunk: 1, .. }))));
+    let [missing, first] = download.check_chunks([chunk(&sample, 1), chunk(&sample, 0)]);
+    assert!(matches!(missing, Err(ChunkWriteError::Store(StoreError::GrainsMissing { missing: 64, .. }))));
+    download.record(first.unwrap()).unwrap();
+    let [third, again] = download.check_chunks([chunk(&sample, 2), chunk(&sample, 2)]);
+    download.record(third.unwrap()).unwrap();
+    assert!(matches!(again, Err(ChunkWriteError::Store(StoreError::ChunkTaken { chunk: 2, .. }))));
+
+    write_in_slices(&download, &sample, 1, 6);
+    download.finish(NOW).unwrap();
+    assert_eq!(fs::read(bench.file("a")).unwrap(), sample.bytes);
+}
+
+#[test]
 fn the_last_missing_slice_of_a_chunk_says_so() {
     let bench = Bench::new();
     let sample = Sample::new(5 * G, 1);

@@ -10,10 +10,10 @@ use crate::layout::ChunkIndex;
 use crate::slice::Grains;
 use crate::store::disk::DiskFile;
 use crate::store::error::{ChunkWriteError, StoreError};
-use crate::verify::{ChunkFault, ChunkVerifier, VerifiedChunk};
+use crate::verify::{ChunkFault, ChunkVerifier, VerifiedChunk, WholeChunkCheck};
 
-/// Bytes read back at once.
-const READ_BACK_LEN: usize = 256 * 1024;
+/// Bytes read back at once: as many as are hashed while the processor has them in its cache.
+const READ_BACK_LEN: usize = 128 * 1024;
 
 impl Download {
     /// Starts writing a chunk. One writer at a time per chunk, and none for a chunk that is written or has verified
@@ -33,40 +33,15 @@ impl Download {
     /// [`StoreError::ReadBackDiffers`] blames no sender. After any fault and any failure to read, the chunk's grains are
     /// forgotten, durably, and can be fetched again.
     pub fn check_chunk(&self, chunk: ChunkIndex) -> Result<WrittenChunk, ChunkWriteError> {
-        let verifier = self.verifier(chunk)?;
-        let file = self.part()?;
-        let slot = Slot::take_verified(&self.transfer, chunk)?;
-        match self.read_back(chunk, &file, verifier) {
-            Ok(verified) => Ok(WrittenChunk { verified, slot }),
-            Err(error) => {
-                self.forget_grains(chunk)?;
-                Err(error)
-            }
-        }
+        ReadBack::begin(self, chunk)?.alone()
     }
 
-    fn read_back(
-        &self,
-        chunk: ChunkIndex,
-        file: &DiskFile,
-        mut verifier: ChunkVerifier,
-    ) -> Result<VerifiedChunk, ChunkWriteError> {
-        let end = self.layout().range(chunk).end;
-        let mut buffer = vec![0; READ_BACK_LEN];
-        while verifier.remaining() > 0 {
-            let len = usize::try_from(verifier.remaining()).unwrap_or(usize::MAX).min(buffer.len());
-            let block = &mut buffer[..len];
-            let read = file.read_exact_at(block, end - verifier.remaining());
-            read.map_err(StoreError::io("read back", self.part_path()))?;
-            verifier.update(block)?;
+    /// [`Self::check_chunk`] of two chunks, which takes less time than one after the other.
+    pub fn check_chunks(&self, chunks: [ChunkIndex; 2]) -> [Result<WrittenChunk, ChunkWriteError>; 2] {
+        match chunks.map(|chunk| ReadBack::begin(self, chunk)) {
+            [Ok(a), Ok(b)] => ReadBack::both(a, b),
+            begun => begun.map(|begun| begun.map_err(ChunkWriteError::from)?.alone()),
         }
-        verifier.finish().map_err(|fault| match fault {
-            ChunkFault::ManifestFalse => fault.into(),
-            _ => {
-                let file_id = self.content.key.file_id;
-                StoreError::ReadBackDiffers { file_id, chunk: chunk.get() }.into()
-            }
-        })
     }
 
     fn verifier(&self, chunk: ChunkIndex) -> Result<ChunkVerifier, StoreError> {
@@ -80,6 +55,112 @@ impl Download {
 
     pub(super) fn part_path(&self) -> PathBuf {
         self.core.paths.part(self.content.key.file_id, self.content.id)
+    }
+}
+
+/// A chunk of which every grain is verified, while it is read back.
+struct ReadBack<'a> {
+    download: &'a Download,
+    file: Arc<DiskFile>,
+    slot: Slot,
+    check: WholeChunkCheck,
+    buffer: Vec<u8>,
+    at: u64,
+    failure: Option<StoreError>,
+}
+
+impl<'a> ReadBack<'a> {
+    fn begin(download: &'a Download, chunk: ChunkIndex) -> Result<Self, StoreError> {
+        let digest = download.content.digest(chunk)?;
+        let file = download.part()?;
+        let slot = Slot::take_verified(&download.transfer, chunk)?;
+        Ok(Self {
+            download,
+            file,
+            slot,
+            check: WholeChunkCheck::new(download.content.key.file_id, chunk, digest),
+            buffer: vec![0; READ_BACK_LEN],
+            at: download.layout().range(chunk).start,
+            failure: None,
+        })
+    }
+
+    fn alone(mut self) -> Result<WrittenChunk, ChunkWriteError> {
+        while let len @ 1.. = self.read() {
+            self.check.update(&self.buffer[..len]);
+        }
+        self.finish()
+    }
+
+    fn both(mut a: Self, mut b: Self) -> [Result<WrittenChunk, ChunkWriteError>; 2] {
+        while let (a_len, b_len) = (a.read(), b.read())
+            && a_len + b_len > 0
+        {
+            WholeChunkCheck::update_both(
+                (&mut a.check, &a.buffer[..a_len]),
+                (&mut b.check, &b.buffer[..b_len]),
+            );
+        }
+        [a.finish(), b.finish()]
+    }
+
+    /// Reads the next bytes; none at the chunk's end, or when they cannot be read.
+    fn read(&mut self) -> usize {
+        let end = self.download.layout().range(self.slot.chunk).end;
+        let len = usize::try_from(end - self.at).unwrap_or(usize::MAX).min(self.buffer.len());
+        if self.failure.is_some() || len == 0 {
+            return 0;
+        }
+        if let Err(error) = self.file.read_exact_at(&mut self.buffer[..len], self.at) {
+            self.failure = Some(StoreError::io("read back", self.download.part_path())(error));
+            return 0;
+        }
+        self.at += len as u64;
+        len
+    }
+
+    /// The bytes passed BLAKE3 when they came, so SHA-1 alone is looked at, unless it does not fit: which of the two is
+    /// to blame then, the disk or the manifest, BLAKE3 tells.
+    fn finish(mut self) -> Result<WrittenChunk, ChunkWriteError> {
+        let (download, chunk) = (self.download, self.slot.chunk);
+        let judged = match self.failure.take() {
+            Some(failure) => Err(failure.into()),
+            None => match self.check.finish() {
+                Some(verified) => Ok(verified),
+                None => Self::judge(download, chunk, &self.file),
+            },
+        };
+        match judged {
+            Ok(verified) => Ok(WrittenChunk { verified, slot: self.slot }),
+            Err(error) => {
+                download.forget_grains(chunk)?;
+                Err(error)
+            }
+        }
+    }
+
+    fn judge(
+        download: &Download,
+        chunk: ChunkIndex,
+        file: &DiskFile,
+    ) -> Result<VerifiedChunk, ChunkWriteError> {
+        let mut verifier = download.verifier(chunk)?;
+        let end = download.layout().range(chunk).end;
+        let mut buffer = vec![0; READ_BACK_LEN];
+        while verifier.remaining() > 0 {
+            let len = usize::try_from(verifier.remaining()).unwrap_or(usize::MAX).min(buffer.len());
+            let block = &mut buffer[..len];
+            let read = file.read_exact_at(block, end - verifier.remaining());
+            read.map_err(StoreError::io("read back", download.part_path()))?;
+            verifier.update(block)?;
+        }
+        verifier.finish().map_err(|fault| match fault {
+            ChunkFault::ManifestFalse => fault.into(),
+            _ => {
+                let file_id = download.content.key.file_id;
+                StoreError::ReadBackDiffers { file_id, chunk: chunk.get() }.into()
+            }
+        })
     }
 }
 
@@ -154,6 +235,24 @@ impl ChunkWriter {
     /// written.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), ChunkWriteError> {
         self.verifier.update(bytes)?;
+        self.write_down(bytes)
+    }
+
+    /// [`Self::write`] of two chunks at once, of whatever files: hashing two takes less time together than one after the
+    /// other. What happens to one does not touch the other.
+    pub fn write_both(
+        (a, a_bytes): (&mut Self, &[u8]),
+        (b, b_bytes): (&mut Self, &[u8]),
+    ) -> [Result<(), ChunkWriteError>; 2] {
+        let [a_taken, b_taken] =
+            ChunkVerifier::update_both((&mut a.verifier, a_bytes), (&mut b.verifier, b_bytes));
+        [
+            a_taken.map_err(Into::into).and_then(|()| a.write_down(a_bytes)),
+            b_taken.map_err(Into::into).and_then(|()| b.write_down(b_bytes)),
+        ]
+    }
+
+    fn write_down(&mut self, bytes: &[u8]) -> Result<(), ChunkWriteError> {
         self.file.write_all_at(bytes, self.at).map_err(StoreError::io("write", &self.path))?;
         self.at += bytes.len() as u64;
         Ok(())

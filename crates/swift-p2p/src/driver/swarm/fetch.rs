@@ -1,11 +1,11 @@
 //! One slice from one peer: requested, hashed and written as it comes.
 
+mod desk;
 mod landing;
 mod sink;
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use hyper::{StatusCode, header::RANGE};
 use swift_chain::NodeId;
 use swift_chunks::{Download, GrainTree, Grains, Slice};
@@ -23,6 +23,8 @@ use crate::{
     swarm::FetchFailure,
     transport::{PeerClient, PeerClients, PeerResponse},
 };
+pub(super) use desk::Desk;
+use desk::Piece;
 use sink::{Sink, blame_part};
 
 /// Bytes that are hashed and written at once: a TLS record at a time would cost four times the calls.
@@ -50,21 +52,26 @@ pub(super) struct Fetch {
 
 impl Fetch {
     /// Carries the order out. Dropped half way, it leaves the slice unheld.
-    pub(super) async fn run(&self, clients: &PeerClients, down: &Throttle) -> FetchEnd {
-        match self.attempt(clients, &Arrival { arrived: &self.arrived, down }).await {
+    pub(super) async fn run(&self, clients: &PeerClients, down: &Throttle, desk: &Arc<Desk>) -> FetchEnd {
+        match self.attempt(clients, &Arrival { arrived: &self.arrived, down }, desk).await {
             Ok(()) => FetchEnd::verified(),
             Err(end) => end,
         }
     }
 
-    async fn attempt(&self, clients: &PeerClients, arrival: &Arrival<'_>) -> Result<(), FetchEnd> {
+    async fn attempt(
+        &self,
+        clients: &PeerClients,
+        arrival: &Arrival<'_>,
+        desk: &Arc<Desk>,
+    ) -> Result<(), FetchEnd> {
         let unreached = |error: crate::transport::DialError| {
             FetchEnd::failed(FetchFailure::Unreachable, error.to_string())
         };
         let client = clients.client(&self.from).map_err(unreached)?;
         let download = self.file.ready(&client, arrival).await?;
         if self.slice.is_chunk() {
-            self.fetch_chunk(&client, &download, arrival).await
+            self.fetch_chunk(&client, &download, arrival, desk).await
         } else {
             self.fetch_part(&client, &download, arrival).await
         }
@@ -76,13 +83,14 @@ impl Fetch {
         client: &PeerClient,
         download: &Arc<Download>,
         arrival: &Arrival<'_>,
+        desk: &Arc<Desk>,
     ) -> Result<(), FetchEnd> {
         if self.file.is_held(download, self.slice.chunk()) {
             return Ok(());
         }
-        let mut sink = self.sink_for_chunk(download)?;
+        let sink = self.sink_for_chunk(download, desk)?;
         let response = self.request(client, download, None).await?;
-        drain(response, arrival, &mut sink, |error| self.blame_chunk(download, error)).await?;
+        let sink = drain(response, arrival, sink, |error| self.blame_chunk(download, error)).await?;
         self.land_chunk(download, sink).await
     }
 
@@ -103,8 +111,8 @@ impl Fetch {
                 (self.tree_of(&response, download)?, response)
             }
         };
-        let mut sink = self.sink_for_part(download, &tree)?;
-        drain(response, arrival, &mut sink, blame_part).await?;
+        let sink = self.sink_for_part(download, &tree)?;
+        let sink = drain(response, arrival, sink, blame_part).await?;
         self.land_part(download, &tree, sink).await
     }
 
@@ -163,35 +171,35 @@ impl Fetch {
 async fn drain<S: Sink>(
     mut response: PeerResponse,
     arrival: &Arrival<'_>,
-    sink: &mut S,
+    mut sink: S,
     blame: impl Fn(S::Error) -> FetchEnd,
-) -> Result<(), FetchEnd> {
+) -> Result<S, FetchEnd> {
     let mut batch = Vec::with_capacity(BATCH_LEN);
-    let mut give = |bytes: &[u8]| sink.take(bytes).map_err(&blame);
     while let Some(mut frame) = response.chunk().await.map_err(|error| unreachable(&error))? {
         while !frame.is_empty() {
-            push(&mut batch, arrival.next(&mut frame).await, &mut give)?;
+            let mut piece = arrival.next(&mut frame).await;
+            // A piece as large as a batch goes through as it is.
+            if batch.is_empty() && piece.len() >= BATCH_LEN {
+                (sink, _) = sink.take(Piece::Frame(piece)).await.map_err(&blame)?;
+                continue;
+            }
+            while !piece.is_empty() {
+                let len = piece.len().min(BATCH_LEN - batch.len());
+                batch.extend_from_slice(&piece.split_to(len));
+                if batch.len() == BATCH_LEN {
+                    (sink, batch) = flush(sink, batch).await.map_err(&blame)?;
+                }
+            }
         }
     }
-    if batch.is_empty() { Ok(()) } else { give(&batch) }
+    if !batch.is_empty() {
+        (sink, _) = flush(sink, batch).await.map_err(&blame)?;
+    }
+    Ok(sink)
 }
 
-/// Collects frames until there is a batch. A frame as large as one goes through as it is.
-fn push(
-    batch: &mut Vec<u8>,
-    mut frame: Bytes,
-    give: &mut impl FnMut(&[u8]) -> Result<(), FetchEnd>,
-) -> Result<(), FetchEnd> {
-    while !frame.is_empty() {
-        if batch.is_empty() && frame.len() >= BATCH_LEN {
-            return give(&frame);
-        }
-        let len = frame.len().min(BATCH_LEN - batch.len());
-        batch.extend_from_slice(&frame.split_to(len));
-        if batch.len() == BATCH_LEN {
-            give(batch)?;
-            batch.clear();
-        }
-    }
-    Ok(())
+/// Gives a batch to the sink and gets its memory back.
+async fn flush<S: Sink>(sink: S, batch: Vec<u8>) -> Result<(S, Vec<u8>), S::Error> {
+    let (sink, piece) = sink.take(Piece::Batch(batch)).await?;
+    Ok((sink, piece.into_memory()))
 }

@@ -47,6 +47,10 @@ struct Chunks {
     next_writer: u64,
     /// Recorded with the download that is open now.
     written: BTreeSet<ChunkIndex>,
+    /// Chunks whose every grain is verified, to be read back.
+    unchecked: Vec<ChunkIndex>,
+    /// Whether somebody is at it.
+    is_checking: bool,
     trees: BTreeMap<ChunkIndex, Arc<GrainTree>>,
 }
 
@@ -205,6 +209,40 @@ impl Incoming {
             return Ok(());
         }
         Ok(self.record(download, download.check_chunk(chunk)?)?)
+    }
+
+    /// [`Self::settle`] of two chunks, which takes less time than one after the other.
+    pub(super) fn settle_both(
+        &self,
+        download: &Arc<Download>,
+        chunks: [ChunkIndex; 2],
+    ) -> [Result<(), ChunkWriteError>; 2] {
+        let _turn = self.settling.lock().unwrap_or_else(PoisonError::into_inner);
+        let checked = match chunks.map(|chunk| self.is_held(download, chunk)) {
+            [false, false] => download.check_chunks(chunks).map(Some),
+            [true, false] => [None, Some(download.check_chunk(chunks[1]))],
+            [false, true] => [Some(download.check_chunk(chunks[0])), None],
+            [true, true] => [None, None],
+        };
+        checked.map(|checked| match checked {
+            Some(checked) => Ok(self.record(download, checked?)?),
+            None => Ok(()),
+        })
+    }
+
+    /// Puts a chunk into the line of those that are to be read back. True if nobody is at it: whoever hears that is now.
+    pub(super) fn line_up(&self, chunk: ChunkIndex) -> bool {
+        let mut chunks = self.chunks();
+        chunks.unchecked.push(chunk);
+        !std::mem::replace(&mut chunks.is_checking, true)
+    }
+
+    /// Up to two chunks to read back. After none, another has to be told.
+    pub(super) fn next_unchecked(&self) -> Vec<ChunkIndex> {
+        let mut chunks = self.chunks();
+        let len = chunks.unchecked.len().min(2);
+        chunks.is_checking = len > 0;
+        chunks.unchecked.drain(..len).collect()
     }
 
     /// Refused when the download was closed since: nobody would commit it.

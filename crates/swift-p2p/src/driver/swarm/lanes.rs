@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     events::{Event, FetchEnd},
-    fetch::Fetch,
+    fetch::{Desk, Fetch},
 };
 use crate::{
     driver::limits::{ConnectionLimit, Limits, Places, Throttle},
@@ -64,7 +64,7 @@ impl Lanes {
             let most = |limit: ConnectionLimit| limit.fetches().div_ceil(LANES);
             limits.follow_connections(move |limit| follow.keep_at_most(limit.map(most)));
             let (down, places) = (limits.down().clone(), places.clone());
-            Lane::spawn(at, Worker { clients, down, places, events: events.clone() })
+            Lane::spawn(at, Worker { clients, down, places, desk: Arc::default(), events: events.clone() })
         });
         lanes.collect::<Result<_, _>>().map(Self)
     }
@@ -104,6 +104,7 @@ struct Worker {
     down: Throttle,
     /// Of all lanes together.
     places: Places,
+    desk: Arc<Desk>,
     events: mpsc::UnboundedSender<Event>,
 }
 
@@ -156,7 +157,7 @@ impl Worker {
 
     async fn fetch(&self, fetch: &Fetch) -> FetchEnd {
         match timeout(PLACE_WAIT, self.places.enter()).await {
-            Ok(_place) => fetch.run(&self.clients, &self.down).await,
+            Ok(_place) => fetch.run(&self.clients, &self.down, &self.desk).await,
             Err(_) => FetchEnd::failed(FetchFailure::Refused, "this node may open no more connections"),
         }
     }

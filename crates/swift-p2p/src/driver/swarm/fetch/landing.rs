@@ -18,8 +18,8 @@ const PLACE_PAUSE: Duration = Duration::from_millis(2);
 impl Fetch {
     pub(super) async fn land_chunk(&self, download: &Arc<Download>, sink: ChunkSink) -> Result<(), FetchEnd> {
         match sink {
-            ChunkSink::InPlace(writer, _note) => {
-                self.file.land(download, writer).map_err(|error| self.blame_chunk(download, error))
+            ChunkSink::InPlace(writer, _turn, _note) => {
+                self.file.land(download, *writer).map_err(|error| self.blame_chunk(download, error))
             }
             ChunkSink::Aside(verifier, bytes) => {
                 verifier.finish().map_err(|fault| self.blame_chunk(download, fault.into()))?;

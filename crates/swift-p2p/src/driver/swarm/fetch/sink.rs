@@ -1,35 +1,45 @@
 //! Where the bytes of a fetch go: into their place, or into memory while somebody else has it.
 
+use std::{future::Future, sync::Arc};
+
 use swift_chunks::{
     ChunkVerifier, ChunkWriteError, ChunkWriter, Download, GrainTree, SliceVerifier, SliceWriteError,
     SliceWriter, StoreError,
 };
 
-use super::{super::incoming::Note, Fetch, FetchEnd};
+use super::{
+    super::incoming::Note,
+    Fetch, FetchEnd,
+    desk::{Desk, Piece, Turn},
+};
 
 /// Takes the bytes of a fetch as they come.
-pub(super) trait Sink {
+pub(super) trait Sink: Sized {
     /// Why it takes no more.
     type Error;
 
-    fn take(&mut self, bytes: &[u8]) -> Result<(), Self::Error>;
+    /// Takes a piece, and gives its memory back.
+    fn take(self, piece: Piece) -> impl Future<Output = Result<(Self, Piece), Self::Error>> + Send;
 }
 
 pub(super) enum ChunkSink {
-    InPlace(ChunkWriter, Note),
-    Aside(ChunkVerifier, Vec<u8>),
+    InPlace(Box<ChunkWriter>, Turn, Note),
+    Aside(Box<ChunkVerifier>, Vec<u8>),
 }
 
 impl Sink for ChunkSink {
     type Error = ChunkWriteError;
 
-    fn take(&mut self, bytes: &[u8]) -> Result<(), ChunkWriteError> {
+    async fn take(self, piece: Piece) -> Result<(Self, Piece), ChunkWriteError> {
         match self {
-            Self::InPlace(writer, _) => writer.write(bytes),
-            Self::Aside(verifier, collected) => {
-                verifier.update(bytes)?;
-                collected.extend_from_slice(bytes);
-                Ok(())
+            Self::InPlace(writer, turn, note) => {
+                let (writer, piece) = turn.write(writer, piece).await?;
+                Ok((Self::InPlace(writer, turn, note), piece))
+            }
+            Self::Aside(mut verifier, mut collected) => {
+                verifier.update(&piece)?;
+                collected.extend_from_slice(&piece);
+                Ok((Self::Aside(verifier, collected), piece))
             }
         }
     }
@@ -43,29 +53,34 @@ pub(super) enum PartSink {
 impl Sink for PartSink {
     type Error = SliceWriteError;
 
-    fn take(&mut self, bytes: &[u8]) -> Result<(), SliceWriteError> {
-        match self {
-            Self::InPlace(writer, _) => writer.write(bytes),
+    async fn take(mut self, piece: Piece) -> Result<(Self, Piece), SliceWriteError> {
+        match &mut self {
+            Self::InPlace(writer, _) => writer.write(&piece)?,
             Self::Aside(verifier, collected) => {
-                verifier.update(bytes)?;
-                collected.extend_from_slice(bytes);
-                Ok(())
+                verifier.update(&piece)?;
+                collected.extend_from_slice(&piece);
             }
         }
+        Ok((self, piece))
     }
 }
 
 impl Fetch {
     /// Bytes are written in place, unless somebody else is at it: then they are collected, and who has all of them
     /// first wins.
-    pub(super) fn sink_for_chunk(&self, download: &Download) -> Result<ChunkSink, FetchEnd> {
+    pub(super) fn sink_for_chunk(
+        &self,
+        download: &Download,
+        desk: &Arc<Desk>,
+    ) -> Result<ChunkSink, FetchEnd> {
         if let Some((writer, note)) = self.chunk_writer(download)? {
-            return Ok(ChunkSink::InPlace(writer, note));
+            let turn = desk.turn(self.file.content.file_id);
+            return Ok(ChunkSink::InPlace(Box::new(writer), turn, note));
         }
         let chunk = self.slice.chunk();
         let digest = download.digest(chunk).map_err(|error| FetchEnd::of_store(&error))?;
         let verifier = ChunkVerifier::new(self.file.content.file_id, download.layout(), chunk, digest);
-        Ok(ChunkSink::Aside(verifier, Vec::new()))
+        Ok(ChunkSink::Aside(Box::new(verifier), Vec::new()))
     }
 
     pub(super) fn sink_for_part(&self, download: &Download, tree: &GrainTree) -> Result<PartSink, FetchEnd> {
