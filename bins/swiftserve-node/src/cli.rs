@@ -7,7 +7,9 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use swift_p2p::driver::wall_clock_ms;
-use swiftserve_node::{Acceptance, Args, Backup, Consent, Recovery};
+use swiftserve_node::{
+    Acceptance, Args, Backup, Consent, KnownPeer, RebuildError, RebuildOptions, Rebuilt, Recovery,
+};
 
 /// Where a command finds the folder when nothing else says so.
 const DEFAULT_DATA_DIR: &str = "swiftserve-data";
@@ -42,6 +44,11 @@ pub(crate) enum Command {
     Backup(MakeBackup),
     /// Puts a backup back as a data folder
     Restore(Restore),
+    /// Makes the ledger of a node anew, after its file was damaged
+    ///
+    /// For a stopped node. Takes the node's own blocks as far as they prove right, and the others from members that run.
+    /// The damaged file is kept, and so are writes that wait.
+    RebuildLedger(RebuildLedger),
 }
 
 #[derive(Debug, clap::Args)]
@@ -97,6 +104,18 @@ pub(crate) struct Restore {
     data_dir: PathBuf,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct RebuildLedger {
+    #[command(flatten)]
+    folder: Folder,
+    /// A member to ask first, as `swiftctl nodes` on another node shows it; may be given again
+    #[arg(long = "peer", value_name = "NODE@HOST:PORT")]
+    peers: Vec<KnownPeer>,
+    /// Gives up final blocks that are nowhere any more
+    #[arg(long)]
+    discard_blocks: bool,
+}
+
 impl Command {
     /// Does it. `environment` looks a variable up.
     pub(crate) fn run(&self, environment: impl Fn(&str) -> Option<String>) -> anyhow::Result<ExitCode> {
@@ -108,6 +127,7 @@ impl Command {
                 println!("{}", Backup::open(source)?.restore(data_dir)?);
                 Ok(ExitCode::SUCCESS)
             }
+            Self::RebuildLedger(command) => command.run(&command.folder.find(environment)),
         }
     }
 }
@@ -155,6 +175,20 @@ impl MakeBackup {
         let Backup { path, manifest } = Backup::make(folder, &self.dest, wall_clock_ms())?;
         println!("Copied node {} at height {} to {}", manifest.node_id, manifest.height, path.display());
         println!("Whoever has the copy has the node's key: keep it as safe as that.");
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl RebuildLedger {
+    fn run(&self, folder: &Path) -> anyhow::Result<ExitCode> {
+        let options = RebuildOptions { peers: self.peers.clone(), discard_blocks: self.discard_blocks };
+        let runtime = tokio::runtime::Runtime::new().map_err(RebuildError::Runtime)?;
+        match runtime.block_on(Rebuilt::make(folder, options))? {
+            Some(rebuilt) => println!("{rebuilt}"),
+            None => println!(
+                "An earlier attempt had made the ledger anew; it is in its place now. Start the node."
+            ),
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -10,6 +10,8 @@
 //! ledger.joining a ledger that is still being fetched
 //! ledger.recovering a ledger that is still being made
 //! ledger-<network>.db the ledger of a network that was founded anew
+//! ledger.rebuilding a ledger that is being made anew; ledger.rebuilt when it is whole
+//! ledger-damaged.db a ledger that was damaged and made anew (-2 and so on where that is taken)
 //! recovery-<network>.chain tells the other operators of it
 //! tokens.db      hashes of tokens (SQLite)
 //! limits.json    limits that were set while the node ran
@@ -100,7 +102,12 @@ impl DataDir {
 
     /// Locks a folder in which a node has run; makes nothing.
     pub fn open_existing(path: &Path) -> Result<Self, DataDirError> {
-        for missing in ["node.key", "ledger.db"] {
+        Self::open_having(path, &["node.key", "ledger.db"])
+    }
+
+    /// The same, where no more of a node must be there than these files.
+    pub(crate) fn open_having(path: &Path, files: &[&'static str]) -> Result<Self, DataDirError> {
+        for &missing in files {
             if !path.join(missing).is_file() {
                 return Err(DataDirError::NotANode { path: path.to_owned(), missing });
             }

@@ -19,11 +19,13 @@ mod backup;
 mod config;
 mod data_dir;
 mod node;
+mod rebuilding;
 mod recovery;
 mod routes;
 
 pub use backup::{Backup, BackupError, Manifest, Restored};
 pub use config::{AfterRestore, Args, Config, ConfigError, ConfigSource};
 pub use data_dir::{DataDir, DataDirError};
-pub use node::{Node, NodeFailure, NodeOptions, StartError};
+pub use node::{LedgerDamage, Node, NodeFailure, NodeOptions, StartError};
+pub use rebuilding::{KnownPeer, MissingBlocks, RebuildError, RebuildOptions, Rebuilt};
 pub use recovery::{Acceptance, Accepted, Consent, Recovered, Recovery, RecoveryError};

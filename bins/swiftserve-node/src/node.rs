@@ -22,11 +22,11 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-pub use error::{NodeFailure, StartError};
+pub use error::{LedgerDamage, NodeFailure, StartError};
 
 use crate::{config::Config, data_dir::DataDir, routes::Routes};
 use opening::{LedgerOrTicket, Opened, Stored};
-pub(crate) use opening::{follow_network, random};
+pub(crate) use opening::{content_network, follow_network, random};
 use parts::Parts;
 
 /// How long the ledger's thread may take to end a step.
@@ -80,6 +80,11 @@ pub struct Node {
 impl Node {
     /// Starts a node: founds a network, joins one by a ticket, or goes on with the one its folder belongs to.
     pub async fn start(options: NodeOptions) -> Result<Self, StartError> {
+        let data_dir = options.config.data_dir.clone();
+        Self::try_start(options).await.map_err(|error| error.in_folder(&data_dir))
+    }
+
+    async fn try_start(options: NodeOptions) -> Result<Self, StartError> {
         let (config, patience) = (options.config.clone(), options.patience);
         let listener = bind(config.bind).await?;
         let local_addr = listener.local_addr().map_err(StartError::bind(config.bind))?;
@@ -162,20 +167,22 @@ impl Node {
 
     /// Resolves when the node cannot go on; stop it then.
     pub async fn failed(&mut self) -> NodeFailure {
+        let folder = self.data_dir.path();
         tokio::select! {
             // First, as it may be why another ends.
             biased;
             Ok(reason) = &mut self.store_stopped => NodeFailure::Store(reason),
             ended = &mut self.ledger_ended => match ended {
-                Ok(Err(poisoned)) => poisoned.into(),
+                Ok(Err(poisoned)) => NodeFailure::of_ledger(folder, poisoned),
                 _ => NodeFailure::Ended("the ledger"),
             },
+            reason = self.ledger.damaged() => NodeFailure::damaged(folder, &reason),
             ended = &mut self.gossip.ended => match ended {
                 Ok(error) => error.into(),
                 Err(_) => NodeFailure::Ended("the gossip"),
             },
             ended = &mut self.catalog_ended => match ended {
-                Ok(Err(error)) => error.into(),
+                Ok(Err(error)) => NodeFailure::of_catalog(folder, error),
                 _ => NodeFailure::Ended("the catalog"),
             },
             _ = &mut self.swarm_ended => NodeFailure::Ended("the swarm"),

@@ -7,14 +7,18 @@
 mod backup;
 mod founding;
 mod reader;
+mod salvage;
 mod snapshot;
 mod state;
 mod writer;
 
 use std::path::PathBuf;
 
+use rusqlite::ErrorCode;
+
 pub use founding::LedgerBuilder;
 pub use reader::{FileFilter, LedgerCounts, LedgerReader};
+pub use salvage::{Readable, Wreck};
 pub use state::SqlState;
 pub use writer::LedgerDb;
 
@@ -92,4 +96,47 @@ pub enum DbError {
     /// Something that must be there is not: the file is damaged.
     #[error("the ledger database is damaged: {0} is missing")]
     Missing(&'static str),
+}
+
+impl DbError {
+    /// Whether the file holds what nobody wrote, or gives back no bytes: no attempt to use it again will help. Not so when
+    /// the disk is full, or something else is in the way.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Sqlite(error) => is_damage(error),
+            Self::NotALedger { .. }
+            | Self::Damaged { .. }
+            | Self::Pages(_)
+            | Self::Genesis(_)
+            | Self::Missing(_) => true,
+            Self::Newer { .. } | Self::Snapshot(_) => false,
+        }
+    }
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::{Error, ffi};
+    match error {
+        Error::SqliteFailure(failure, _) => match failure.code {
+            // What SQLite says of a table, a column or a statement that is not as this crate made it, and of a row that is
+            // there although it cannot be.
+            ErrorCode::DatabaseCorrupt
+            | ErrorCode::NotADatabase
+            | ErrorCode::Unknown
+            | ErrorCode::ConstraintViolation
+            | ErrorCode::TypeMismatch => true,
+            ErrorCode::SystemIoFailure => matches!(
+                failure.extended_code,
+                ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ | ffi::SQLITE_IOERR_CORRUPTFS
+            ),
+            _ => false,
+        },
+        Error::FromSqlConversionFailure(..)
+        | Error::IntegralValueOutOfRange(..)
+        | Error::InvalidColumnType(..)
+        | Error::Utf8Error(..)
+        | Error::SqlInputError { .. }
+        | Error::QueryReturnedNoRows => true,
+        _ => false,
+    }
 }

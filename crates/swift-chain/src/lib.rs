@@ -74,6 +74,7 @@ mod mempool;
 mod merkle;
 mod name;
 mod quorum;
+pub mod rebuilding;
 mod receipt;
 pub mod recovery;
 mod replica;

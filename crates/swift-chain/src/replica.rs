@@ -49,8 +49,23 @@ pub const TRANSACTION_VALIDITY_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 
 /// The replica cannot go on; the node must stop. What was acknowledged before is stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the ledger stopped: {0}")]
-pub struct Poisoned(String);
+#[error("the ledger stopped: {reason}")]
+pub struct Poisoned {
+    reason: String,
+    is_damage: bool,
+}
+
+impl Poisoned {
+    /// What went wrong.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Whether the storage holds what nobody wrote; see [`DbError::is_damage`].
+    pub fn is_damage(&self) -> bool {
+        self.is_damage
+    }
+}
 
 /// An error that poisons.
 #[derive(Debug, thiserror::Error)]
@@ -201,7 +216,12 @@ impl<S: LedgerStore> Replica<S> {
     }
 
     fn poison(&mut self, fatal: &Fatal) -> Poisoned {
-        let poisoned = Poisoned(fatal.to_string());
+        let is_damage = match fatal {
+            Fatal::Db(error) => error.is_damage(),
+            Fatal::State(error) => error.is_damage(),
+            Fatal::Engine(_) | Fatal::Consensus | Fatal::Clock | Fatal::UnknownProtocol { .. } => false,
+        };
+        let poisoned = Poisoned { reason: fatal.to_string(), is_damage };
         self.poisoned = Some(poisoned.clone());
         poisoned
     }

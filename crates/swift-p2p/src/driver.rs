@@ -12,6 +12,7 @@ mod limits;
 mod members;
 mod presence;
 mod publish;
+mod rebuilding;
 mod scrub;
 mod swarm;
 mod upkeep;
@@ -35,6 +36,7 @@ pub use limits::{
 pub use members::Members;
 pub use presence::{PeerEvent, Presence};
 pub use publish::{PublishError, Published, Publisher, Publishing, Withdrawing};
+pub use rebuilding::{Attempt, Attempts, RebuildError, RebuildSetup, RebuiltLedger, rebuild_ledger};
 pub use scrub::{NoScrub, ScrubHandle, ScrubPace, ScrubSettings, ScrubState, ScrubTask, Scrubbing};
 pub use swarm::{
     Arriving, ArrivingContent, FileCopies, GRAINS_HEADER, NoLongerArriving, Outgoing, PeerRate, Prioritized,

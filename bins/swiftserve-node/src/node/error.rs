@@ -1,6 +1,10 @@
 //! Why a node does not start, or not go on.
 
-use std::{io, net::SocketAddr, path::PathBuf};
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use swift_chain::{DbError, NetworkId, NodeIdError, Poisoned};
 use swift_chunks::{OpenError, StoreError};
@@ -14,6 +18,30 @@ use swift_p2p::{
 };
 
 use crate::data_dir::DataDirError;
+
+/// A ledger that holds what nobody wrote. Nothing but another file helps.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the ledger file {} is damaged ({reason}). Look at the disk. Then, with the node stopped, `swiftserve-node \
+     rebuild-ledger --data-dir {}` keeps the file under another name and makes the ledger anew, from its own blocks and \
+     those of other members", .path.display(), data_dir(.path).display()
+)]
+pub struct LedgerDamage {
+    /// The file.
+    pub path: PathBuf,
+    /// What was found.
+    pub reason: String,
+}
+
+fn data_dir(ledger: &Path) -> &Path {
+    ledger.parent().unwrap_or(ledger)
+}
+
+impl LedgerDamage {
+    fn in_folder(data_dir: &Path, reason: &dyn fmt::Display) -> Self {
+        Self { path: data_dir.join("ledger.db"), reason: reason.to_string() }
+    }
+}
 
 /// Why a node did not start. What it had made in its folder stays and is used by the next start.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +60,9 @@ pub enum StartError {
     /// The ledger.
     #[error(transparent)]
     Db(#[from] DbError),
+    /// The ledger holds what nobody wrote.
+    #[error(transparent)]
+    LedgerDamaged(#[from] LedgerDamage),
     /// The ledger's thread.
     #[error(transparent)]
     Ledger(#[from] LedgerStartError),
@@ -94,6 +125,20 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// Names the file and what to do, if the ledger in a folder is damaged.
+    pub(super) fn in_folder(self, data_dir: &Path) -> Self {
+        match &self {
+            Self::Db(error)
+            | Self::Ledger(LedgerStartError::Db(error))
+            | Self::Level(LevelError::Ledger(error))
+                if error.is_damage() =>
+            {
+                LedgerDamage::in_folder(data_dir, error).into()
+            }
+            _ => self,
+        }
+    }
+
     pub(super) fn bind(address: SocketAddr) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Bind { address, source }
     }
@@ -120,6 +165,9 @@ pub enum NodeFailure {
     /// The ledger's storage.
     #[error(transparent)]
     Ledger(#[from] Poisoned),
+    /// The ledger holds what nobody wrote.
+    #[error(transparent)]
+    LedgerDamaged(#[from] LedgerDamage),
     /// A synchronisation failed, so nobody knows what of the latest writes is on the disk.
     #[error("the store stopped: {0}; check the disk, then start again")]
     Store(String),
@@ -132,4 +180,22 @@ pub enum NodeFailure {
     /// A part ended that should not.
     #[error("{0} ended unexpectedly")]
     Ended(&'static str),
+}
+
+impl NodeFailure {
+    pub(super) fn of_ledger(data_dir: &Path, poisoned: Poisoned) -> Self {
+        if poisoned.is_damage() { Self::damaged(data_dir, &poisoned.reason()) } else { poisoned.into() }
+    }
+
+    pub(super) fn of_catalog(data_dir: &Path, error: CatalogError) -> Self {
+        match error {
+            CatalogError::Missing(_) => Self::damaged(data_dir, &error),
+            CatalogError::Ledger(error) if error.is_damage() => Self::damaged(data_dir, &error),
+            error => error.into(),
+        }
+    }
+
+    pub(super) fn damaged(data_dir: &Path, reason: &dyn fmt::Display) -> Self {
+        LedgerDamage::in_folder(data_dir, reason).into()
+    }
 }

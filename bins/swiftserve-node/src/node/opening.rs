@@ -7,7 +7,8 @@ use std::{
 };
 
 use swift_chain::{
-    Genesis, GenesisBody, LedgerDb, LedgerReader, NetworkId, NodeKey, PROTOCOL_VERSION, Replica, Ticket,
+    DbError, Genesis, GenesisBody, LedgerDb, LedgerReader, NetworkId, NodeKey, PROTOCOL_VERSION, Replica,
+    Ticket,
 };
 use swift_chunks::{Store, StoreOptions};
 use swift_http::{Scope, TokenRecord, Tokens};
@@ -18,6 +19,7 @@ use super::{NodeOptions, StartError};
 use crate::{
     config::{AfterRestore, Config},
     data_dir::{DataDir, DataDirError, write_file},
+    rebuilding::finish_switch,
 };
 
 /// The label of the token made at the first start.
@@ -68,9 +70,16 @@ impl Opened {
         let config = &options.config;
         let data_dir = DataDir::open(&config.data_dir)?;
         let key = data_dir.key()?;
+        if finish_switch(&data_dir)? {
+            info!("a ledger that was made anew is in its place now");
+        }
         let ledger = match (LedgerDb::open(&data_dir.file("ledger.db"))?, &config.join) {
             (Some(db), ticket) => LedgerOrTicket::Ledger(Box::new(go_on(db, ticket.as_ref())?)),
             (None, Some(ticket)) => LedgerOrTicket::Ticket(Box::new(ticket.clone())),
+            // A node ran here before: a new network is not what anybody wants.
+            (None, None) if content_network(&data_dir)?.is_some() => {
+                return Err(DbError::Missing("all of it").into());
+            }
             (None, None) => LedgerOrTicket::Ledger(Box::new(found(&data_dir, &key, options)?)),
         };
         // Before anybody is asked to let this node in: a ticket works once.
@@ -128,7 +137,12 @@ impl Stored {
         let db = match ledger {
             LedgerOrTicket::Ledger(db) => *db,
             LedgerOrTicket::Ticket(_) => {
-                LedgerDb::open(&data_dir.file("ledger.db"))?.ok_or(StartError::Interrupted)?
+                let db = LedgerDb::open(&data_dir.file("ledger.db"))?.ok_or(StartError::Interrupted)?;
+                if content_network(data_dir)?.is_some() {
+                    // This node was a member before, and may have signed what it does not know of.
+                    db.mark_restored()?;
+                }
+                db
             }
         };
         hold(&db, config.after_restore)?;
@@ -153,7 +167,7 @@ impl Stored {
     }
 }
 
-/// A folder that came from a backup may have made blocks since that it does not know of.
+/// A node whose ledger is not the one it last wrote may have made blocks that it does not know of.
 fn hold(ledger: &LedgerDb, after_restore: AfterRestore) -> Result<(), StartError> {
     if !ledger.reader().is_restored()? {
         return Ok(());
@@ -161,11 +175,11 @@ fn hold(ledger: &LedgerDb, after_restore: AfterRestore) -> Result<(), StartError
     match after_restore {
         AfterRestore::Wait => warn!(
             members = ledger.reader().counts()?.members,
-            "this folder was restored from a backup: the node makes no blocks before it has heard from every member; \
+            "this folder was restored from a backup, or its ledger made anew: the node makes no blocks before it has heard from every member; \
              if some are gone for good, see --after-restore"
         ),
         AfterRestore::Proceed => {
-            warn!("this folder was restored from a backup, and the node goes on as it was told to");
+            warn!("this node may have signed what it does not know of, and goes on as it was told to");
             ledger.clear_restored()?;
         }
     }
@@ -190,7 +204,7 @@ fn check_content(
 }
 
 /// The network that the folder's content is from, if it says so, or what it says.
-fn content_network(data_dir: &DataDir) -> Result<Option<Result<NetworkId, String>>, DataDirError> {
+pub(crate) fn content_network(data_dir: &DataDir) -> Result<Option<Result<NetworkId, String>>, DataDirError> {
     let path = data_dir.file(NETWORK_FILE);
     match std::fs::read_to_string(&path) {
         Ok(text) => {

@@ -67,6 +67,7 @@ impl Parts {
         let finality = Finality::new(id, self.members.clone(), presence.clone(), self.patience);
         let is_held = replica.is_held();
         let ledger = LedgerTask::spawn(replica, &self.ledger_path, self.members)?;
+        ledger.handle.check_file();
         let catalog = CatalogTask::spawn(&ledger.handle, store.clone());
         let publisher = Publisher::new(ledger.handle.clone(), catalog.handle.clone(), store.clone());
         publisher.resume().await?;

@@ -273,7 +273,7 @@ async fn a_folder_with_the_files_of_one_network_does_not_serve_another() {
     home.forget_ledger();
     let Err((error, home)) = home.try_start(|_| {}).await else { panic!("a second network was founded") };
     nothing_was_left(&home);
-    assert!(matches!(error, StartError::ForeignContent { .. }), "{error}");
+    assert!(matches!(error, StartError::LedgerDamaged(_)), "{error}");
 }
 
 /// The refusal came after the join: the ticket was used up, and the key was a member nobody could reach.

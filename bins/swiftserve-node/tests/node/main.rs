@@ -21,6 +21,7 @@ mod program;
 mod proof;
 mod quorum;
 mod reading;
+mod rebuilding;
 mod recovery;
 mod restart;
 mod roles;

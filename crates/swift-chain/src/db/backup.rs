@@ -11,7 +11,7 @@ use super::{
     writer::LedgerDb,
 };
 
-/// The first height at which a node that was restored from a backup may sign; absent in every other.
+/// The first height at which a node may sign whose ledger came from a backup or was made anew; absent in every other.
 const HOLD: &str = "vote_hold";
 
 impl LedgerReader {
@@ -22,7 +22,15 @@ impl LedgerReader {
         Ok(())
     }
 
-    /// Whether this ledger came from a backup, and the node may still have signed what it does not know of: it must not
+    /// Looks through the whole file for damage: pages that do not fit together, rows out of their order, indexes that do
+    /// not say what their tables say. Takes as long as reading it does.
+    pub fn check_file(&self) -> Result<(), DbError> {
+        let mut statement = self.connection().prepare("PRAGMA integrity_check(1)")?;
+        let found: String = statement.query_row([], |row| row.get(0))?;
+        if found == "ok" { Ok(()) } else { Err(DbError::Pages(found)) }
+    }
+
+    /// Whether this ledger came from a backup or was made anew, and the node may still have signed what it does not know of: it must not
     /// vote, propose or make blocks.
     pub fn is_restored(&self) -> Result<bool, DbError> {
         Ok(self.signs_from()? > 0)
@@ -37,7 +45,7 @@ impl LedgerReader {
 }
 
 impl LedgerDb {
-    /// Notes that this ledger came from a backup; see [`LedgerReader::is_restored`]. Durable when this returns, or with
+    /// Notes that this ledger came from a backup, or was made anew; see [`LedgerReader::is_restored`]. Durable when this returns, or with
     /// the open step.
     pub fn mark_restored(&self) -> Result<(), DbError> {
         self.write_hold(u64::MAX)
@@ -50,9 +58,7 @@ impl LedgerDb {
 
     /// Looks through the whole file for damage.
     pub fn check_file(&self) -> Result<(), DbError> {
-        let mut statement = self.reader().connection().prepare("PRAGMA quick_check(1)")?;
-        let found: String = statement.query_row([], |row| row.get(0))?;
-        if found == "ok" { Ok(()) } else { Err(DbError::Pages(found)) }
+        self.reader().check_file()
     }
 
     pub(super) fn write_hold(&self, until: u64) -> Result<(), DbError> {

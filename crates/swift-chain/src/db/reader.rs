@@ -16,7 +16,7 @@ use crate::{
     hash::{BlockHash, Hash, NetworkId},
     identity::NodeId,
     name::NameKey,
-    state::{FileRecord, Member, StateView},
+    state::{AuthorRecord, FileRecord, Member, StateView},
     stream::{self, ChainPosition},
     validators::ValidatorSet,
 };
@@ -232,6 +232,11 @@ impl LedgerReader {
     /// A member's record.
     pub fn member(&self, node: &NodeId) -> Result<Option<Member>, DbError> {
         SqlState(&self.connection).find_member(node)
+    }
+
+    /// What a member has written so far.
+    pub(crate) fn author(&self, node: &NodeId) -> Result<AuthorRecord, DbError> {
+        SqlState(&self.connection).find_author(node)
     }
 
     /// The height at which a key was removed.

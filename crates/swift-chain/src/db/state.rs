@@ -72,6 +72,11 @@ impl SqlState<'_> {
         self.record("member", "SELECT record FROM members WHERE node = ?1", [node.as_bytes()])
     }
 
+    pub(super) fn find_author(&self, node: &NodeId) -> Result<AuthorRecord, DbError> {
+        let sql = "SELECT record FROM authors WHERE node = ?1";
+        self.record("author", sql, [node.as_bytes()]).map(Option::unwrap_or_default)
+    }
+
     pub(super) fn find_removed(&self, node: &NodeId) -> Result<Option<u64>, DbError> {
         let mut statement = self.0.prepare_cached("SELECT height FROM removed WHERE node = ?1")?;
         Ok(statement.query_row([node.as_bytes()], |row| row.get(0)).optional()?)
@@ -184,8 +189,7 @@ impl StateView for SqlState<'_> {
     }
 
     fn author(&self, node: &NodeId) -> Result<AuthorRecord, StateError> {
-        let sql = "SELECT record FROM authors WHERE node = ?1";
-        self.record("author", sql, [node.as_bytes()]).map(Option::unwrap_or_default).map_err(failed)
+        self.find_author(node).map_err(failed)
     }
 
     fn file(&self, key: &NameKey) -> Result<Option<FileRecord>, StateError> {

@@ -17,6 +17,13 @@ use crate::{
 #[error("the ledger's state cannot be read: {0}")]
 pub struct StateError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
+impl StateError {
+    /// Whether the storage holds what nobody wrote; see [`DbError::is_damage`](crate::DbError::is_damage).
+    pub fn is_damage(&self) -> bool {
+        self.0.downcast_ref::<crate::db::DbError>().is_some_and(crate::db::DbError::is_damage)
+    }
+}
+
 /// A member as the ledger knows it now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {

@@ -198,12 +198,12 @@ fn rows(services: &Services, validators: &ValidatorSet, last: Option<&Certificat
     validators.iter().map(row).collect()
 }
 
-/// Why a validator that came from a backup decides nothing.
+/// Why a validator whose ledger came from a backup, or was made anew, decides nothing.
 fn held_until(signs_from: u64) -> String {
     match signs_from {
         u64::MAX => {
-            "restored from a backup: signs nothing before every member was heard (see --after-restore)".into()
+            "restored from a backup or made anew: signs nothing before every member was heard (see --after-restore)".into()
         }
-        height => format!("restored from a backup: signs nothing before block {height}"),
+        height => format!("restored from a backup or made anew: signs nothing before block {height}"),
     }
 }

@@ -7,12 +7,15 @@
 
 mod asking;
 mod desk;
+mod intake;
 
 use serde::{Deserialize, Serialize};
 use swift_chain::{Action, Invitation, JoinRequest, NodeId, NodeKey, Signature, Ticket};
 
 pub use asking::{JoinError, ask_to_join, fetch_chain};
+pub(super) use asking::{remove, take_chain};
 pub use desk::{JoinDesk, JoinRefusal};
+pub(super) use intake::Intake;
 
 /// Bytes of an encoded [`JoinOffer`].
 pub const JOIN_OFFER_LEN_MAX: usize = 2048;

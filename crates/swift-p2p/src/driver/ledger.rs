@@ -23,7 +23,7 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
     task,
 };
-use tracing::warn;
+use tracing::{debug, warn};
 
 use checking::Checking;
 use command::{Command, Sift};
@@ -277,6 +277,21 @@ impl LedgerHandle {
         let readers = self.readers.clone();
         let looked = task::spawn_blocking(move || readers.with(look)).await;
         looked.map_err(|_| LedgerError::Stopped)?.map_err(|error| LedgerError::Read(error.to_string()))
+    }
+
+    /// Has the whole file looked through beside everything else; see [`Self::damaged`]. Does not keep the ledger's thread
+    /// alive.
+    pub fn check_file(&self) {
+        let readers = self.readers.clone();
+        task::spawn_blocking(move || match readers.with(LedgerReader::check_file) {
+            Ok(()) => debug!("the ledger's file is whole"),
+            Err(error) => warn!(%error, "the ledger's file could not be looked through, or is damaged"),
+        });
+    }
+
+    /// Waits until something that was read beside the ledger's thread was damaged; what it was. The node must stop then.
+    pub async fn damaged(&self) -> String {
+        self.readers.damaged().await
     }
 
     /// The live file with these bytes; one of them if it has several names. What was found since the last block is

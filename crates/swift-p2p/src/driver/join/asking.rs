@@ -10,24 +10,18 @@ use std::{
 use hyper::StatusCode;
 use serde::Deserialize;
 use swift_chain::{
-    Address, ChainFrame, DbError, FrameDecoder, Genesis, Input, LedgerBuilder, LedgerDb, NetworkId, NodeKey,
-    Now, Output, Poisoned, Replica, RequestId, SealedBlock, StreamError, Ticket,
+    Address, DbError, FrameDecoder, LedgerDb, NetworkId, NodeKey, Poisoned, StreamError, Ticket,
 };
 use tokio::{task, time::timeout};
 use tracing::{info, warn};
 
-use super::JoinOffer;
-use crate::{
-    driver::wall_clock_ms,
-    transport::{Dialer, PeerClient, PeerResponse},
-};
+use super::{JoinOffer, intake::Intake};
+use crate::transport::{Dialer, PeerClient, PeerResponse};
 
 /// How long the inviter may take to take this node in.
 const ADMIT_TIMEOUT: Duration = Duration::from_secs(60);
 /// A chain that brings nothing for this long does not come.
 const STALL_TIMEOUT: Duration = Duration::from_secs(20);
-/// Blocks checked and stored together.
-const BLOCKS_PER_STEP: usize = 256;
 /// Bytes of an answer that says why not.
 const REASON_LEN_MAX: usize = 4096;
 
@@ -50,9 +44,9 @@ pub enum JoinError {
     #[error(transparent)]
     Stream(#[from] StreamError),
     /// The chain is of another network than the ticket.
-    #[error("the chain is that of network {found}, the ticket is for {expected}")]
+    #[error("the chain is that of network {found}, the one asked for is {expected}")]
     OtherNetwork {
-        /// The ticket's.
+        /// The one asked for.
         expected: NetworkId,
         /// The chain's.
         found: NetworkId,
@@ -147,18 +141,20 @@ pub async fn fetch_chain(
 ) -> Result<(), JoinError> {
     let unfinished = path.with_extension("joining");
     remove(&unfinished)?;
-    let response = client.post("/getBlockDatas").body("num=0").send();
-    let response = timeout(STALL_TIMEOUT, response).await.map_err(|_| broken_off("no answer"))?;
-    let mut response = response.and_then(PeerResponse::error_for_status).map_err(broken_off)?;
-    let mut intake = Intake::new(key.clone(), ticket.clone(), unfinished.clone());
-    loop {
-        let piece = timeout(STALL_TIMEOUT, response.chunk()).await.map_err(|_| broken_off("it stalled"))?;
-        let Some(piece) = piece.map_err(broken_off)? else { break };
-        intake = blocking(move || intake.push(&piece)).await?;
-    }
-    let path = path.to_owned();
+    let mut intake = Intake::new(key.clone(), ticket.network, unfinished.clone());
+    take_chain(client, &mut intake).await?;
+    let (node, checkpoint, path) = (key.id(), ticket.checkpoint, path.to_owned());
     blocking(move || {
-        intake.finish()?;
+        let replica = intake.finish()?;
+        let reader = replica.reader();
+        if reader.block_hash(checkpoint.height)? != Some(checkpoint.hash) {
+            warn!(height = checkpoint.height, hash = %checkpoint.hash, "the ticket's block is not in the chain");
+            return Err(JoinError::Checkpoint);
+        }
+        if reader.member(&node)?.is_none() {
+            return Err(JoinError::NotInChain);
+        }
+        drop(replica);
         // There is no ledger at `path`, but beside it the log of an older one may lie, which SQLite would play into the
         // new one.
         remove(&path)?;
@@ -171,7 +167,30 @@ pub async fn fetch_chain(
     .await
 }
 
-fn broken_off(reason: impl std::fmt::Display) -> JoinError {
+/// Takes the part of a member's chain that an intake lacks. What came before an error stays.
+pub(in crate::driver) async fn take_chain(client: &PeerClient, intake: &mut Intake) -> Result<(), JoinError> {
+    let from = intake.next_height();
+    let response = client.post("/getBlockDatas").body(format!("num={from}")).send();
+    let response = timeout(STALL_TIMEOUT, response).await.map_err(|_| broken_off("no answer"))?;
+    let mut response = response.and_then(PeerResponse::error_for_status).map_err(broken_off)?;
+    let mut decoder = FrameDecoder::default();
+    loop {
+        let piece = timeout(STALL_TIMEOUT, response.chunk()).await.map_err(|_| broken_off("it stalled"))?;
+        let Some(piece) = piece.map_err(broken_off)? else { break };
+        let mut taken = std::mem::take(intake);
+        let outcome;
+        (*intake, decoder, outcome) = blocking(move || {
+            decoder.push(&piece);
+            let outcome = taken.take(&mut decoder);
+            Ok((taken, decoder, outcome))
+        })
+        .await?;
+        outcome?;
+    }
+    Ok(decoder.finish()?)
+}
+
+pub(super) fn broken_off(reason: impl std::fmt::Display) -> JoinError {
     JoinError::BrokenOff(reason.to_string())
 }
 
@@ -182,86 +201,6 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// Removes a ledger that is not open, and what may be left of one.
-fn remove(path: &Path) -> Result<(), JoinError> {
+pub(in crate::driver) fn remove(path: &Path) -> Result<(), JoinError> {
     LedgerDb::remove(path).map_err(|(path, source)| JoinError::Io { path, source })
-}
-
-/// A chain on its way into a ledger of its own.
-struct Intake {
-    key: NodeKey,
-    ticket: Ticket,
-    path: PathBuf,
-    decoder: FrameDecoder,
-    /// The ledger while the state that a recovered network begins with is still coming.
-    building: Option<LedgerBuilder>,
-    replica: Option<Replica>,
-    blocks: Vec<SealedBlock>,
-}
-
-impl Intake {
-    fn new(key: NodeKey, ticket: Ticket, path: PathBuf) -> Self {
-        let decoder = FrameDecoder::default();
-        Self { key, ticket, path, decoder, building: None, replica: None, blocks: Vec::new() }
-    }
-
-    fn push(mut self, piece: &[u8]) -> Result<Self, JoinError> {
-        self.decoder.push(piece);
-        while let Some(frame) = self.decoder.next_frame()? {
-            match (frame, &mut self.building, &self.replica) {
-                (ChainFrame::Genesis(genesis), None, None) => self.begin(&genesis)?,
-                (ChainFrame::Snapshot(frame), Some(building), None) => building.push(&frame)?,
-                (ChainFrame::Block(sealed), None, Some(_)) => self.blocks.push(*sealed),
-                _ => {
-                    let order = "a chain is a genesis block, the state that it imports, and blocks";
-                    return Err(JoinError::Invalid(order.into()));
-                }
-            }
-            if let Some(building) = self.building.take_if(|building| building.is_whole()) {
-                self.replica = Some(Replica::new(self.key.clone(), building.finish()?)?);
-            }
-            if self.blocks.len() >= BLOCKS_PER_STEP {
-                self.step()?;
-            }
-        }
-        // Blocks do not wait for more of their kind while the memory for them grows.
-        self.step()?;
-        Ok(self)
-    }
-
-    fn begin(&mut self, genesis: &Genesis) -> Result<(), JoinError> {
-        let (expected, found) = (self.ticket.network, genesis.id());
-        if found != expected {
-            return Err(JoinError::OtherNetwork { expected, found });
-        }
-        self.building = Some(LedgerBuilder::new(&self.path, genesis)?);
-        Ok(())
-    }
-
-    fn step(&mut self) -> Result<(), JoinError> {
-        let blocks = std::mem::take(&mut self.blocks);
-        let Some(replica) = self.replica.as_mut().filter(|_| !blocks.is_empty()) else { return Ok(()) };
-        let outputs = replica
-            .step(Now::at_ms(wall_clock_ms()), vec![Input::Blocks { request: RequestId(0), blocks }])?;
-        for output in outputs {
-            if let Output::Followed { outcome: Err(error), .. } = output {
-                return Err(JoinError::Invalid(error.to_string()));
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<(), JoinError> {
-        self.decoder.finish()?;
-        let Some(replica) = self.replica else { return Err(broken_off("its beginning is missing")) };
-        let reader = replica.reader();
-        let checkpoint = self.ticket.checkpoint;
-        if reader.block_hash(checkpoint.height)? != Some(checkpoint.hash) {
-            warn!(height = checkpoint.height, hash = %checkpoint.hash, "the ticket's block is not in the chain");
-            return Err(JoinError::Checkpoint);
-        }
-        if reader.member(&self.key.id())?.is_none() {
-            return Err(JoinError::NotInChain);
-        }
-        Ok(())
-    }
 }
