@@ -89,9 +89,9 @@ pub(crate) async fn send(
         (_, Some(arriving)) => begin(services, arriving, &wanted, record, method).await?,
         (Some(_), None) => {
             let (up, buffers) = (services.limits.up().clone(), services.buffers().clone());
-            Source::for_member(reader, first, guard, up, buffers)
+            Source::for_member(reader, first, guard, up, buffers, services.swarm.clone())
         }
-        (None, None) => Source::verified(reader),
+        (None, None) => Source::verified(reader, services.swarm.clone()),
     };
     let mut response = match wanted {
         Wanted::Whole => whole(source, len, method),
@@ -179,7 +179,7 @@ async fn begin(
     method: &Method,
 ) -> Result<Source, Problem> {
     let parts = wanted.parts(arriving.layout().file_len());
-    let mut source = Source::arriving(arriving);
+    let mut source = Source::arriving(arriving, services.swarm.clone());
     let Some(first) = parts.into_iter().next().filter(|part| *method == Method::GET && !part.is_empty())
     else {
         return Ok(source);

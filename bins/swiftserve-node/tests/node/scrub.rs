@@ -59,6 +59,24 @@ async fn a_scrub_finds_what_has_rotted_and_another_node_repairs_it() {
     assert_eq!(whole(&member.client).await["rotten"], json!([]));
 }
 
+/// No scrub is under way: what a client comes upon is mended for its own sake.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_s_read_finds_rotten_is_fetched_again_at_once() {
+    let founder = Site::found().await;
+    let member = Site::join(&founder.invite().await).await;
+    let bytes = content(13 << 20, 1);
+    founder.client.put("a", &bytes).await.ok();
+    member.completes("a").await;
+    member.home.rot(&bytes, 9 << 20);
+    let (status, got, is_whole) = member.client.received("/v1/files/a").await;
+    assert_eq!((status, is_whole), (200, false), "it breaks off");
+    assert!(got.len() <= 9 << 20 && bytes.starts_with(&got), "a wrong byte was sent");
+    // Nobody reads it or asks for anything.
+    until(|| async { member.client.record("a").await["complete"] == true }).await;
+    assert!(member.client.get("/v1/files/a").await.is(200).body == bytes);
+    assert!(std::fs::read(member.home.path("files/a")).unwrap() == bytes);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_file_is_looked_at_and_what_nobody_else_has_stays_broken() {
     let site = Site::found().await;

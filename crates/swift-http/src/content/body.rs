@@ -6,7 +6,7 @@ use axum::{body::Body, http::Method};
 use bytes::Bytes;
 use futures_util::stream;
 use swift_chunks::{CHUNK_LEN, ContentReader, ReadError};
-use swift_p2p::driver::{Arriving, SendGuard, Throttle};
+use swift_p2p::driver::{Arriving, SendGuard, SwarmHandle, Throttle};
 use tokio::{task, time::timeout};
 
 use super::buffers::Buffers;
@@ -28,6 +28,8 @@ pub(super) struct Source {
     /// Members are sent no faster than the limit.
     pace: Option<Throttle>,
     guard: Option<SendGuard>,
+    /// Is told of what has rotted.
+    swarm: SwarmHandle,
     /// Was read, and is not sent yet.
     ready: Bytes,
 }
@@ -47,13 +49,13 @@ enum Content {
 pub(super) struct ReadFailed(String);
 
 impl Source {
-    fn new(content: Content) -> Self {
-        Self { content, pace: None, guard: None, ready: Bytes::new() }
+    fn new(content: Content, swarm: SwarmHandle) -> Self {
+        Self { content, pace: None, guard: None, swarm, ready: Bytes::new() }
     }
 
     /// A complete file, for a client.
-    pub(super) fn verified(reader: ContentReader) -> Self {
-        Self::new(Content::Verified(reader))
+    pub(super) fn verified(reader: ContentReader, swarm: SwarmHandle) -> Self {
+        Self::new(Content::Verified(reader), swarm)
     }
 
     /// What is here of a file, for a member. The first bytes of what will be sent may have been read already.
@@ -63,18 +65,19 @@ impl Source {
         guard: Option<SendGuard>,
         up: Throttle,
         buffers: Buffers,
+        swarm: SwarmHandle,
     ) -> Self {
-        Self { pace: Some(up), guard, ready: first, ..Self::new(Content::Raw(reader, buffers)) }
+        Self { pace: Some(up), guard, ready: first, ..Self::new(Content::Raw(reader, buffers), swarm) }
     }
 
     /// A file that is on its way, for a client.
-    pub(super) fn arriving(arriving: Arriving) -> Self {
-        Self::new(Content::Arriving(arriving))
+    pub(super) fn arriving(arriving: Arriving, swarm: SwarmHandle) -> Self {
+        Self::new(Content::Arriving(arriving), swarm)
     }
 
     /// Reads the first bytes of the first range that will be sent.
     pub(super) async fn look_ahead(&mut self, first: Range<u64>) -> Result<(), ReadFailed> {
-        self.ready = self.content.read(first).await?;
+        self.ready = self.content.read(first, &self.swarm).await?;
         Ok(())
     }
 
@@ -97,7 +100,7 @@ impl Source {
                 Some(Segment::Content(range)) if range.is_empty() => {}
                 Some(Segment::Content(range)) => {
                     if self.ready.is_empty() {
-                        self.ready = self.content.read(range.clone()).await?;
+                        self.ready = self.content.read(range.clone(), &self.swarm).await?;
                     }
                     let piece = self.take_ready().await;
                     segments.push_front(Segment::Content(range.start + piece.len() as u64..range.end));
@@ -121,40 +124,52 @@ impl Source {
 
 impl Content {
     /// The first bytes of a range: as many as one read gives.
-    async fn read(&mut self, range: Range<u64>) -> Result<Bytes, ReadFailed> {
+    async fn read(&mut self, range: Range<u64>, swarm: &SwarmHandle) -> Result<Bytes, ReadFailed> {
         match self {
             Self::Verified(reader) => {
                 let reader = reader.clone();
-                blocking(move || read_verified(&reader, &range)).await
+                blocking(move || read_verified(&reader, &range), swarm).await
             }
             Self::Raw(reader, buffers) => {
                 let (reader, buffers) = (reader.clone(), buffers.clone());
-                blocking(move || read_raw(&reader, &range, &buffers)).await
+                blocking(move || read_raw(&reader, &range, &buffers), swarm).await
             }
-            Self::Arriving(arriving) => read_arriving(arriving, range).await,
+            Self::Arriving(arriving) => read_arriving(arriving, range, swarm).await,
         }
     }
 }
 
 async fn blocking(
     read: impl FnOnce() -> Result<Bytes, ReadError> + Send + 'static,
+    swarm: &SwarmHandle,
 ) -> Result<Bytes, ReadFailed> {
     match task::spawn_blocking(read).await {
         Ok(Ok(piece)) if !piece.is_empty() => Ok(piece),
         Ok(Ok(_)) => Err(ReadFailed("the content ends before its length".into())),
-        Ok(Err(error)) => Err(broke_off(&error)),
+        Ok(Err(error)) => Err(broke_off(&error, swarm).await),
         Err(error) => Err(ReadFailed(error.to_string())),
     }
 }
 
-/// The status line is gone; the connection breaks off, and the store has quarantined what is rotten.
-fn broke_off(error: &dyn std::fmt::Display) -> ReadFailed {
+/// The status line is gone; the connection breaks off. What is rotten the store has quarantined, and the swarm fetches it
+/// again.
+async fn broke_off(error: &ReadError, swarm: &SwarmHandle) -> ReadFailed {
     tracing::error!(%error, "a download broke off");
+    // A node that is stopping fetches it after its next start.
+    if let ReadError::Rotten { file_id, .. } = error
+        && swarm.keep_changed(Some(*file_id)).await.is_err()
+    {
+        tracing::debug!(%file_id, "nobody is left to fetch it again");
+    }
     ReadFailed(error.to_string())
 }
 
 /// Waits until the first byte of the range is here, and reads what there is.
-async fn read_arriving(arriving: &mut Arriving, range: Range<u64>) -> Result<Bytes, ReadFailed> {
+async fn read_arriving(
+    arriving: &mut Arriving,
+    range: Range<u64>,
+    swarm: &SwarmHandle,
+) -> Result<Bytes, ReadFailed> {
     let mut is_over = false;
     loop {
         arriving.seek(&range);
@@ -165,7 +180,7 @@ async fn read_arriving(arriving: &mut Arriving, range: Range<u64>) -> Result<Byt
                 return Err(ReadFailed("the file is not on its way to this node any more".into()));
             }
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(broke_off(&error)),
+            Ok(Err(error)) => return Err(broke_off(&error, swarm).await),
             Err(error) => return Err(ReadFailed(error.to_string())),
         }
         match timeout(ARRIVAL_WAIT, arriving.progressed()).await {
