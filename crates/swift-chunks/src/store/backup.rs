@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::disk::Disk;
 use super::error::{OpenError, StoreError};
-use super::index::Index;
+use super::index::{Index, teach};
 use super::paths::INDEX_FILE;
 
 /// Copies the index of a content directory as it is at this moment into a new file, also while a store uses it. False if
@@ -18,6 +18,7 @@ pub fn copy_index(content_dir: &Path, to: &Path) -> Result<bool, StoreError> {
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(index, flags)?;
+    teach(&connection)?;
     let not_text = || StoreError::io("write a database to", to)(std::io::ErrorKind::InvalidFilename.into());
     connection.execute("VACUUM INTO ?1", [to.to_str().ok_or_else(not_text)?])?;
     Ok(true)

@@ -206,7 +206,11 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::NoSpace { needed: 0, available: 0 },
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::IndexDamaged(error),
+            // The last is what SQLite says of tables that are not as this program made them, and of rows that are not
+            // what their sums say.
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown) => {
+                Self::IndexDamaged(error)
+            }
             _ => Self::Index(error),
         }
     }

@@ -12,7 +12,9 @@ mod objects;
 mod priorities;
 mod promises;
 mod removed;
+mod schema;
 mod scrub;
+mod sums;
 mod trash;
 
 pub(super) use durable::DurableChunks;
@@ -21,141 +23,16 @@ pub(super) use names::{Due, NamePlan, OldVisible};
 pub(super) use objects::{ObjectRow, STATE_COMPLETE, STATE_FALSE, STATE_PARTIAL, STATE_SUSPECT};
 pub(super) use removed::RemovedRow;
 pub(super) use scrub::Verified;
+pub(super) use sums::teach;
 
 use std::path::Path;
 
-use rusqlite::{Connection, TransactionBehavior, config::DbConfig};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
 
 use super::Whole;
 use super::disk::Disk;
 use super::error::{OpenError, StoreError};
-
-/// The format of the index file, kept in `user_version`.
-const FORMAT: i64 = 4;
-
-/// Format 1; [`SCHEMA_2`], [`SCHEMA_3`] and [`SCHEMA_4`] go on from it.
-///
-/// `objects` has a row per content that a name, a hold or a download ever asked for. `pages` holds the bitmap
-/// of durable chunks of partial objects, 32,768 chunks a row. `visible` says what this store put into the
-/// files folder, `todo` which names there must be looked at again. `totals` is kept by triggers, so that the
-/// space in use is known without a walk.
-const SCHEMA: &str = "
-CREATE TABLE objects(
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    file_id BLOB NOT NULL,
-    manifest_hash BLOB NOT NULL,
-    len INTEGER NOT NULL,
-    state INTEGER NOT NULL,
-    chunks INTEGER NOT NULL,
-    held INTEGER NOT NULL DEFAULT 0,
-    has_manifest INTEGER NOT NULL DEFAULT 0,
-    mtime_ns INTEGER NOT NULL DEFAULT 0,
-    reserved INTEGER NOT NULL DEFAULT 0,
-    stored INTEGER NOT NULL DEFAULT 0,
-    wanted_height INTEGER,
-    trashed_ms INTEGER,
-    UNIQUE(file_id, manifest_hash, len)
-);
-CREATE INDEX objects_wanted ON objects(wanted_height, id) WHERE state = 0 AND wanted_height IS NOT NULL;
-CREATE INDEX objects_trash ON objects(trashed_ms, id) WHERE trashed_ms IS NOT NULL;
-CREATE INDEX objects_full ON objects(id) WHERE state = 0 AND held = chunks AND has_manifest = 1;
-CREATE INDEX objects_suspect ON objects(id) WHERE state = 2;
-CREATE INDEX objects_doomed ON objects(id) WHERE state = 4;
-CREATE TABLE pages(
-    object INTEGER NOT NULL,
-    page INTEGER NOT NULL,
-    bits BLOB NOT NULL,
-    PRIMARY KEY(object, page)
-) WITHOUT ROWID;
-CREATE TABLE names(name TEXT PRIMARY KEY, object INTEGER NOT NULL, height INTEGER NOT NULL) WITHOUT ROWID;
-CREATE INDEX names_by_object ON names(object, height);
-CREATE TABLE holds(key BLOB PRIMARY KEY, object INTEGER NOT NULL, payload BLOB NOT NULL) WITHOUT ROWID;
-CREATE INDEX holds_by_object ON holds(object);
-CREATE TABLE visible(
-    name TEXT NOT NULL,
-    object INTEGER NOT NULL,
-    len INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    PRIMARY KEY(name, object, mtime_ns)
-) WITHOUT ROWID;
-CREATE TABLE todo(name TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE totals(reserved INTEGER NOT NULL, stored INTEGER NOT NULL, applied_height INTEGER);
-INSERT INTO totals VALUES(0, 0, NULL);
-CREATE TRIGGER objects_added AFTER INSERT ON objects BEGIN
-    UPDATE totals SET reserved = reserved + NEW.reserved, stored = stored + NEW.stored;
-END;
-CREATE TRIGGER objects_changed AFTER UPDATE OF reserved, stored ON objects BEGIN
-    UPDATE totals SET reserved = reserved + NEW.reserved - OLD.reserved, stored = stored + NEW.stored - OLD.stored;
-END;
-CREATE TRIGGER objects_gone AFTER DELETE ON objects BEGIN
-    UPDATE totals SET reserved = reserved - OLD.reserved, stored = stored - OLD.stored;
-END;
-";
-
-/// What format 2 has besides. `names.kept` says whether the rule or a pin covers a name: only content of such names is
-/// wanted. `keep` has one row once a rule was set. `promised` says which contents this node keeps for others, and until
-/// when, `promises` which others keep what this node let go of.
-const SCHEMA_2: &str = "
-ALTER TABLE names ADD COLUMN kept INTEGER NOT NULL DEFAULT 1;
-CREATE TABLE keep(rule TEXT NOT NULL);
-CREATE TABLE pins(name TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE promised(
-    object INTEGER NOT NULL,
-    asker BLOB NOT NULL,
-    until_ms INTEGER NOT NULL,
-    PRIMARY KEY(object, asker)
-) WITHOUT ROWID;
-CREATE INDEX promised_until ON promised(until_ms);
-CREATE TABLE promises(file_id BLOB PRIMARY KEY, until_ms INTEGER NOT NULL, statement BLOB NOT NULL) WITHOUT ROWID;
-CREATE INDEX promises_until ON promises(until_ms);
-CREATE INDEX objects_whole ON objects(len) WHERE state = 1 AND trashed_ms IS NULL;
-CREATE INDEX objects_surplus ON objects(id) WHERE wanted_height IS NULL AND trashed_ms IS NULL AND stored > 0;
-";
-
-/// What format 3 has besides. `grains` says which grains are durable of a partial object's chunks that are not durable as
-/// a whole, `trees` has the grain trees of these chunks. `bytes` is what `bits` amount to, for `objects.stored`.
-const SCHEMA_3: &str = "
-CREATE TABLE grains(
-    object INTEGER NOT NULL,
-    chunk INTEGER NOT NULL,
-    bits INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
-    PRIMARY KEY(object, chunk)
-) WITHOUT ROWID;
-CREATE TABLE trees(
-    object INTEGER NOT NULL,
-    chunk INTEGER NOT NULL,
-    tree BLOB NOT NULL,
-    PRIMARY KEY(object, chunk)
-);
-";
-
-/// What format 4 has besides. `removed` says which names meant a content and do not any more, since when, and who said so.
-/// `objects.verified_ms` is when all that is held was last known to be sound, `scrubs` has the pass under way and the last
-/// one, `rot` what was found to be unsound since the last one began.
-const SCHEMA_4: &str = "
-CREATE TABLE removed(
-    name TEXT NOT NULL,
-    object INTEGER NOT NULL,
-    removed_ms INTEGER NOT NULL,
-    member TEXT,
-    client TEXT,
-    PRIMARY KEY(name, object)
-) WITHOUT ROWID;
-CREATE INDEX removed_by_object ON removed(object);
-CREATE INDEX removed_since ON removed(removed_ms);
-ALTER TABLE objects ADD COLUMN verified_ms INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX objects_verified ON objects(verified_ms, id, stored, state) WHERE stored > 0;
-CREATE TABLE scrubs(
-    started_ms INTEGER PRIMARY KEY,
-    before_ms INTEGER NOT NULL,
-    contents INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
-    bad INTEGER NOT NULL,
-    ended_ms INTEGER
-);
-CREATE TABLE rot(object INTEGER PRIMARY KEY, found_ms INTEGER NOT NULL, chunks INTEGER NOT NULL);
-";
+use schema::FORMAT;
 
 pub(super) struct Index {
     connection: Connection,
@@ -198,6 +75,20 @@ impl Index {
         Ok(counted)
     }
 
+    /// Looks at all of an index again that is in use, by a connection of its own: what this one has read it keeps in
+    /// memory. What is damaged.
+    pub(super) fn find_damage(path: &Path) -> Result<Option<String>, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let found = Connection::open_with_flags(path, flags).and_then(|connection| {
+            teach(&connection)?;
+            schema::find_damage(&connection)
+        });
+        match found.map_err(StoreError::from) {
+            Err(StoreError::IndexDamaged(error)) => Ok(Some(error.to_string())),
+            found => found,
+        }
+    }
+
     /// The connection, for single reads.
     pub(super) fn read(&self) -> &Connection {
         &self.connection
@@ -238,21 +129,21 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     // better one. There are no statistics that could tell.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(sql)?;
     connection.set_prepared_statement_cache_capacity(128);
-    // Looks at every page: a damaged one is told now, with what to do, and not by whatever meets it later.
-    let reason: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(sql)?;
-    if reason != "ok" {
-        return Err(OpenError::IndexDamaged { path: path.to_path_buf(), reason });
-    }
-    connection.execute_batch(priorities::TABLE).map_err(sql)?;
+    teach(connection).map_err(sql)?;
     if found < FORMAT {
-        let transaction = connection.transaction().map_err(sql)?;
-        for (format, schema) in [(1, SCHEMA), (2, SCHEMA_2), (3, SCHEMA_3), (4, SCHEMA_4)] {
-            if found < format {
-                transaction.execute_batch(schema).map_err(sql)?;
-            }
+        let reason: String =
+            connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(sql)?;
+        if reason != "ok" {
+            return Err(OpenError::IndexDamaged { path: path.to_path_buf(), reason });
         }
+        let transaction = connection.transaction().map_err(sql)?;
+        schema::make(&transaction, found).map_err(sql)?;
         transaction.pragma_update(None, "user_version", FORMAT).map_err(sql)?;
         transaction.commit().map_err(sql)?;
+    }
+    // Whatever is damaged is told now, with what to do, and not by whatever meets it later.
+    if let Some(reason) = schema::find_damage(connection).map_err(sql)? {
+        return Err(OpenError::IndexDamaged { path: path.to_path_buf(), reason });
     }
     Ok(())
 }

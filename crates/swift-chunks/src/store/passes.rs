@@ -84,9 +84,17 @@ impl Store {
         self.core.index()?.scrub_last()
     }
 
-    /// Ends the pass under way.
+    /// Ends the pass under way, when the index was looked at as well. One that is damaged stops the store: what was
+    /// acknowledged would be written on top of it.
     pub fn end_scrub(&self, now_ms: u64) -> Result<(), StoreError> {
         self.core.note_time(now_ms);
+        let path = self.core.paths.index();
+        if let Some(reason) = Index::find_damage(&path)? {
+            return Err(self
+                .core
+                .disk
+                .stop(&format!("the content index {} is damaged: {reason}", path.display())));
+        }
         self.core.index()?.end_scrub(now_ms)
     }
 

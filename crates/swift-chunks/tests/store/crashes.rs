@@ -7,6 +7,7 @@ use std::path::Path;
 use swift_chunks::{ObjectState, Store, StoreOptions};
 
 use crate::bench::{Bench, C, NOW, Sample, put, remove, write_chunk};
+use crate::old_index::open_index;
 
 /// A copy of a running store's directories, as `kill -9` would leave them.
 pub(crate) fn crashed(bench: &Bench) -> Bench {
@@ -146,7 +147,7 @@ fn between_the_ledger_and_the_folder_the_folder_catches_up() {
     bench.store.apply(2, &[put("b", &b), remove("a")], NOW).unwrap();
     // The commit is durable; the folder is as before it.
     fs::rename(bench.file("b"), bench.file("a")).unwrap();
-    let index = rusqlite::Connection::open(bench.content("index.db")).unwrap();
+    let index = open_index(&bench.content("index.db"));
     let stands = "UPDATE visible SET name = 'a'; INSERT INTO todo VALUES('a'), ('b');";
     index.execute_batch(stands).unwrap();
     drop(index);
@@ -163,7 +164,7 @@ fn in_the_middle_of_an_expiry_it_is_ended_at_start() {
     let sample = Sample::new(C, 1);
     bench.upload(&sample);
     bench.store.release_hold(b"upload", NOW).unwrap();
-    let index = rusqlite::Connection::open(bench.content("index.db")).unwrap();
+    let index = open_index(&bench.content("index.db"));
     index.execute("UPDATE objects SET state = 4", []).unwrap();
     drop(index);
     fs::write(bench.content("doomed").join("7-object"), "left over").unwrap();

@@ -5,6 +5,7 @@ use std::fs;
 use swift_chunks::{KeepRule, Pinned};
 
 use crate::bench::{Bench, C, NOW, Sample, put, remove};
+use crate::old_index::to_format_4;
 
 fn rule(text: &str) -> KeepRule {
     text.parse().unwrap()
@@ -114,7 +115,7 @@ fn an_index_of_the_first_format_is_taken_over() {
     bench.publish(1, "a", &sample);
     let (dir, options) = (bench.dir, bench.options);
     drop(bench.store);
-    let index = rusqlite::Connection::open(options.content_dir.join("index.db")).unwrap();
+    let index = to_format_4(&options.content_dir.join("index.db"));
     index
         .execute_batch(
             "DROP TABLE removed; DROP TABLE scrubs; DROP TABLE rot; DROP INDEX objects_verified; ALTER TABLE objects DROP COLUMN verified_ms; DROP TABLE grains; DROP TABLE trees; DROP TABLE keep; DROP TABLE pins; DROP TABLE promised; DROP TABLE promises; DROP INDEX objects_surplus; DROP INDEX objects_whole; ALTER TABLE names DROP COLUMN kept; PRAGMA user_version = 1;",

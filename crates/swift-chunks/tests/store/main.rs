@@ -15,6 +15,7 @@ mod evict;
 mod keep;
 mod leveling;
 mod names;
+mod old_index;
 mod opening;
 mod parts;
 mod passes;

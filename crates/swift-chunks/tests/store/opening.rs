@@ -3,7 +3,8 @@ use std::time::{Duration, Instant};
 
 use swift_chunks::{OpenError, Store};
 
-use crate::bench::{Bench, C, NOW, Sample, put};
+use crate::bench::{Bench, C, NOW, Sample, put, write_chunk};
+use crate::old_index::to_format_4;
 
 #[test]
 fn a_directory_in_use_is_refused() {
@@ -23,7 +24,7 @@ fn an_index_of_a_newer_format_is_refused_and_left_alone() {
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
     let refused = Store::open(options).err().unwrap();
-    assert!(matches!(refused, OpenError::NewerFormat { found: 99, known: 4, .. }), "{refused}");
+    assert!(matches!(refused, OpenError::NewerFormat { found: 99, known: 5, .. }), "{refused}");
     drop(dir);
 }
 
@@ -86,4 +87,31 @@ fn objects_are_listed_page_by_page() {
     let rest = bench.store.list_objects(Some(first[2].file_id), 3).unwrap();
     assert_eq!((first.len(), rest.len()), (3, 2));
     assert!(first.iter().chain(&rest).map(|object| object.file_id).is_sorted());
+}
+
+#[test]
+fn an_index_of_the_fourth_format_is_taken_over_with_all_it_says() {
+    let bench = Bench::new();
+    let (a, b) = (Sample::new(C, 1), Sample::new(2 * C, 2));
+    bench.publish(1, "a", &a);
+    bench.store.set_priority(b.manifest.file_id(), Some(3)).unwrap();
+    let download = bench.download(&b).unwrap();
+    write_chunk(&download, &b, 0);
+    download.commit().unwrap();
+    let Bench { dir, options, store } = bench;
+    drop((download, store));
+    let usage = Store::open(options.clone()).unwrap().usage().unwrap();
+    drop(to_format_4(&options.content_dir.join("index.db")));
+    for _ in 0..2 {
+        let store = Store::open(options.clone()).unwrap();
+        assert_eq!(store.usage().unwrap().used, usage.used);
+        assert_eq!(store.applied_height().unwrap(), Some(1));
+        assert_eq!(store.list_names(None, 9).unwrap().len(), 1);
+    }
+    let bench = Bench { dir, store: Store::open(options.clone()).unwrap(), options };
+    let download = bench.download(&b).unwrap();
+    assert_eq!(download.held().len(), 1);
+    write_chunk(&download, &b, 1);
+    download.finish(NOW).unwrap();
+    assert_eq!(fs::read(bench.file("a")).unwrap(), a.bytes);
 }

@@ -8,6 +8,7 @@ use swift_chunks::{
 
 use crate::bench::{Bench, C, NOW, Sample, put, write_chunk};
 use crate::crashes::crashed;
+use crate::old_index::to_format_4;
 use crate::reading::rot;
 use crate::slices::{bytes, chunk, slice, slices, tree, write_in_slices, write_slice};
 
@@ -248,7 +249,7 @@ fn an_index_of_the_second_format_is_taken_over() {
     download.commit().unwrap();
     let Bench { dir, options, store } = bench;
     drop((download, store));
-    let index = rusqlite::Connection::open(options.content_dir.join("index.db")).unwrap();
+    let index = to_format_4(&options.content_dir.join("index.db"));
     index
         .execute_batch("DROP TABLE removed; DROP TABLE scrubs; DROP TABLE rot; DROP INDEX objects_verified; ALTER TABLE objects DROP COLUMN verified_ms; DROP TABLE grains; DROP TABLE trees; PRAGMA user_version = 2;")
         .unwrap();

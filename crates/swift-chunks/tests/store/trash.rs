@@ -3,6 +3,7 @@ use std::fs;
 use swift_chunks::{ChangedBy, ContentRef, NameChange, ObjectState, Removed, StoreError, TrashCursor};
 
 use crate::bench::{Bench, C, NOW, Sample, hold, put, remove, write_chunk};
+use crate::old_index::to_format_4;
 
 const DAY: u64 = 24 * 60 * 60 * 1000;
 
@@ -248,7 +249,7 @@ fn an_index_of_the_third_format_is_taken_over() {
     bench.publish(1, "a", &sample);
     let Bench { dir, options, store } = bench;
     drop(store);
-    let index = rusqlite::Connection::open(options.content_dir.join("index.db")).unwrap();
+    let index = to_format_4(&options.content_dir.join("index.db"));
     index.execute_batch("DROP TABLE removed; DROP TABLE scrubs; DROP TABLE rot; DROP INDEX objects_verified; ALTER TABLE objects DROP COLUMN verified_ms; PRAGMA user_version = 3;").unwrap();
     drop(index);
     let store = swift_chunks::Store::open(options.clone()).unwrap();

@@ -9,6 +9,9 @@ use crate::store::error::StoreError;
 use crate::store::index::STATE_COMPLETE;
 use crate::store::names::{ChangedBy, NameInfo};
 
+/// Read beside what is wanted of a name's row: comes to an error at one that is not what its sum says.
+const INTACT: &str = "intact(names.sum, 'names', names.name, names.object, height, kept)";
+
 /// The complete content that a name should show.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::store) struct Due {
@@ -119,7 +122,8 @@ impl Index {
     }
 
     pub(in crate::store) fn names_of(&self, object: i64) -> Result<Vec<String>, StoreError> {
-        let mut statement = self.read().prepare_cached("SELECT name FROM names WHERE object = ?")?;
+        let sql = format!("SELECT name, {INTACT} FROM names WHERE object = ?");
+        let mut statement = self.read().prepare_cached(&sql)?;
         let names = statement.query_map([object], |row| row.get(0))?;
         Ok(names.collect::<Result<_, _>>()?)
     }
@@ -138,10 +142,10 @@ impl Index {
     pub(in crate::store) fn name_plan(&self, name: &str) -> Result<NamePlan, StoreError> {
         let live = self
             .read()
-            .prepare_cached(
-                "SELECT objects.id, file_id, len, mtime_ns, state FROM names
-                 JOIN objects ON objects.id = names.object WHERE name = ?",
-            )?
+            .prepare_cached(&format!(
+                "SELECT objects.id, file_id, len, mtime_ns, state, {INTACT} FROM names
+                 JOIN objects ON objects.id = names.object WHERE name = ?"
+            ))?
             .query_row([name], |row| {
                 let (object, len, state): (i64, i64, i64) = (row.get(0)?, row.get(2)?, row.get(4)?);
                 let due = Due {
@@ -217,10 +221,10 @@ impl Index {
         after: &str,
         limit: usize,
     ) -> Result<Vec<NameInfo>, StoreError> {
-        let mut statement = self.read().prepare_cached(
-            "SELECT name, file_id, manifest_hash, len, height, state, kept FROM names
-             JOIN objects ON objects.id = names.object WHERE name > ? ORDER BY name LIMIT ?",
-        )?;
+        let mut statement = self.read().prepare_cached(&format!(
+            "SELECT name, file_id, manifest_hash, len, height, state, kept, {INTACT} FROM names
+             JOIN objects ON objects.id = names.object WHERE name > ? ORDER BY name LIMIT ?"
+        ))?;
         let names = statement.query_map(params![after, to_sql(limit as u64)], |row| {
             Ok(NameInfo {
                 name: row.get(0)?,
@@ -241,7 +245,8 @@ impl Index {
         connection: &Connection,
         name: &str,
     ) -> Result<Option<i64>, StoreError> {
-        let mut statement = connection.prepare_cached("SELECT object FROM names WHERE name = ?")?;
+        let sql = format!("SELECT object, {INTACT} FROM names WHERE name = ?");
+        let mut statement = connection.prepare_cached(&sql)?;
         Ok(statement.query_row([name], |row| row.get(0)).optional()?)
     }
 }

@@ -22,8 +22,11 @@ pub(in crate::store) const STATE_FALSE: i64 = 3;
 /// Being deleted: only between two commits of one cleanup.
 pub(super) const STATE_DOOMED: i64 = 4;
 
+/// What is read of a row. Comes to an error at one that is not what its sum says.
 const COLUMNS: &str =
-    "id, file_id, manifest_hash, len, state, held, has_manifest, mtime_ns, wanted_height, trashed_ms, stored";
+    "objects.id, file_id, manifest_hash, len, state, held, has_manifest, mtime_ns, wanted_height, trashed_ms, stored,
+     intact(objects.sum, 'objects', objects.id, file_id, manifest_hash, len, state, chunks, held, has_manifest, mtime_ns,
+         reserved, stored, wanted_height, trashed_ms, verified_ms)";
 
 #[derive(Clone, Debug)]
 pub(in crate::store) struct ObjectRow {

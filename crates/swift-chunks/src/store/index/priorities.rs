@@ -6,9 +6,6 @@ use super::Index;
 use crate::id::FileId;
 use crate::store::error::StoreError;
 
-/// Beside the other tables whatever their format: a program that does not know it loses nothing but an order.
-pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS priorities(file_id BLOB PRIMARY KEY, priority INTEGER NOT NULL) WITHOUT ROWID";
-
 impl Index {
     pub(in crate::store) fn put_priority(
         connection: &Connection,
