@@ -9,6 +9,7 @@ mod arriving;
 mod backup;
 mod client;
 mod download;
+mod folder;
 mod heads;
 mod joining;
 mod keep;

@@ -2,7 +2,7 @@
 //! restart.
 
 use super::error::StoreError;
-use super::index::{Index, Verified};
+use super::index::{Index, ObjectRow, STATE_PARTIAL, Verified};
 use super::scrub::VerifyReport;
 use super::{Store, Whole};
 use crate::id::FileId;
@@ -123,7 +123,7 @@ impl Store {
     }
 
     /// Verifies contents as [`Store::verify`] does, and records all of it in one commit. What is being downloaded is
-    /// left out: it is verified as it comes.
+    /// left out until it is complete: it is verified as it comes.
     ///
     /// `progress` gets the bytes read so far, at most every 4 MiB. Where it says false the rest is left for another
     /// time; whoever scrubs slowly waits in it.
@@ -142,7 +142,9 @@ impl Store {
                 break;
             }
             let row = Index::by_id(core.index()?.read(), one.row)?;
-            let Some(row) = row.filter(|row| !core.is_downloading(row.id)) else { continue };
+            // Who has downloaded it may hold on to the download for a while after its end.
+            let is_due = |row: &ObjectRow| row.state != STATE_PARTIAL || !core.is_downloading(row.id);
+            let Some(row) = row.filter(is_due) else { continue };
             let report = core.verify(&row, &mut |read| {
                 goes_on = progress(before + read);
                 goes_on

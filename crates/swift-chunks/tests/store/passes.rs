@@ -173,3 +173,28 @@ fn content_that_was_changed_from_outside_is_not_judged_by_half_a_look() {
     assert!(bench.store.scrub(&due, NOW + 1, |_| true).unwrap().failed.is_empty());
     assert_eq!(bench.state(&sample), Some(ObjectState::Complete));
 }
+
+/// A download that had just ended was passed over, and the pass counted one content less.
+#[test]
+fn what_was_downloaded_is_looked_at_although_its_download_is_still_held() {
+    let bench = Bench::new();
+    let (whole, coming) = (Sample::new(C + 1, 1), Sample::new(2 * C, 2));
+    bench.store.apply(1, &[put("whole", &whole), put("coming", &coming)], NOW).unwrap();
+    let (ended, running) = (bench.download(&whole).unwrap(), bench.download(&coming).unwrap());
+    for chunk in 0..2 {
+        write_chunk(&ended, &whole, chunk);
+    }
+    ended.finish(NOW).unwrap();
+    write_chunk(&running, &coming, 0);
+    running.commit().unwrap();
+    let pass = bench.store.begin_scrub(NOW + 1, NOW + 1).unwrap();
+    let due = bench.store.scrub_due(pass.before_ms, None, 9).unwrap();
+    assert_eq!(due.len(), 2);
+    bench.store.scrub(&due, NOW + 1, |_| true).unwrap();
+    assert_eq!(
+        bench.store.scrub_running().unwrap().unwrap().contents,
+        1,
+        "the other is verified as it comes"
+    );
+    drop((ended, running));
+}
