@@ -14,6 +14,7 @@ mod removed_node_is_out;
 mod sender_dies_mid_transfer;
 mod seven_validators_and_twenty_members;
 mod slow_peer_holds_nobody_up;
+mod synchronisation_fails;
 mod three_nodes_share_a_file;
 mod transfer;
 mod two_halves_part_and_heal;
@@ -139,5 +140,11 @@ pub(super) const CASES: &[Scenario] = &[
         about: "no room for a file: a clear word in status and log, the node stays up and goes on when there is room",
         on: On::Loopback,
         play: disk_full::play,
+    },
+    Scenario {
+        name: "synchronisation_fails",
+        about: "no fsync succeeds any more: the node stops with the reason, and what was acknowledged is there after a restart",
+        on: On::Loopback,
+        play: synchronisation_fails::play,
     },
 ];

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -173,6 +173,22 @@ impl Node {
             Some(status) => bail!("{} ended by itself with {status}", self.spec.name),
             None => Ok(()),
         }
+    }
+
+    /// The number of its process.
+    pub(crate) fn pid(&mut self) -> Result<u32> {
+        self.assert_running()?;
+        Ok(self.running()?.pid())
+    }
+
+    /// Waits for its end, which is to come by itself; how it ended.
+    pub(crate) fn ended(&mut self, limit: Duration) -> Result<ExitStatus> {
+        let what = format!("{} to end by itself", self.spec.name);
+        let patience = self.patience.clone();
+        let process = self.running()?;
+        let status = patience.until(&what, limit, || process.ended())?;
+        self.process = None;
+        Ok(status)
     }
 
     /// SIGKILL: as a power cut, as far as the process can tell.

@@ -8,6 +8,7 @@ mod access;
 mod arriving;
 mod backup;
 mod client;
+mod damaged_index;
 mod download;
 mod folder;
 mod heads;

@@ -98,9 +98,7 @@ pub enum StoreError {
     },
     /// A synchronisation failed, so nobody knows what of the latest writes is on the disk. The store does nothing any
     /// more, and reads nothing; opened again, it goes on from what was durable before.
-    #[error(
-        "the store has stopped, because what it wrote may not be on the disk: {0}; check the disk, then start again"
-    )]
+    #[error("the store has stopped: {0}; check the disk, then start again")]
     Stopped(Arc<str>),
     /// The index refused something.
     #[error("the content index failed: {0}")]
