@@ -62,7 +62,7 @@ pub(crate) async fn send(
     let mut arriving = None;
     if member.is_none() && !opened.reader.is_complete() {
         arriving = match *method == Method::GET && wanted.has_bytes(record.entry.size) {
-            true => services.swarm.read(file_id).await??,
+            true => services.swarm.read(file_id, wanted.parts(record.entry.size)).await??,
             false => services.swarm.arriving(file_id).await?,
         };
         if arriving.is_none() {

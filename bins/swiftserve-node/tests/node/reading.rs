@@ -274,6 +274,24 @@ async fn without_room_the_answer_says_how_much_is_missing() {
     assert!(reader.client.get("/v1/files/small").await.is(200).body == small);
 }
 
+/// Room for all of a large file was set aside for a little of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_of_a_file_that_is_larger_than_the_room_takes_the_room_of_the_range() {
+    let (founder, reader) = two_with(|config| config.quota_bytes = Some(20 * MIB as u64)).await;
+    let bytes = publish(&founder, &reader, 60 * MIB).await;
+    let (first, end) = (17 * MIB, 23 * MIB);
+    assert!(answered(part(&reader, first, end)).await.is(206).body == bytes[first..end]);
+    until(|| async { held(&reader).await == 8 * MIB as u64 }).await;
+    // What is left is there for others.
+    let own = content(9 * MIB, 2);
+    reader.client.put("own", &own).await.ok();
+    // More than fits is refused before anything of it comes.
+    until(|| async { !has_any(&reader, &bytes) }).await;
+    let reason = answered(part(&reader, 0, 30 * MIB)).await.refused(507, "no_space");
+    assert!(reason.contains("bytes"), "{reason}");
+    assert!(answered(part(&reader, first, end)).await.is(206).body == bytes[first..end]);
+}
+
 /// A client that takes its time: the file is whole here long before its last byte has left.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_not_let_go_of_under_a_reader_that_is_slow() {

@@ -15,10 +15,11 @@ pub use slices::{SliceWriter, WrittenSlice};
 pub use writer::{ChunkWriter, WrittenChunk};
 
 use std::io::{Read, Write as _};
+use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use self::transfer::Transfer;
+use self::transfer::{Room, Transfer};
 use super::content::{Content, ContentRef, Held};
 use super::disk::{Appender, Disk, DiskFile, Existing, Move, Synced};
 use super::error::{InstallError, StoreError};
@@ -49,8 +50,17 @@ impl Store {
         manifest_hash: ManifestHash,
         len: u64,
     ) -> Result<Download, StoreError> {
-        let core = &self.core;
-        let key = ContentRef { file_id, manifest_hash, len };
+        self.begin(ContentRef { file_id, manifest_hash, len }, None)
+    }
+
+    /// The same for somebody who reads parts of a content that nothing keeps: room is set aside for what comes, a chunk at a
+    /// time, and it is refused if what is wanted and not held will not fit.
+    pub fn begin_reading(&self, content: ContentRef, wanted: &[Range<u64>]) -> Result<Download, StoreError> {
+        self.begin(content, Some(wanted))
+    }
+
+    fn begin(&self, key: ContentRef, wanted: Option<&[Range<u64>]>) -> Result<Download, StoreError> {
+        let (core, file_id, len) = (&self.core, key.file_id, key.len);
         let layout = ChunkLayout::new(len)?;
         let (content, transfer) = {
             // Cleanup holds the folder: what is found here cannot be deleted before it counts as running.
@@ -68,9 +78,18 @@ impl Store {
                 STATE_SUSPECT => return Err(StoreError::Suspect(file_id)),
                 _ => {}
             }
-            let transfer = Transfer::begin(&content)?;
+            let room = wanted.map_or(Room::Whole, |_| Room::ByChunk(Mutex::default()));
+            let transfer = Transfer::begin(&content, room)?;
             if !content.is_complete() {
-                core.reserve(&mut index, row.id, len + manifest_len(layout))?;
+                let rest = match wanted {
+                    None => len,
+                    Some(wanted) => {
+                        let missing = missing_of(&content.held(), wanted);
+                        core.check_space(&index, missing)?;
+                        row.stored
+                    }
+                };
+                core.reserve(&mut index, row.id, rest + manifest_len(layout))?;
                 core.create_part(&content, row.stored > 0)?;
             }
             (content, transfer)
@@ -290,6 +309,16 @@ fn copy_manifest(
     out.flush().map_err(io())?;
     let file = out.into_inner().map_err(std::io::IntoInnerError::into_error).map_err(io())?;
     Ok((file.into_file(), copied))
+}
+
+/// Bytes of the chunks that some ranges touch and that are not held.
+fn missing_of(held: &ChunkSet, wanted: &[Range<u64>]) -> u64 {
+    let layout = held.layout();
+    let is_touched = |chunk: &Range<u64>| {
+        wanted.iter().any(|part| !part.is_empty() && part.start < chunk.end && chunk.start < part.end)
+    };
+    let lacking = layout.chunks().filter(|&chunk| !held.contains(chunk) && is_touched(&layout.range(chunk)));
+    lacking.map(|chunk| layout.chunk_len(chunk)).sum()
 }
 
 impl Core {

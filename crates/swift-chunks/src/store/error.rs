@@ -96,8 +96,8 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
-    /// A synchronisation failed, so nobody knows what of the latest writes is on the disk. The store does nothing any
-    /// more, and reads nothing; opened again, it goes on from what was durable before.
+    /// A synchronisation failed, so nobody knows what of the latest writes is on the disk; or the index is damaged. The
+    /// store does nothing any more, and reads nothing; opened again, it goes on from what was durable before.
     #[error("the store has stopped: {0}; check the disk, then start again")]
     Stopped(Arc<str>),
     /// The index refused something.

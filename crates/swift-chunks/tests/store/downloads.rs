@@ -1,11 +1,12 @@
 use std::fs;
 
 use swift_chunks::{
-    ChunkFault, ChunkWriteError, ChunkWriter, Download, InstallError, ManifestCheck, ManifestFault,
-    ManifestHash, ObjectState, StoreError,
+    ChunkFault, ChunkWriteError, ChunkWriter, ContentRef, Download, InstallError, ManifestCheck,
+    ManifestFault, ManifestHash, ObjectState, StoreError,
 };
 
 use crate::bench::{Bench, C, NOW, Sample, put, write_chunk};
+use crate::slices::chunk;
 
 #[test]
 fn a_download_in_any_order_becomes_the_file() {
@@ -327,4 +328,33 @@ fn a_priority_is_kept_over_a_restart_until_the_content_is_complete() {
     assert_eq!(bench.store.priorities().unwrap(), [(second, -1)]);
     bench.store.set_priority(second, None).unwrap();
     assert_eq!(bench.store.priorities().unwrap(), []);
+}
+
+#[test]
+fn of_content_that_is_only_read_room_is_set_aside_for_what_comes() {
+    let bench = Bench::new();
+    let sample = Sample::new(5 * C, 1);
+    let key = ContentRef {
+        file_id: sample.manifest.file_id(),
+        manifest_hash: sample.manifest.hash(),
+        len: sample.bytes.len() as u64,
+    };
+    let used = || bench.store.usage().unwrap().used;
+    let download = bench.store.begin_reading(key, &[C + 5..C + 6, 2 * C..2 * C]).unwrap();
+    download.install_manifest(sample.manifest.encoded()).unwrap();
+    let manifest = sample.manifest.encoded().len() as u64;
+    assert_eq!(used(), manifest);
+    let mut writer = download.chunk_writer(chunk(&sample, 1)).unwrap();
+    assert_eq!((used(), bench.store.usage().unwrap().reserved), (manifest + C, manifest + C));
+    writer.write(sample.chunk(1)).unwrap();
+    download.record(writer.finish().unwrap()).unwrap();
+    download.commit().unwrap();
+    assert_eq!(used(), manifest + C, "it is there, and nothing is set aside besides");
+    drop(download.chunk_writer(chunk(&sample, 2)).unwrap());
+    assert_eq!(used(), manifest + 2 * C, "it is tried again");
+    drop(download);
+    assert_eq!(used(), manifest + C);
+    // Kept after all, room for all of it is needed.
+    let download = bench.download(&sample).unwrap();
+    assert_eq!((used(), download.held().len()), (manifest + 5 * C, 1));
 }

@@ -27,7 +27,7 @@ impl Download {
             let file_id = self.content.key.file_id;
             return Err(StoreError::ForeignSlice { file_id, chunk: chunk.get() });
         }
-        self.core.check_floor(slice.len(layout))?;
+        self.transfer.make_room(&self.core, chunk, slice.len(layout))?;
         let file = self.part()?;
         let place = Place::take(&self.transfer, chunk, grains)
             .ok_or(StoreError::SliceTaken { file_id: self.content.key.file_id, slice })?;

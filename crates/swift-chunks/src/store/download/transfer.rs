@@ -1,8 +1,9 @@
 //! From written to durable.
 
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::progress::{Changes, SharedProgress};
 use super::writer::WrittenChunk;
@@ -11,6 +12,7 @@ use crate::store::Core;
 use crate::store::content::Content;
 use crate::store::disk::Synced;
 use crate::store::error::StoreError;
+use crate::store::space::Reservation;
 
 /// What the download and its writers share. While one of them lives, no other download of the content begins.
 pub(super) struct Transfer {
@@ -18,10 +20,19 @@ pub(super) struct Transfer {
     pub(super) progress: SharedProgress,
     /// Held while a manifest is installed.
     pub(super) installing: Mutex<()>,
+    room: Room,
+}
+
+/// For what room is set aside.
+pub(super) enum Room {
+    /// For all of the content, in the index.
+    Whole,
+    /// For each chunk from when it begins to come until it is durable.
+    ByChunk(Mutex<HashMap<ChunkIndex, Reservation>>),
 }
 
 impl Transfer {
-    pub(super) fn begin(content: &Arc<Content>) -> Result<Arc<Self>, StoreError> {
+    pub(super) fn begin(content: &Arc<Content>, room: Room) -> Result<Arc<Self>, StoreError> {
         if content.downloading.swap(true, Ordering::AcqRel) {
             return Err(StoreError::Busy(content.key.file_id));
         }
@@ -29,7 +40,19 @@ impl Transfer {
             content: Arc::clone(content),
             progress: content.progress.clone(),
             installing: Mutex::new(()),
+            room,
         }))
+    }
+
+    /// Fails unless there is room for a chunk of which `len` bytes are about to be written.
+    pub(super) fn make_room(&self, core: &Arc<Core>, chunk: ChunkIndex, len: u64) -> Result<(), StoreError> {
+        if let Room::ByChunk(coming) = &self.room {
+            let mut coming = coming.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Entry::Vacant(entry) = coming.entry(chunk) {
+                entry.insert(Reservation::new(core, self.content.layout.chunk_len(chunk))?);
+            }
+        }
+        core.check_floor(len)
     }
 
     pub(super) fn record(self: &Arc<Self>, chunk: WrittenChunk) -> Result<(), StoreError> {
@@ -59,9 +82,15 @@ impl Transfer {
 
     /// The chunks are durable: that is what counts for them from now on.
     pub(super) fn release(&self, chunks: &[ChunkIndex]) {
-        let mut progress = self.progress.lock();
-        for &chunk in chunks {
-            progress.close_chunk(chunk);
+        {
+            let mut progress = self.progress.lock();
+            for &chunk in chunks {
+                progress.close_chunk(chunk);
+            }
+        }
+        if let Room::ByChunk(coming) = &self.room {
+            let mut coming = coming.lock().unwrap_or_else(PoisonError::into_inner);
+            coming.retain(|chunk, _| !chunks.contains(chunk));
         }
     }
 

@@ -20,7 +20,7 @@ impl Download {
     /// grains: verified bytes are never overwritten. Writers of different chunks may be in different threads, and may
     /// outlive this value.
     pub fn chunk_writer(&self, chunk: ChunkIndex) -> Result<ChunkWriter, StoreError> {
-        self.core.check_floor(self.layout().chunk_len(chunk))?;
+        self.transfer.make_room(&self.core, chunk, self.layout().chunk_len(chunk))?;
         let verifier = self.verifier(chunk)?;
         let file = self.part()?;
         let slot = Slot::take(&self.transfer, chunk)?;

@@ -231,12 +231,15 @@ impl Index {
     pub(in crate::store) fn record_held(&mut self, id: i64, claim: Claim<'_>) -> Result<bool, StoreError> {
         let transaction = self.begin()?;
         claim.write_parts(&transaction, id)?;
+        let manifest = manifest_len(claim.held.layout());
         let is_partial = transaction
             .prepare_cached(
-                "UPDATE objects SET held = ?2, stored = ?3 +
-                     (SELECT coalesce(sum(bytes), 0) FROM grains WHERE object = ?1) WHERE id = ?1 AND state = 0",
+                // Of what is only read no more is set aside than what has come.
+                "UPDATE objects SET held = ?2, (stored, reserved) = (SELECT now, max(reserved, now + ?4) FROM (
+                     SELECT ?3 + coalesce(sum(bytes), 0) AS now FROM grains WHERE object = ?1))
+                 WHERE id = ?1 AND state = 0",
             )?
-            .execute(params![id, claim.held.len(), to_sql(claim.held.byte_len())])?
+            .execute(params![id, claim.held.len(), to_sql(claim.held.byte_len()), to_sql(manifest)])?
             == 1;
         if is_partial {
             write_pages(&transaction, id, claim.pages.into_iter())?;

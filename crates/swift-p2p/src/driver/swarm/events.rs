@@ -65,7 +65,8 @@ pub(super) enum Command {
     /// Somebody wants to read a file in order that may be on its way, or begin to come for this.
     Read {
         file: FileId,
-        may_begin: bool,
+        /// What is wanted of it, if it may begin to come.
+        wanted: Option<Vec<Range<u64>>>,
         reply: reading::Reply,
     },
     /// What this node keeps has changed: of this file, or of any.

@@ -106,14 +106,18 @@ impl SwarmHandle {
     }
 
     /// A file for somebody who reads it in order: what is read next is fetched first. One that this node does not keep
-    /// comes for as long as it is read; the error says why it cannot. Nothing if the file is here, or cannot be had.
-    pub async fn read(&self, file: FileId) -> Result<Result<Option<Arriving>, StoreError>, Stopped> {
-        self.ask(|reply| Command::Read { file, may_begin: true, reply }).await
+    /// comes for as long as it is read, if what is wanted of it fits; the error says why it cannot. Nothing if the file is here, or cannot be had.
+    pub async fn read(
+        &self,
+        file: FileId,
+        wanted: Vec<Range<u64>>,
+    ) -> Result<Result<Option<Arriving>, StoreError>, Stopped> {
+        self.ask(|reply| Command::Read { file, wanted: Some(wanted), reply }).await
     }
 
     /// The same, if the file is on its way already.
     pub async fn arriving(&self, file: FileId) -> Result<Option<Arriving>, Stopped> {
-        let read = self.ask(|reply| Command::Read { file, may_begin: false, reply }).await?;
+        let read = self.ask(|reply| Command::Read { file, wanted: None, reply }).await?;
         // It begins nothing that could fail.
         Ok(read.unwrap_or_default())
     }

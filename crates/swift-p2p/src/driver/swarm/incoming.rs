@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Range,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -28,6 +29,8 @@ pub(super) struct Incoming {
     pub(super) layout: ChunkLayout,
     /// Who reads it while it arrives.
     pub(super) readers: Arc<Readers>,
+    /// What is read of a file that nothing keeps.
+    only: Option<Vec<Range<u64>>>,
     download: Mutex<Option<Arc<Download>>>,
     /// Bytes of the manifest that have come, by whichever fetch.
     manifest_arrived: Arrived,
@@ -87,12 +90,14 @@ impl Incoming {
         layout: ChunkLayout,
         served: Arc<Trees>,
         readers: Arc<Readers>,
+        only: Option<Vec<Range<u64>>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             store,
             content,
             layout,
             readers,
+            only,
             download: Mutex::default(),
             manifest_arrived: Arrived::default(),
             opening: tokio::sync::Mutex::default(),
@@ -114,7 +119,11 @@ impl Incoming {
             return Ok(download.clone());
         }
         let ContentRef { file_id, manifest_hash, len } = self.content;
-        let download = Arc::new(self.store.begin_download(file_id, manifest_hash, len)?);
+        let begun = match &self.only {
+            Some(wanted) => self.store.begin_reading(self.content, wanted),
+            None => self.store.begin_download(file_id, manifest_hash, len),
+        };
+        let download = Arc::new(begun?);
         *slot = Some(download.clone());
         Ok(download)
     }

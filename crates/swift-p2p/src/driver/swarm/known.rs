@@ -115,7 +115,7 @@ impl Owner {
             return self.limit_resting(file);
         }
         let store = self.library.store.clone();
-        let incoming = Incoming::new(store, content, layout, self.trees.clone(), readers.clone());
+        let incoming = Incoming::new(store, content, layout, self.trees.clone(), readers.clone(), None);
         let mut receiving = Box::new(Receiving::new(incoming, true));
         receiving.is_finish_due = held.is_full();
         self.files.insert(file, entry(Stage::Receiving(receiving), readers));
@@ -140,7 +140,8 @@ impl Owner {
         let Some(entry) = self.files.get_mut(&file) else { return };
         if is_kept {
             let (store, readers) = (self.library.store.clone(), entry.readers.clone());
-            let incoming = Incoming::new(store, entry.content, entry.layout, self.trees.clone(), readers);
+            let incoming =
+                Incoming::new(store, entry.content, entry.layout, self.trees.clone(), readers, None);
             entry.stage = Stage::Receiving(Box::new(Receiving::new(incoming, true)));
             let chunks = held.missing().collect();
             return self.tell(Input::Lost { file, chunks });

@@ -233,7 +233,7 @@ impl Owner {
             }
             Command::Prioritize { file, priority, reply } => self.prioritize(file, priority, reply),
             Command::Priorities { reply } => drop(reply.send(self.priorities.all())),
-            Command::Read { file, may_begin, reply } => self.read(file, may_begin, reply),
+            Command::Read { file, wanted, reply } => self.read(file, wanted, reply),
             Command::KeepChanged { file } => self.look_again(file),
             Command::IsUsed { file, reply } => drop(reply.send(self.is_used(&file))),
             Command::LetGo { promise, reply } => self.let_go(promise, reply),

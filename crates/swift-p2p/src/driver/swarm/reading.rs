@@ -1,7 +1,7 @@
 //! Reading a file that this node does not keep: it is on its way here for as long as somebody reads it, and no further
 //! than that takes.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use swift_chunks::{ChunkIndex, ChunkSet, ContentRef, FileId, Grains, StoreError};
 use tokio::sync::oneshot;
@@ -38,17 +38,18 @@ impl Receiving {
 }
 
 impl Owner {
-    /// The file for somebody who reads it while it comes. One that is not kept begins to come, if it may.
-    pub(super) fn read(&mut self, file: FileId, may_begin: bool, reply: Reply) {
+    /// The file for somebody who reads it while it comes. One that is not kept begins to come, where it is said what is
+    /// wanted of it.
+    pub(super) fn read(&mut self, file: FileId, wanted: Option<Vec<Range<u64>>>, reply: Reply) {
         let unwanted = self.files.get_mut(&file).filter(|entry| matches!(entry.stage, Stage::Unwanted));
-        let Some(entry) = unwanted.filter(|_| may_begin) else {
+        let Some(entry) = unwanted.filter(|_| wanted.is_some()) else {
             // Who asked may be gone.
             drop(reply.send(Ok(self.arriving(file))));
             return;
         };
         let (content, layout, readers) = (entry.content, entry.layout, entry.readers.clone());
         let incoming =
-            Incoming::new(self.library.store.clone(), content, layout, self.trees.clone(), readers);
+            Incoming::new(self.library.store.clone(), content, layout, self.trees.clone(), readers, wanted);
         entry.stage = Stage::Receiving(Box::new(Receiving::new(incoming.clone(), false)));
         self.leaving.remove(&file);
         let Some(arriving) = self.arriving(file) else { return };
