@@ -118,7 +118,7 @@ impl fmt::Display for MissingBlocks {
         let Self { height, known, is_sole, attempts } = self;
         match known {
             Some(known) => {
-                write!(f, "the chain came up to block {height}, this node's ledger went up to {known}")?
+                write!(f, "the chain came up to block {height}, this node's ledger went up to {known}")?;
             }
             None => write!(
                 f,

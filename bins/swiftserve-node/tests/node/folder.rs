@@ -37,7 +37,7 @@ async fn is_never_wrong(site: &Site, name: &str, bytes: &[u8]) {
     let (status, got, is_whole) = site.client.received(&format!("/v1/files/{name}")).await;
     match status {
         200 => {
-            assert!(bytes.starts_with(&got) && (!is_whole || got == bytes), "{name}: wrong bytes were sent")
+            assert!(bytes.starts_with(&got) && (!is_whole || got == bytes), "{name}: wrong bytes were sent");
         }
         status => assert_eq!(status, 503, "{name}"),
     }
