@@ -10,6 +10,7 @@ mod reader;
 mod salvage;
 mod snapshot;
 mod state;
+mod sums;
 mod writer;
 
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ use crate::{encoding::DecodeError, genesis::GenesisError, snapshot::SnapshotErro
 /// Tells SQLite files of ours from others: "SwLg".
 const APPLICATION_ID: i32 = 0x5377_4c67;
 /// Version of the tables.
-const SCHEMA_VERSION: i32 = 2;
+const SCHEMA_VERSION: i32 = 3;
 
 const SCHEMA: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT;
@@ -45,7 +46,7 @@ CREATE TABLE invitations (nonce BLOB PRIMARY KEY) WITHOUT ROWID, STRICT;
 CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, signed BLOB NOT NULL) STRICT;
 ";
 
-/// What version 2 added: validator sets by the first height they certify, the write-ahead log of the height that is
+/// Version 3 is made of the tables of version 2 by [`sums::add`]. What version 2 added: validator sets by the first height they certify, the write-ahead log of the height that is
 /// being decided, evidence against validators, and the imported state of a recovered network as it travels.
 const SCHEMA_2: &str = "
 CREATE TABLE validator_sets (height INTEGER PRIMARY KEY, validators BLOB NOT NULL) STRICT;

@@ -190,7 +190,10 @@ async fn a_byte_that_rotted_on_disk_is_never_served() {
     assert_eq!(record["complete"], false);
     assert!(record["held_bytes"].as_u64().unwrap() < LEN as u64);
     assert!(!site.home.path("files/dir/file.bin").exists());
-    site.client.get(path).await.refused(503, "unavailable");
+    // What was lost is on its way again, and nobody has it.
+    let part = site.client.request(Method::GET, path).header("range", "bytes=5242880-5242889");
+    let reason = answered(part).await.refused(503, "unavailable");
+    assert!(reason.contains("nobody can be reached"), "{reason}");
     assert_eq!(site.client.get("/v1/status").await.ok().json()["store"]["wanted"], 1);
     // And it heals by what it is given again.
     site.client.put("dir/file.bin", &bytes).await.ok();

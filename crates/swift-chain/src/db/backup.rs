@@ -8,6 +8,7 @@ use super::{
     DbError,
     reader::LedgerReader,
     state::{decode, write_meta},
+    sums::META,
     writer::LedgerDb,
 };
 
@@ -22,14 +23,6 @@ impl LedgerReader {
         Ok(())
     }
 
-    /// Looks through the whole file for damage: pages that do not fit together, rows out of their order, indexes that do
-    /// not say what their tables say. Takes as long as reading it does.
-    pub fn check_file(&self) -> Result<(), DbError> {
-        let mut statement = self.connection().prepare("PRAGMA integrity_check(1)")?;
-        let found: String = statement.query_row([], |row| row.get(0))?;
-        if found == "ok" { Ok(()) } else { Err(DbError::Pages(found)) }
-    }
-
     /// Whether this ledger came from a backup or was made anew, and the node may still have signed what it does not know of: it must not
     /// vote, propose or make blocks.
     pub fn is_restored(&self) -> Result<bool, DbError> {
@@ -38,7 +31,8 @@ impl LedgerReader {
 
     /// See [`LedgerStore::signs_from`](crate::LedgerStore::signs_from).
     pub fn signs_from(&self) -> Result<u64, DbError> {
-        let mut statement = self.connection().prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+        let mut statement =
+            self.connection().prepare_cached(&format!("SELECT value, {META} FROM meta WHERE key = ?1"))?;
         let height: Option<Vec<u8>> = statement.query_row([HOLD], |row| row.get(0)).optional()?;
         height.map_or(Ok(0), |height| decode(HOLD, &height))
     }

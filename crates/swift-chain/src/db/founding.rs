@@ -10,6 +10,7 @@ use rusqlite::{Connection, params};
 use super::{
     APPLICATION_ID, DbError, SCHEMA, SCHEMA_2, SCHEMA_VERSION,
     state::{Counts, SqlState, write_meta},
+    sums,
     writer::{LedgerDb, connect, write_validators},
 };
 use crate::{
@@ -36,6 +37,7 @@ impl LedgerBuilder {
         connection.execute_batch("BEGIN IMMEDIATE")?;
         connection.execute_batch(SCHEMA)?;
         connection.execute_batch(SCHEMA_2)?;
+        sums::add(&connection)?;
         connection.execute(
             "INSERT INTO blocks VALUES (0, ?1, ?2)",
             params![genesis.id().as_bytes(), genesis.to_bytes()],

@@ -7,6 +7,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use super::{
     APPLICATION_ID, DbError, SCHEMA_VERSION,
     state::{Counts, SqlState, decode, read_meta},
+    sums::{EVIDENCE, FILE, MEMBER, VALIDATORS, teach},
+    writer::LedgerDb,
 };
 use crate::{
     block::SealedBlock,
@@ -56,7 +58,11 @@ impl LedgerReader {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
-        check_tables(&connection, path)?;
+        if check_tables(&connection, path)? < SCHEMA_VERSION {
+            // Reading alone cannot bring it up to date.
+            drop(LedgerDb::open(path)?);
+        }
+        teach(&connection)?;
         Self::over(connection)
     }
 
@@ -100,8 +106,10 @@ impl LedgerReader {
     /// Who certifies the block at a height, which may be the next one at most.
     pub fn validators_at(&self, height: u64) -> Result<ValidatorSet, DbError> {
         let height = i64::try_from(height).unwrap_or(i64::MAX);
-        let sql = "SELECT validators FROM validator_sets WHERE height <= ?1 ORDER BY height DESC LIMIT 1";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let sql = format!(
+            "SELECT validators, {VALIDATORS} FROM validator_sets WHERE height <= ?1 ORDER BY height DESC LIMIT 1"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
         let set: Option<Vec<u8>> = statement.query_row([height], |row| row.get(0)).optional()?;
         decode("validators", &set.ok_or(DbError::Missing("validators"))?)
     }
@@ -110,8 +118,10 @@ impl LedgerReader {
     /// height made the change; the first set is the founder alone, from block 1 on.
     pub fn validator_sets(&self, up_to: u64) -> Result<Vec<(u64, ValidatorSet)>, DbError> {
         let up_to = i64::try_from(up_to).unwrap_or(i64::MAX);
-        let sql = "SELECT height, validators FROM validator_sets WHERE height <= ?1 ORDER BY height";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let sql = format!(
+            "SELECT height, validators, {VALIDATORS} FROM validator_sets WHERE height <= ?1 ORDER BY height"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
         let rows = statement.query_map([up_to], |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?)))?;
         rows.map(|row| {
             row.map_err(DbError::from).and_then(|(height, set)| Ok((height, decode("validators", &set)?)))
@@ -212,8 +222,9 @@ impl LedgerReader {
     /// Evidence against validators, the latest first, at most `limit`, and when this node found it (milliseconds since
     /// 1970).
     pub fn evidence(&self, limit: u32) -> Result<Vec<(u64, Evidence)>, DbError> {
-        let sql = "SELECT found_ms, proof FROM evidence ORDER BY height DESC, id LIMIT ?1";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let sql =
+            format!("SELECT found_ms, proof, {EVIDENCE} FROM evidence ORDER BY height DESC, id LIMIT ?1");
+        let mut statement = self.connection.prepare_cached(&sql)?;
         let rows = statement.query_map([limit], |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?)))?;
         rows.map(|row| {
             let (found_ms, proof) = row?;
@@ -253,8 +264,8 @@ impl LedgerReader {
 
     /// All members in the order of their keys.
     pub fn members(&self) -> Result<Vec<(NodeId, Member)>, DbError> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT node, record FROM members ORDER BY node")?;
+        let sql = format!("SELECT node, record, {MEMBER} FROM members ORDER BY node");
+        let mut statement = self.connection.prepare_cached(&sql)?;
         let rows =
             statement.query_map([], |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
         let mut members = Vec::new();
@@ -272,8 +283,8 @@ impl LedgerReader {
 
     /// Some live file with this content.
     pub fn file_by_id(&self, file_id: &Hash) -> Result<Option<FileRecord>, DbError> {
-        let sql = "SELECT record FROM files WHERE file_id = ?1 LIMIT 1";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let sql = format!("SELECT record, {FILE} FROM files WHERE file_id = ?1 LIMIT 1");
+        let mut statement = self.connection.prepare_cached(&sql)?;
         let record: Option<Vec<u8>> =
             statement.query_row([file_id.as_bytes()], |row| row.get(0)).optional()?;
         record.map(|record| decode("file", &record)).transpose()
@@ -282,7 +293,8 @@ impl LedgerReader {
     /// Up to `limit` live files with this content. Anybody may name the same bytes under a manifest of their own, so
     /// whoever trusts one says which.
     pub fn files_by_id(&self, file_id: &Hash, limit: usize) -> Result<Vec<FileRecord>, DbError> {
-        let mut statement = self.connection.prepare_cached("SELECT record FROM files WHERE file_id = ?1")?;
+        let sql = format!("SELECT record, {FILE} FROM files WHERE file_id = ?1");
+        let mut statement = self.connection.prepare_cached(&sql)?;
         let rows = statement.query_map([file_id.as_bytes()], |row| row.get::<_, Vec<u8>>(0))?;
         rows.take(limit).map(|record| decode("file", &record?)).collect()
     }
@@ -293,8 +305,10 @@ impl LedgerReader {
         // Every key with the prefix is below the prefix followed by the last code point there is.
         let end = format!("{prefix}{}", char::MAX);
         let after = filter.after.as_ref().map_or("", NameKey::as_str);
-        let sql = "SELECT record FROM files WHERE key >= ?1 AND key < ?2 AND key > ?3 ORDER BY key LIMIT ?4";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let sql = format!(
+            "SELECT record, {FILE} FROM files WHERE key >= ?1 AND key < ?2 AND key > ?3 ORDER BY key LIMIT ?4"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
         let rows =
             statement.query_map(params![prefix, end, after, filter.limit], |row| row.get::<_, Vec<u8>>(0))?;
         rows.map(|row| decode("file", &row?)).collect()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::OptionalExtension;
 
-use super::{DbError, reader::LedgerReader, state::decode};
+use super::{DbError, reader::LedgerReader, state::decode, sums::FILE};
 use crate::{
     identity::NodeId,
     snapshot::{
@@ -53,8 +53,8 @@ impl LedgerReader {
 
     /// All live files in the order of their keys.
     fn each_file<E: From<DbError>>(&self, mut see: impl FnMut(FileRecord) -> Result<(), E>) -> Result<(), E> {
-        let sql = "SELECT record FROM files ORDER BY key";
-        let mut statement = self.connection().prepare_cached(sql).map_err(DbError::from)?;
+        let sql = format!("SELECT record, {FILE} FROM files ORDER BY key");
+        let mut statement = self.connection().prepare_cached(&sql).map_err(DbError::from)?;
         let mut rows = statement.query([]).map_err(DbError::from)?;
         while let Some(row) = rows.next().map_err(DbError::from)? {
             let record = row.get_ref(0).map_err(DbError::from)?;

@@ -3,7 +3,10 @@
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::DbError;
+use super::{
+    DbError,
+    sums::{AUTHOR, FILE, MEMBER, META},
+};
 use crate::{
     encoding,
     genesis::NetworkParams,
@@ -25,7 +28,8 @@ pub(super) fn read_meta<T: Serialize + DeserializeOwned>(
     connection: &Connection,
     key: &'static str,
 ) -> Result<T, DbError> {
-    let mut statement = connection.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT value, {META} FROM meta WHERE key = ?1"))?;
     let bytes: Option<Vec<u8>> = statement.query_row([key], |row| row.get(0)).optional()?;
     decode(key, &bytes.ok_or(DbError::Missing(key))?)
 }
@@ -65,16 +69,20 @@ impl SqlState<'_> {
     }
 
     pub(super) fn find_file(&self, key: &NameKey) -> Result<Option<FileRecord>, DbError> {
-        self.record("file", "SELECT record FROM files WHERE key = ?1", [key.as_str()])
+        self.record("file", &format!("SELECT record, {FILE} FROM files WHERE key = ?1"), [key.as_str()])
     }
 
     pub(super) fn find_member(&self, node: &NodeId) -> Result<Option<Member>, DbError> {
-        self.record("member", "SELECT record FROM members WHERE node = ?1", [node.as_bytes()])
+        self.record(
+            "member",
+            &format!("SELECT record, {MEMBER} FROM members WHERE node = ?1"),
+            [node.as_bytes()],
+        )
     }
 
     pub(super) fn find_author(&self, node: &NodeId) -> Result<AuthorRecord, DbError> {
-        let sql = "SELECT record FROM authors WHERE node = ?1";
-        self.record("author", sql, [node.as_bytes()]).map(Option::unwrap_or_default)
+        let sql = format!("SELECT record, {AUTHOR} FROM authors WHERE node = ?1");
+        self.record("author", &sql, [node.as_bytes()]).map(Option::unwrap_or_default)
     }
 
     pub(super) fn find_removed(&self, node: &NodeId) -> Result<Option<u64>, DbError> {
@@ -199,8 +207,10 @@ impl StateView for SqlState<'_> {
     fn file_below(&self, key: &NameKey, after: Option<&NameKey>) -> Result<Option<FileRecord>, StateError> {
         let (from, to) = key.below();
         let after = after.map_or("", NameKey::as_str);
-        let sql = "SELECT record FROM files WHERE key >= ?1 AND key < ?2 AND key > ?3 ORDER BY key LIMIT 1";
-        self.record("file", sql, [from.as_str(), to.as_str(), after]).map_err(failed)
+        let sql = format!(
+            "SELECT record, {FILE} FROM files WHERE key >= ?1 AND key < ?2 AND key > ?3 ORDER BY key LIMIT 1"
+        );
+        self.record("file", &sql, [from.as_str(), to.as_str(), after]).map_err(failed)
     }
 
     fn invitation_used(&self, nonce: &[u8; 16]) -> Result<bool, StateError> {

@@ -9,6 +9,7 @@ use super::{
     founding::LedgerBuilder,
     reader::{LedgerReader, check_tables},
     state::{SqlState, read_meta, write_meta},
+    sums::{self, OUTBOX, WAL, teach},
 };
 use crate::{
     block::SealedBlock,
@@ -53,8 +54,9 @@ impl LedgerDb {
         if version == 0 && tables == 0 {
             return Ok(None);
         }
-        if check_tables(&connection, path)? < SCHEMA_VERSION {
-            upgrade(&connection)?;
+        let found = check_tables(&connection, path)?;
+        if found < SCHEMA_VERSION {
+            upgrade(&connection, found)?;
         }
         Ok(Some(Self::over(connection)?))
     }
@@ -136,7 +138,10 @@ impl LedgerStore for LedgerDb {
     }
 
     fn outbox(&self) -> Result<Vec<OutboxEntry>, DbError> {
-        let mut statement = self.reader.connection().prepare("SELECT id, signed FROM outbox ORDER BY id")?;
+        let mut statement = self
+            .reader
+            .connection()
+            .prepare(&format!("SELECT id, signed, {OUTBOX} FROM outbox ORDER BY id"))?;
         let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
         let mut entries = Vec::new();
         for row in rows {
@@ -155,7 +160,8 @@ impl LedgerStore for LedgerDb {
     }
 
     fn wal(&self) -> Result<Vec<WalEntry>, DbError> {
-        let mut statement = self.reader.connection().prepare("SELECT entry FROM wal ORDER BY id")?;
+        let mut statement =
+            self.reader.connection().prepare(&format!("SELECT entry, {WAL} FROM wal ORDER BY id"))?;
         let rows = statement.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
         rows.map(|row| {
             encoding::decode("entry of the write-ahead log", &row?, WalEntry::LEN_MAX)
@@ -182,11 +188,16 @@ impl LedgerStore for LedgerDb {
     }
 }
 
-/// Brings the tables of version 1 up to date. Its networks never had other validators than the founder.
-fn upgrade(connection: &Connection) -> Result<(), DbError> {
+/// Brings the tables of older versions up to date. Networks of version 1 never had other validators than the founder.
+fn upgrade(connection: &Connection, found: i32) -> Result<(), DbError> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    connection.execute_batch(SCHEMA_2)?;
-    write_validators(connection, 1, &read_meta(connection, "validators")?)?;
+    if found < 2 {
+        connection.execute_batch(SCHEMA_2)?;
+    }
+    sums::add(connection)?;
+    if found < 2 {
+        write_validators(connection, 1, &read_meta(connection, "validators")?)?;
+    }
     connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     Ok(connection.execute_batch("COMMIT")?)
 }
@@ -208,12 +219,16 @@ pub(super) fn connect(path: &Path) -> Result<Connection, DbError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
+    teach(&connection)?;
     Ok(connection)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{APPLICATION_ID, SCHEMA},
+        *,
+    };
     use crate::{genesis::GenesisBody, identity::NodeKey, limits::PROTOCOL_VERSION};
 
     #[test]
@@ -230,16 +245,26 @@ mod tests {
             params: Default::default(),
             origin: None,
         };
-        drop(LedgerDb::create(&path, &Genesis::sign(&key, body)).unwrap());
+        let genesis = Genesis::sign(&key, body);
         let old = connect(&path).unwrap();
-        old.execute_batch(
-            "DROP TABLE validator_sets; DROP TABLE wal; DROP TABLE evidence; DROP TABLE snapshot",
+        old.execute_batch(SCHEMA).unwrap();
+        old.execute(
+            "INSERT INTO blocks VALUES (0, ?1, ?2)",
+            params![genesis.id().as_bytes(), genesis.to_bytes()],
         )
         .unwrap();
+        let sole = encoding::encode(&ValidatorSet::sole(key.id()));
+        old.execute("INSERT INTO meta VALUES ('validators', ?1)", [sole]).unwrap();
+        let head = encoding::encode(&Head::of_genesis(&genesis));
+        old.execute("INSERT INTO meta VALUES ('head', ?1)", [head]).unwrap();
+        old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
         old.pragma_update(None, "user_version", 1).unwrap();
         drop(old);
+        // Also by who only reads.
+        drop(LedgerReader::open(&path).unwrap());
         let ledger = LedgerDb::open(&path).unwrap().unwrap();
         let sole = ValidatorSet::sole(key.id());
+        ledger.check_file().unwrap();
         assert_eq!(ledger.reader().validators_at(1).unwrap(), sole);
         assert_eq!(ledger.reader().validator_sets(9).unwrap(), [(1, sole)]);
     }
