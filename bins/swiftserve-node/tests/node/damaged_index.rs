@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::json;
 use swift_chunks::{KeepRule, OpenError};
 use swiftserve_node::{NodeFailure, StartError};
+use tokio::net::TcpListener;
 
 use crate::{
     client::{soon, until},
@@ -44,6 +45,8 @@ async fn a_damaged_content_index_is_named_at_the_start_and_the_documented_steps_
     // As in the documents.
     fs::rename(home.path("content"), home.path("content.damaged")).unwrap();
     fs::rename(home.path("files"), home.path("files.damaged")).unwrap();
+    // The start that failed gives its port back a moment later: it has no process of its own that would end.
+    until(|| async { TcpListener::bind(home.address()).await.is_ok() }).await;
     let member = home.start().await;
     member.completes("dir/shared").await;
     until(|| async { member.home.path("files/dir/shared").exists() }).await;
