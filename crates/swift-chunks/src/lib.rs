@@ -115,9 +115,9 @@ pub use manifest::{Manifest, ManifestBuilder, ManifestCheck, ManifestFault, mani
 pub use slice::{GRAIN_LEN, GRAINS_PER_CHUNK, Grains, SLICE_LEVEL_MAX, Slice};
 #[cfg(feature = "store")]
 pub use store::{
-    ChangedBy, ChunkWriteError, ChunkWriter, ContentReader, ContentRef, Download, EvictOutcome, Expired,
-    FREE_FLOOR_BYTES, FolderError, GivenPromise, HeldPromise, Hold, InstallError, KeptEdit, LiveName,
-    ManifestReader, NameChange, NameInfo, NoSuchPlace, ObjectInfo, ObjectState, OpenError, Pinned,
+    Adoption, ChangedBy, ChunkWriteError, ChunkWriter, ContentReader, ContentRef, Download, EvictOutcome,
+    Expired, FREE_FLOOR_BYTES, FolderError, GivenPromise, HeldPromise, Hold, InstallError, KeptEdit,
+    LiveName, ManifestReader, NameChange, NameInfo, NoSuchPlace, ObjectInfo, ObjectState, OpenError, Pinned,
     PromiseOutcome, ReadError, Removed, Rot, ScrubDue, ScrubPass, Scrubbed, SliceWriteError, SliceWriter,
     Staged, Store, StoreError, StoreOptions, Surplus, TRASH_KEEP, TrashCursor, Upload, Usage, VerifyReport,
     VisibleChanges, VisibleProblem, Wanted, Whole, WrittenChunk, WrittenSlice, copy_index, forget_content,

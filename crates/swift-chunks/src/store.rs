@@ -4,6 +4,7 @@
 //! content. Bytes of content are read and written under none of them. A download has one more, which
 //! is taken under none of these; only that of its content is taken under it.
 
+mod adopt;
 mod backup;
 mod content;
 mod disk;
@@ -27,6 +28,7 @@ mod space;
 mod trash;
 mod upload;
 
+pub use adopt::Adoption;
 pub use backup::{copy_index, forget_content};
 pub use content::ContentRef;
 pub use disk::{DiskOp, DiskWatcher, Place};

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-pub(crate) use swarm::decode;
+pub(crate) use swarm::decode_all;
 
 use crate::services::Services;
 

@@ -5,6 +5,7 @@
 mod catalog;
 mod finality;
 mod gossip;
+mod intake;
 mod join;
 mod keeping;
 mod ledger;

@@ -187,3 +187,28 @@ fn the_bytes_of_an_answer_and_a_confirmation_are_what_they_were() {
     let confirm = Confirm { file: file(7), slice: 129 };
     assert_eq!(confirm.encode(), [&[7; 32][..], &[0x81, 1]].concat());
 }
+
+#[test]
+fn several_messages_stand_one_after_the_other_and_one_alone_is_as_it_was() {
+    let confirms: Vec<Confirm> = (0..64).map(|slice| Confirm { file: file(7), slice }).collect();
+    assert_eq!(Confirm::decode_all(&Confirm::encode_all(&confirms)), Ok(confirms.clone()));
+    assert_eq!(Confirm::encode_all(&confirms[..1]), confirms[0].encode());
+    let offers = vec![an_offer(vec![64], None), an_offer(vec![1, 2], Some(a_map(all_of(9), 3)))];
+    let bytes = Offer::encode_all(&offers);
+    assert_eq!(Offer::decode_all(&bytes), Ok(offers));
+    for wrong in [&[][..], &bytes[..bytes.len() - 1], &[&bytes[..], &[7]].concat()] {
+        assert_eq!(Offer::decode_all(wrong), Err(MessageError::Malformed));
+    }
+}
+
+#[test]
+fn too_many_messages_in_one_request_are_refused_and_so_are_bad_ones_among_them() {
+    let confirms: Vec<Confirm> = (0..65).map(|slice| Confirm { file: file(7), slice }).collect();
+    assert_eq!(Confirm::decode_all(&Confirm::encode_all(&confirms)), Err(MessageError::BadList));
+    let offers = [an_offer(vec![64], None), an_offer(vec![1, 1], None)];
+    assert_eq!(Offer::decode_all(&Offer::encode_all(&offers)), Err(MessageError::BadList));
+    let long = vec![0; Confirm::TOGETHER_BYTES_MAX + 1];
+    assert!(matches!(Confirm::decode_all(&long), Err(MessageError::TooLong { .. })));
+    let long = vec![0; Offer::TOGETHER_BYTES_MAX + 1];
+    assert!(matches!(Offer::decode_all(&long), Err(MessageError::TooLong { .. })));
+}

@@ -83,7 +83,7 @@ impl Upload {
             Ok(piece) => {
                 let len_now = piece.len() as u64;
                 let sent = counted.sent.fetch_add(len_now, Ordering::Relaxed) + len_now;
-                bar.set_position(sent);
+                bar.inc(len_now);
                 counted.ended.store(len.is_some_and(|len| sent >= len), Ordering::Relaxed);
             }
             Err(error) => {

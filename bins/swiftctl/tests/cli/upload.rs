@@ -76,8 +76,9 @@ fn a_folder_goes_on_after_a_file_that_failed() {
         fs::write(folder.path().join(file), file).unwrap();
     }
     let run = swiftctl(folder.path(), &["--node", &node.url, "upload", "d", "-o", "json"], b"").ended(1);
-    let lines: Vec<_> = node.requests().into_iter().map(|request| request.line).collect();
-    assert_eq!(lines, ["PUT /v1/files/d/a", "PUT /v1/files/d/taken", "PUT /v1/files/d/sub/z"]);
+    let mut lines: Vec<_> = node.requests().into_iter().map(|request| request.line).collect();
+    lines.sort();
+    assert_eq!(lines, ["PUT /v1/files/d/a", "PUT /v1/files/d/sub/z", "PUT /v1/files/d/taken"]);
     assert!(run.stderr.contains("2 of 4 failed: d/CON, d/taken"), "{}", run.stderr);
     assert!(run.stderr.contains("--replace"), "{}", run.stderr);
     let rows = run.json();

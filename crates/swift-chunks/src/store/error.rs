@@ -100,6 +100,9 @@ pub enum StoreError {
     /// store does nothing any more, and reads nothing; opened again, it goes on from what was durable before.
     #[error("the store has stopped: {0}; check the disk, then start again")]
     Stopped(Arc<str>),
+    /// It failed for several contents that were taken in together.
+    #[error(transparent)]
+    Together(Arc<StoreError>),
     /// The index refused something.
     #[error("the content index failed: {0}")]
     Index(#[source] rusqlite::Error),
@@ -215,6 +218,15 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 impl StoreError {
+    /// The same error for one more of those who hear of it: as it is where it says what its receiver can do.
+    pub fn shared(error: &Arc<Self>) -> Self {
+        match &**error {
+            Self::NoSpace { needed, available } => Self::NoSpace { needed: *needed, available: *available },
+            Self::Stopped(reason) => Self::Stopped(Arc::clone(reason)),
+            _ => Self::Together(Arc::clone(error)),
+        }
+    }
+
     /// Wraps a failed system call; a full disk or quota becomes [`StoreError::NoSpace`].
     pub(super) fn io(doing: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {

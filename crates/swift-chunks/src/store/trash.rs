@@ -31,8 +31,13 @@ impl Store {
 
     /// Releases a hold; says whether there was one. If nothing else uses the content it goes to the trash.
     pub fn release_hold(&self, key: &[u8], now_ms: u64) -> Result<bool, StoreError> {
+        Ok(self.release_holds(&[key], now_ms)? > 0)
+    }
+
+    /// Releases holds in one commit, those of them that there are; says how many there were.
+    pub fn release_holds(&self, keys: &[&[u8]], now_ms: u64) -> Result<usize, StoreError> {
         self.core.note_time(now_ms);
-        self.core.index()?.release_hold(key, now_ms)
+        self.core.index()?.release_holds(keys, now_ms)
     }
 
     /// Deletes what has been in the trash for longer than it is kept. Content that is being downloaded stays.

@@ -7,11 +7,9 @@ use std::sync::atomic::Ordering;
 
 use sha2::{Digest as _, Sha256};
 
-use super::content::{ContentRef, FileReader, Held};
-use super::disk::{Appender, DiskFile, Existing, Move, Placed, Synced};
+use super::content::{ContentRef, FileReader};
+use super::disk::{Appender, DiskFile, Existing, Move, Synced};
 use super::error::StoreError;
-use super::index::{Index, ObjectRow, STATE_COMPLETE};
-use super::names::VisibleChanges;
 use super::space::Reservation;
 use super::{Core, Store};
 use crate::content_hasher::{ContentHasher, ContentSummary};
@@ -91,87 +89,20 @@ impl Store {
         manifest.write_all(&[0; HEADER_LEN]).map_err(StoreError::io("write", &files.manifest))?;
         Ok(Upload { files, hasher: ContentHasher::new(), data, manifest, entries: Vec::new() })
     }
-
-    /// Takes the content into the store and records, in one commit, that it is complete and who holds it.
-    ///
-    /// Adding what is there already, or in the trash, costs that commit only. Names that wait for the content
-    /// appear in the files folder; what happened there is in the answer.
-    pub fn adopt(&self, staged: Staged, hold: &Hold, now_ms: u64) -> Result<VisibleChanges, StoreError> {
-        let core = &self.core;
-        core.note_time(now_ms);
-        let key =
-            ContentRef { file_id: staged.file_id, manifest_hash: staged.manifest_hash, len: staged.len };
-        let mut folder = core.folder();
-        {
-            let mut index = core.index()?;
-            let known = Index::by_key(index.read(), &key)?;
-            let is_here = match &known {
-                Some(row) if row.state == STATE_COMPLETE => core.open_complete(&mut index, row)?.is_some(),
-                _ => false,
-            };
-            let committed =
-                core.commit_adoption(&mut index, &key, (!is_here).then_some(&staged), hold, now_ms);
-            if committed.is_err() && !is_here {
-                core.clear_unclaimed(&index, key.file_id, None)?;
-            }
-            committed?;
-        }
-        // The objects now account for the room.
-        drop(staged);
-        let waiting = core.names_of(&key)?;
-        core.show(&mut folder, waiting, now_ms)
-    }
 }
 
-impl Core {
-    fn commit_adoption(
-        &self,
-        index: &mut Index,
-        key: &ContentRef,
-        staged: Option<&Staged>,
-        hold: &Hold,
-        now_ms: u64,
-    ) -> Result<(), StoreError> {
-        let transaction = index.begin()?;
-        let row = Index::ensure(&transaction, key)?;
-        let mut placed = None;
-        if let Some(staged) = staged {
-            let (object, manifest) = self.place_staged(staged, &row)?;
-            Index::set_manifest(&transaction, row.id, &manifest)?;
-            Index::set_complete(&transaction, row.id, key, &object, now_ms)?;
-            placed = Some((object, manifest));
-        }
-        Index::put_hold(&transaction, &hold.key, row.id, &hold.payload, now_ms)?;
-        transaction.commit()?;
-        if let Some((object, manifest)) = placed {
-            self.disk.remove(&self.paths.marker(key.file_id, row.id))?;
-            if let Some(content) = self.in_use(row.id) {
-                let mut live = content.live_mut();
-                live.data = Some(object.file());
-                live.manifest = Some(manifest.file());
-                live.held = Held::All;
-                drop(live);
-                content.progress.lock().forget_all();
-            }
-            // A download of the same content was overtaken.
-            self.remove_part(&self.paths.part_of(&row))?;
-            self.drop_false_parts(index, key.file_id)?;
-        }
-        Ok(())
+impl Staged {
+    /// What it is, as a ledger names it.
+    pub fn key(&self) -> ContentRef {
+        ContentRef { file_id: self.file_id, manifest_hash: self.manifest_hash, len: self.len }
     }
 
-    /// Renames an upload's files into place. Should nobody record them, the marker says at the next start what is to go:
-    /// it is durable before they are.
-    fn place_staged(&self, staged: &Staged, row: &ObjectRow) -> Result<(Placed, Placed), StoreError> {
-        let marker = self.paths.marker(staged.file_id, row.id);
-        self.disk.create(&marker, Existing::Empty)?;
-        self.disk.sync_dir(&self.paths.uploads())?;
-        let (object, manifest) = (self.paths.object(staged.file_id), self.paths.manifest_of(row));
-        let StagedFiles { data: data_path, manifest: manifest_path, .. } = &staged.files;
-        self.disk.place_both(
-            &Move { file: &staged.data, from: data_path, to: &object },
-            &Move { file: &staged.manifest, from: manifest_path, to: &manifest },
-        )
+    /// From where they were staged to where they belong: content, then manifest.
+    pub(super) fn moves<'a>(&'a self, object: &'a Path, manifest: &'a Path) -> [Move<'a>; 2] {
+        [
+            Move { file: &self.data, from: &self.files.data, to: object },
+            Move { file: &self.manifest, from: &self.files.manifest, to: manifest },
+        ]
     }
 }
 

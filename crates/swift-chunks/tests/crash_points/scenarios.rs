@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use swift_chunks::{
-    CHUNK_LEN, ChunkIndex, Download, EvictOutcome, GrainTree, Grains, HeldPromise, KeepRule, ObjectState,
-    Slice, Store, StoreOptions,
+    Adoption, CHUNK_LEN, ChunkIndex, Download, EvictOutcome, GrainTree, Grains, HeldPromise, KeepRule,
+    ObjectState, Slice, Store, StoreOptions,
 };
 
-use crate::bench::{NOW, Sample};
+use crate::bench::{NOW, Sample, hold};
 use crate::record::{Record, Recorder};
 use crate::world::{Acknowledged, Block, MUCH_LATER, World};
 
@@ -74,6 +74,7 @@ impl Scenario {
         vec![
             ("first start", first_start()),
             ("upload", upload()),
+            ("together", together()),
             ("download", download()),
             ("slices", slices()),
             ("replace", replace()),
@@ -161,6 +162,38 @@ fn upload_and_publish(stage: &Stage<'_>) -> Outcome {
         said.holds.clear();
     });
     store.release_hold(b"upload", NOW)?;
+    Ok(())
+}
+
+/// One content that a name waits for, and an upload.
+fn together() -> Scenario {
+    let world = World {
+        samples: vec![Sample::new(5000, 1), Sample::new(10, 2)],
+        blocks: vec![Block::Put("a", 0), Block::Put("b", 1)],
+        uploads: BTreeSet::from([1]),
+    };
+    Scenario { world, before: announced, acknowledged: is_announced(), during: adopt_together }
+}
+
+fn adopt_together(stage: &Stage<'_>) -> Outcome {
+    let Stage { store, world, recorder } = stage;
+    let mut adoptions = Vec::new();
+    for (sample, hold) in world.samples.iter().zip([None, Some(hold("upload"))]) {
+        let mut upload = store.begin_upload(None)?;
+        upload.write(&sample.bytes)?;
+        adoptions.push(Adoption { staged: upload.finish()?, hold });
+    }
+    store.adopt_all(adoptions, NOW)?;
+    recorder.acknowledge(|said| {
+        said.whole.extend([0, 1]);
+        said.holds.insert("upload");
+    });
+    store.apply(2, &[world.change(2)], NOW)?;
+    recorder.acknowledge(|said| {
+        said.height = 2;
+        said.holds.clear();
+    });
+    store.release_holds(&[b"upload"], NOW)?;
     Ok(())
 }
 

@@ -22,5 +22,6 @@ mod passes;
 mod reading;
 mod relays;
 mod slices;
+mod together;
 mod trash;
 mod uploads;

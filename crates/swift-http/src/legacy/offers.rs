@@ -14,16 +14,19 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use swift_chunks::{ChunkLayout, FileId, Slice};
-use swift_p2p::swarm::message::{Confirm, Message, Offer, Verdict};
+use swift_p2p::swarm::message::{Answer, Confirm, Message, Offer, TOGETHER_MAX, Verdict};
 
 use super::files::named;
 use crate::{
     access::Access,
-    peer::{bare, decode},
+    peer::{bare, decode_all},
     problem::Problem,
     services::Services,
     tokens::Scope,
 };
+
+/// Bytes of an answer without its map.
+const BARE_ANSWER_LEN_MAX: usize = 64;
 
 /// What is read of the original's form.
 #[derive(Deserialize)]
@@ -36,7 +39,7 @@ struct Fields {
 
 /// A body of either kind.
 enum Exchange<M> {
-    Message(M),
+    Messages(Vec<M>),
     Form(Fields),
 }
 
@@ -53,7 +56,7 @@ impl<M: Message> Exchange<M> {
         }
         let bytes = Bytes::from_request(request, &()).await;
         let bytes = bytes.map_err(|error| Problem::bad_request(error.body_text()))?;
-        decode(&bytes).map(Self::Message)
+        decode_all(&bytes).map(Self::Messages)
     }
 }
 
@@ -65,9 +68,10 @@ pub(super) async fn offer(
 ) -> Result<Response, Problem> {
     access.require_member_or(Scope::Publish)?;
     let fields = match Exchange::<Offer>::read(request).await? {
-        Exchange::Message(offer) => {
-            let answer = services.swarm.offer(access.require_member()?, offer).await?;
-            return Ok(bare(answer.encode()));
+        Exchange::Messages(offers) => {
+            let mut answers = services.swarm.offers(access.require_member()?, offers).await?;
+            fit(&mut answers);
+            return Ok(bare(Answer::encode_all(&answers)));
         }
         Exchange::Form(fields) => fields,
     };
@@ -80,8 +84,8 @@ pub(super) async fn offer(
         return Ok(verdict(true, "the members that can be reached are asked for the file").into_response());
     };
     let offer = Offer { file, slices: vec![slice.number()], take: 1, map: None };
-    let answer = services.swarm.offer(member, offer).await?;
-    Ok(match answer.verdicts.first() {
+    let answers = services.swarm.offers(member, vec![offer]).await?;
+    Ok(match answers.first().and_then(|answer| answer.verdicts.first()) {
         Some(Verdict::Accept) => verdict(true, "the chunk is queued and will be requested from you"),
         Some(Verdict::Have) => verdict(true, "the chunk is here or on its way"),
         Some(Verdict::Busy | Verdict::Enough) => verdict(false, "busy; offer it again in a moment"),
@@ -99,8 +103,8 @@ pub(super) async fn confirm(
 ) -> Result<Response, Problem> {
     access.require_member_or(Scope::Publish)?;
     let fields = match Exchange::<Confirm>::read(request).await? {
-        Exchange::Message(confirm) => {
-            services.swarm.confirmed(access.require_member()?, confirm).await?;
+        Exchange::Messages(confirms) => {
+            services.swarm.confirmed(access.require_member()?, confirms).await?;
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
         Exchange::Form(fields) => fields,
@@ -112,8 +116,22 @@ pub(super) async fn confirm(
     let Some(member) = access.member() else {
         return Ok(verdict(true, "nothing was offered to a client, so nothing changes").into_response());
     };
-    services.swarm.confirmed(member, Confirm { file, slice: slice.number() }).await?;
+    services.swarm.confirmed(member, vec![Confirm { file, slice: slice.number() }]).await?;
     Ok(verdict(true, "noted").into_response())
+}
+
+/// Leaves out the maps for which there is no room: they are told again by and by.
+fn fit(answers: &mut [Answer]) {
+    if answers.len() < 2 {
+        return;
+    }
+    let mut room = Answer::TOGETHER_BYTES_MAX - TOGETHER_MAX * BARE_ANSWER_LEN_MAX;
+    for answer in answers {
+        match room.checked_sub(answer.encoded_len()) {
+            Some(left) => room = left,
+            None => answer.map = None,
+        }
+    }
 }
 
 async fn resolve(services: &Services, fields: &Fields) -> Result<(FileId, Slice), Problem> {
@@ -145,6 +163,7 @@ fn verdict(status: bool, reason: &str) -> Json<Value> {
 mod tests {
     use super::*;
     use swift_chunks::{CHUNK_LEN, GRAIN_LEN};
+    use swift_p2p::swarm::message::{HELD_BYTES_MAX, Held, Interest, Map, OFFER_SLICES_MAX, Stamp};
 
     fn slice(chunk: u32, bytes: Option<(u64, u64)>) -> Option<Slice> {
         let filename = "a".to_owned();
@@ -155,6 +174,30 @@ mod tests {
             end_byte: bytes.map(|bytes| bytes.1),
         };
         slice_of(2 * CHUNK_LEN + 5, &fields).ok()
+    }
+
+    #[test]
+    fn many_answers_leave_out_maps_and_one_does_not() {
+        let map = Map {
+            stamp: Stamp { incarnation: u64::MAX, seq: u64::MAX },
+            interest: Interest::Wanted,
+            held: Held::All(vec![0; HELD_BYTES_MAX]),
+            open: Vec::new(),
+            ahead: Vec::new(),
+        };
+        let verdicts = vec![Verdict::Unknown; OFFER_SLICES_MAX];
+        let answer = Answer { stamp: map.stamp, verdicts, map: Some(map) };
+        let mut one = [answer.clone()];
+        fit(&mut one);
+        assert!(one[0].map.is_some());
+        let mut many = vec![answer; TOGETHER_MAX];
+        fit(&mut many);
+        assert!(many.iter().all(|answer| answer.map.is_none()));
+        assert!(Answer::decode_all(&Answer::encode_all(&many)).is_ok());
+        let mut small = vec![Answer { map: None, ..many[0].clone() }; TOGETHER_MAX];
+        small[3].map = Some(Map { held: Held::Added(vec![1]), ..one[0].map.clone().unwrap() });
+        fit(&mut small);
+        assert!(small[3].map.is_some());
     }
 
     #[test]

@@ -32,8 +32,13 @@ pub(super) fn router() -> Router<Services> {
 }
 
 /// Reads a member's message.
-pub(crate) fn decode<M: Message>(bytes: &[u8]) -> Result<M, Problem> {
+fn decode<M: Message>(bytes: &[u8]) -> Result<M, Problem> {
     M::decode(bytes).map_err(|error| Problem::bad_request(error.to_string()))
+}
+
+/// Reads one or several messages of a member.
+pub(crate) fn decode_all<M: Message>(bytes: &[u8]) -> Result<Vec<M>, Problem> {
+    M::decode_all(bytes).map_err(|error| Problem::bad_request(error.to_string()))
 }
 
 async fn who_has(

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use swift_chain::{Action, FileEntry, FileName, FileRecord, Hash, Label, Settled};
-use swift_chunks::{ContentRef, FileId, Hold, Staged, Store, StoreError};
+use swift_chunks::{Adoption, ContentRef, FileId, Hold, Staged, Store, StoreError};
 use tokio::{
     task::{self, JoinHandle},
     time::timeout,
@@ -17,7 +17,8 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::{
-    catalog::{CatalogHandle, report},
+    catalog::CatalogHandle,
+    intake::Intake,
     ledger::{LedgerError, LedgerHandle, Queued},
     wall_clock_ms,
 };
@@ -75,13 +76,23 @@ struct Inner {
 struct Ending {
     catalog: CatalogHandle,
     store: Store,
+    intake: Intake,
+}
+
+/// What is to be published.
+enum Content {
+    /// It is on its way into the store.
+    Staged(Staged),
+    /// It is there.
+    Here(ContentRef),
 }
 
 impl Publisher {
     /// A publisher for one node's ledger and store.
     pub fn new(ledger: LedgerHandle, catalog: CatalogHandle, store: Store) -> Self {
         let tasks = TaskTracker::new();
-        Self { inner: Arc::new(Inner { ledger, ending: Ending { catalog, store }, tasks }) }
+        let intake = Intake::spawn(store.clone(), &tasks);
+        Self { inner: Arc::new(Inner { ledger, ending: Ending { catalog, store, intake }, tasks }) }
     }
 
     /// The work that uses the store. It ends soon after the ledger has.
@@ -99,13 +110,7 @@ impl Publisher {
         label: Option<Label>,
         hold_key: [u8; HOLD_KEY_LEN],
     ) -> Result<Publishing, PublishError> {
-        let content =
-            ContentRef { file_id: staged.file_id, manifest_hash: staged.manifest_hash, len: staged.len };
-        let adopt = move |store: &Store, hold: &Hold| {
-            report(&store.adopt(staged, hold, wall_clock_ms())?);
-            Ok(())
-        };
-        self.begin(entry(name, &content), replaces, label, hold_key, adopt).await
+        self.begin(entry(name, &staged.key()), replaces, label, hold_key, Content::Staged(staged)).await
     }
 
     /// Begins to publish content that is whole here already, under a name that is free: what is in the trash. As
@@ -117,8 +122,7 @@ impl Publisher {
         label: Option<Label>,
         hold_key: [u8; HOLD_KEY_LEN],
     ) -> Result<Publishing, PublishError> {
-        let hold = move |store: &Store, hold: &Hold| store.hold_again(&content, hold, wall_clock_ms());
-        self.begin(entry(name, &content), None, label, hold_key, hold).await
+        self.begin(entry(name, &content), None, label, hold_key, Content::Here(content)).await
     }
 
     async fn begin(
@@ -127,12 +131,12 @@ impl Publisher {
         replaces: Option<Hash>,
         label: Option<Label>,
         hold_key: [u8; HOLD_KEY_LEN],
-        take: impl FnOnce(&Store, &Hold) -> Result<(), StoreError> + Send + 'static,
+        content: Content,
     ) -> Result<Publishing, PublishError> {
         let intent = Intent { action: Action::AddFile { file: file.clone(), replaces }, label };
         let inner = self.inner.clone();
         let work = self.inner.tasks.spawn(async move {
-            let hold = inner.hold(hold_key, &intent, take).await?;
+            let hold = inner.hold(hold_key, &intent, content).await?;
             let queued = inner.enqueue(intent).await?;
             let is_open = queued.is_open();
             // A task of its own from here on: it releases the hold, and the log hears of a refusal, whether or not
@@ -240,17 +244,27 @@ fn entry(name: FileName, content: &ContentRef) -> FileEntry {
 impl Inner {
     /// Has the content held, with what is to be published: durable when this returns.
     async fn hold(
-        self: &Arc<Self>,
+        &self,
         key: [u8; HOLD_KEY_LEN],
         intent: &Intent,
-        take: impl FnOnce(&Store, &Hold) -> Result<(), StoreError> + Send + 'static,
+        content: Content,
     ) -> Result<Hold, PublishError> {
         // The ledger's types encode without failing; an empty payload would be noticed by `resume`.
         let payload = postcard::to_allocvec(intent).unwrap_or_default();
         let hold = Hold { key: key.to_vec(), payload };
-        let inner = self.clone();
-        let held = task::spawn_blocking(move || take(&inner.ending.store, &hold).map(|()| hold));
-        Ok(held.await.map_err(|_| PublishError::Stopping)??)
+        match content {
+            Content::Staged(staged) => {
+                let adoption = Adoption { staged, hold: Some(hold.clone()) };
+                self.ending.intake.adopt(adoption).await.map_err(|_| PublishError::Stopping)??;
+            }
+            Content::Here(content) => {
+                let (store, hold) = (self.ending.store.clone(), hold.clone());
+                let held =
+                    task::spawn_blocking(move || store.hold_again(&content, &hold, wall_clock_ms())).await;
+                held.map_err(|_| PublishError::Stopping)??;
+            }
+        }
+        Ok(hold)
     }
 
     async fn enqueue(&self, intent: Intent) -> Result<Queued, PublishError> {
@@ -288,9 +302,7 @@ impl Ending {
                 return Ok(*settled);
             }
         }
-        let store = self.store.clone();
-        let released = task::spawn_blocking(move || store.release_hold(&hold.key, wall_clock_ms()));
-        if let Ok(Err(error)) = released.await {
+        if let Ok(Err(error)) = self.intake.release(hold.key).await {
             // The ledger has decided all the same; the next start releases it.
             warn!(%error, "content stays held although its upload is decided");
         }

@@ -39,8 +39,9 @@ use tokio::{
     sync::{mpsc, oneshot},
     task,
 };
+use tokio_util::task::TaskTracker;
 
-use super::{catalog::CatalogHandle, ledger::LedgerHandle, limits::Limits, wall_clock_ms};
+use super::{catalog::CatalogHandle, intake::Intake, ledger::LedgerHandle, limits::Limits, wall_clock_ms};
 use crate::{
     swarm::{Config, Swarm},
     transport::{Dialer, PeerClients},
@@ -118,14 +119,18 @@ impl SwarmTask {
         let (events_in, events) = mpsc::unbounded_channel();
         let (ended_in, ended) = oneshot::channel();
         let config = Config { incarnation: wall_clock_ms(), ..setup.config };
-        let lanes = Lanes::spawn(&setup.dialer, &setup.limits, &events_in)?;
+        let work = TaskTracker::new();
+        let intake = Intake::spawn(setup.store.clone(), &work);
+        let lanes = Lanes::spawn(&setup.dialer, &setup.limits, &events_in, &intake)?;
+        // It is free when the lanes have ended.
+        drop(intake);
         let (mut owner, status) = Owner::new(
             setup.me,
             Swarm::new(setup.me, config, setup.seed),
             lanes,
             Library::new(setup.ledger.weak(), setup.store),
             Post::new(setup.clients, events_in.clone()),
-            events_in.clone(),
+            (events_in.clone(), work),
             followed,
         );
         owner.priorities = priorities;

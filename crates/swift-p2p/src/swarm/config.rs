@@ -13,6 +13,9 @@ pub struct Config {
     pub credit_running: usize,
     /// Offers ahead of them, so that no send waits for a round trip.
     pub credit_ahead: usize,
+    /// Bytes of sends and offers, or of fetches, that there may be at once of files smaller than a grain: of these the
+    /// numbers above and below would be too few.
+    pub small_bytes: u64,
     /// Offers and sends to one peer before another is chosen.
     pub sends_per_peer: usize,
     /// The most to a peer that has confirmed nothing; each confirmation allows one more.
@@ -98,6 +101,7 @@ impl Default for Config {
             credit_running: 4,
             credit_ahead: 6,
             credit_max: 96,
+            small_bytes: 1024 * 1024,
             sends_per_peer: 1,
             sends_first: 1,
             warm: Duration::from_millis(200),
@@ -114,7 +118,7 @@ impl Default for Config {
             fetches_reserved: 4,
             fetches_per_source_max: 16,
             neighbours_max: 16,
-            active_files_max: 64,
+            active_files_max: 192,
             peers_max: 16 * 1024,
             views_per_peer_max: 256,
             view_bytes_per_peer_max: 1024 * 1024,

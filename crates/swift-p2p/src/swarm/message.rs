@@ -27,7 +27,9 @@ pub const AHEAD_MAX: u32 = 16;
 pub const FILES_PER_MESSAGE_MAX: usize = 64;
 /// Bytes of an encoded set of held chunks: a file of 16 TiB has a bitmap of 512 KiB.
 pub const HELD_BYTES_MAX: usize = 512 * 1024 + 1;
-/// Bytes of an encoded [`Offer`] or [`Answer`].
+/// Messages of one kind in one request, at most.
+pub const TOGETHER_MAX: usize = 64;
+/// Bytes of an encoded [`Offer`] or [`Answer`], and of many in one request.
 pub const EXCHANGE_BYTES_MAX: usize = HELD_BYTES_MAX + 4096;
 /// Bytes of an encoded [`Confirm`].
 pub const CONFIRM_BYTES_MAX: usize = 64;
@@ -207,6 +209,8 @@ pub enum MessageError {
 pub trait Message: Serialize + DeserializeOwned {
     /// The most bytes its encoding has.
     const BYTES_MAX: usize;
+    /// The most bytes that the encodings of several have together.
+    const TOGETHER_BYTES_MAX: usize = Self::BYTES_MAX;
 
     /// Whether every list is within its bounds.
     fn is_bounded(&self) -> bool;
@@ -227,12 +231,42 @@ pub trait Message: Serialize + DeserializeOwned {
         if bytes.len() > Self::BYTES_MAX {
             return Err(MessageError::TooLong { len: bytes.len(), limit: Self::BYTES_MAX });
         }
+        let (message, rest) = Self::take(bytes)?;
+        if rest.is_empty() { Ok(message) } else { Err(MessageError::Malformed) }
+    }
+
+    /// Several messages as bytes, one after the other; those of one are as [`Self::encode`] has it.
+    fn encode_all<'a>(messages: impl IntoIterator<Item = &'a Self>) -> Vec<u8>
+    where
+        Self: 'a,
+    {
+        messages.into_iter().flat_map(Self::encode).collect()
+    }
+
+    /// Reads one or several messages of a peer.
+    fn decode_all(bytes: &[u8]) -> Result<Vec<Self>, MessageError> {
+        if bytes.len() > Self::TOGETHER_BYTES_MAX {
+            return Err(MessageError::TooLong { len: bytes.len(), limit: Self::TOGETHER_BYTES_MAX });
+        }
+        let (first, mut rest) = Self::take(bytes)?;
+        let mut messages = vec![first];
+        while !rest.is_empty() {
+            if messages.len() == TOGETHER_MAX {
+                return Err(MessageError::BadList);
+            }
+            let (message, left) = Self::take(rest)?;
+            messages.push(message);
+            rest = left;
+        }
+        Ok(messages)
+    }
+
+    /// The message that bytes begin with, and the rest.
+    #[doc(hidden)]
+    fn take(bytes: &[u8]) -> Result<(Self, &[u8]), MessageError> {
         let (message, rest) =
             postcard::take_from_bytes::<Self>(bytes).map_err(|_| MessageError::Malformed)?;
-        if !rest.is_empty() {
-            return Err(MessageError::Malformed);
-        }
-        if message.is_bounded() { Ok(message) } else { Err(MessageError::BadList) }
+        if message.is_bounded() { Ok((message, rest)) } else { Err(MessageError::BadList) }
     }
 }
 
@@ -255,6 +289,7 @@ impl Message for Answer {
 
 impl Message for Confirm {
     const BYTES_MAX: usize = CONFIRM_BYTES_MAX;
+    const TOGETHER_BYTES_MAX: usize = TOGETHER_MAX * CONFIRM_BYTES_MAX;
 
     fn is_bounded(&self) -> bool {
         true
@@ -281,7 +316,7 @@ impl Message for Holdings {
 
 impl Map {
     /// Bytes of what is held, nearly.
-    pub(super) fn held_len(&self) -> usize {
+    pub(crate) fn held_len(&self) -> usize {
         match &self.held {
             Held::All(bytes) => bytes.len(),
             Held::Added(chunks) => 4 * chunks.len(),

@@ -70,6 +70,13 @@ impl Link {
         usize::try_from(bytes.div_ceil(u128::from(self.slice_len.max(1)))).unwrap_or(usize::MAX)
     }
 
+    /// Slices of whole small files to be had under way at once: what each is waited for, a disk and a few messages, is the
+    /// same for many. No more than soon come through.
+    fn small_slices(&self, bytes_max: u64) -> usize {
+        let Some(rate) = self.rate.filter(|_| (1..GRAIN_LEN).contains(&self.slice_len)) else { return 0 };
+        usize::try_from(bytes_max.min(rate / 2) / self.slice_len).unwrap_or(usize::MAX)
+    }
+
     /// Slices to be had under way at once because of the way's length: an offer, its answer, the bytes and their
     /// confirmation take two round trips, and some more for a connection that has rested and begins slowly. The
     /// longer the way, the less of it is filled meanwhile.
@@ -171,11 +178,12 @@ impl Policy for Standard {
     /// as if every peer were served at once, makes all of them pull from the source and none from each other.
     fn credit(&self, link: Link) -> usize {
         let near = self.config.credit_running + self.config.credit_ahead;
+        let near = near.max(link.small_slices(self.config.small_bytes));
         near.saturating_add(link.slices_under_way()).min(self.config.credit_max)
     }
 
     fn requests(&self, link: Link) -> usize {
-        let near = self.config.fetches_per_source_max;
+        let near = self.config.fetches_per_source_max.max(link.small_slices(self.config.small_bytes));
         near.saturating_add(link.slices_on_the_way().saturating_mul(2)).min(self.config.fetches_limit)
     }
 
@@ -258,7 +266,8 @@ impl Policy for Standard {
         let reserved = load.other_files > 0 && load.coming_of_file > 0 || load.starved_more_urgent > 0;
         let kept = if reserved { self.config.fetches_reserved } else { 0 };
         let far = load.link.slices_under_way();
-        let all = self.config.fetches_max.saturating_add(far).min(self.config.fetches_limit);
+        let near = self.config.fetches_max.max(load.link.small_slices(self.config.small_bytes));
+        let all = near.saturating_add(far).min(self.config.fetches_limit);
         let of_peer = if load.has_other_sources { all / 2 } else { all };
         let has_room = load.coming < all.saturating_sub(kept) && load.coming_from_peer < of_peer;
         if has_room { Admission::Take } else { Admission::Busy }

@@ -26,6 +26,8 @@ pub(crate) enum Lie {
 pub(crate) struct Seen {
     /// Answers of which the first half has gone out.
     pub(crate) halves: usize,
+    /// Offers, in how many requests.
+    pub(crate) offers: (usize, usize),
     /// Confirmations.
     pub(crate) confirms: usize,
     /// Manifests sent.

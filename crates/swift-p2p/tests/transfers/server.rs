@@ -16,7 +16,7 @@ use swift_chain::NodeId;
 use swift_chunks::{CHUNK_LEN, FileId, ManifestHash, Store};
 use swift_p2p::{
     driver::{GRAINS_HEADER, SwarmHandle},
-    swarm::message::{Confirm, Holdings, Interest, Message, Offer, WhoHas},
+    swarm::message::{Answer, Confirm, Holdings, Interest, Message, Offer, WhoHas},
     transport::Caller,
 };
 
@@ -49,12 +49,15 @@ fn member(caller: Caller) -> NodeId {
 }
 
 async fn offer(State(served): State<Served>, Extension(caller): Extension<Caller>, body: Bytes) -> Vec<u8> {
-    served.swarm.offer(member(caller), Offer::decode(&body).unwrap()).await.unwrap().encode()
+    let offers = Offer::decode_all(&body).unwrap();
+    served.manners.saw(|seen| seen.offers = (seen.offers.0 + offers.len(), seen.offers.1 + 1));
+    Answer::encode_all(&served.swarm.offers(member(caller), offers).await.unwrap())
 }
 
 async fn confirm(State(served): State<Served>, Extension(caller): Extension<Caller>, body: Bytes) {
-    served.swarm.confirmed(member(caller), Confirm::decode(&body).unwrap()).await.unwrap();
-    served.manners.saw(|seen| seen.confirms += 1);
+    let confirms = Confirm::decode_all(&body).unwrap();
+    served.manners.saw(|seen| seen.confirms += confirms.len());
+    served.swarm.confirmed(member(caller), confirms).await.unwrap();
 }
 
 async fn who_has(State(served): State<Served>, Extension(caller): Extension<Caller>, body: Bytes) -> Vec<u8> {

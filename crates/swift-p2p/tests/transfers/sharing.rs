@@ -105,3 +105,24 @@ async fn a_receiver_that_stops_half_way_goes_on_without_fetching_a_chunk_twice()
     assert!(before.iter().all(|sent| !after.contains(sent)), "{sent:?}");
     assert_eq!(network.peers[0].manners.seen.borrow().manifests, 1);
 }
+
+/// Ten thousand files of 10 KiB took as many manifests, offers, confirmations and synchronisations, and 4 ms each.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_small_files_come_without_manifests_and_several_are_offered_in_one_request() {
+    const FILES: usize = 40;
+    let network = Network::of(2).await;
+    let mut files = Vec::new();
+    for number in 0..FILES {
+        let bytes = content(10_000 + number, number as u64 + 1);
+        files.push((network.publish(&format!("{number}.bin"), &bytes).await, bytes));
+    }
+    network.meet(0, 1);
+    for (number, (file, bytes)) in files.iter().enumerate() {
+        network.copied(*file, 1, 0).await;
+        assert!(fs::read(network.peers[1].file(&format!("{number}.bin"))).unwrap() == *bytes);
+    }
+    let seen = network.peers[0].manners.until(|seen| seen.confirms == FILES).await;
+    assert_eq!((seen.sent.len(), seen.manifests), (FILES, 0));
+    let (offers, requests) = network.peers[1].manners.seen.borrow().offers;
+    assert!(requests < FILES && offers >= FILES, "{offers} offers in {requests} requests");
+}

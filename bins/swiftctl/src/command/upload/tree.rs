@@ -23,6 +23,16 @@ pub(super) enum Source {
     File(PathBuf),
 }
 
+impl Source {
+    /// How long it is, as far as known before it is opened.
+    pub(super) fn len(&self) -> Option<u64> {
+        match self {
+            Self::Stdin => None,
+            Self::File(path) => fs::metadata(path).ok().map(|metadata| metadata.len()),
+        }
+    }
+}
+
 impl Item {
     /// What to call it in messages.
     pub(super) fn shown(&self) -> String {

@@ -68,21 +68,17 @@ pub(in crate::store) struct Move<'a> {
 impl Disk {
     /// Renames a synchronised file to its final name, durably on both sides.
     pub(in crate::store) fn place(&self, one: &Move<'_>) -> Result<Placed, StoreError> {
-        self.rename(&[one])?;
+        self.rename(std::slice::from_ref(one))?;
         one.examine()
     }
 
-    /// As [`Self::place`] for two files, with one synchronisation for each directory.
-    pub(in crate::store) fn place_both(
-        &self,
-        first: &Move<'_>,
-        second: &Move<'_>,
-    ) -> Result<(Placed, Placed), StoreError> {
-        self.rename(&[first, second])?;
-        Ok((first.examine()?, second.examine()?))
+    /// As [`Self::place`] for many files, with one synchronisation for each directory.
+    pub(in crate::store) fn place_all(&self, moves: &[Move<'_>]) -> Result<Vec<Placed>, StoreError> {
+        self.rename(moves)?;
+        moves.iter().map(Move::examine).collect()
     }
 
-    fn rename(&self, moves: &[&Move<'_>]) -> Result<(), StoreError> {
+    fn rename(&self, moves: &[Move<'_>]) -> Result<(), StoreError> {
         for Move { from, to, .. } in moves {
             if from != to {
                 // Whether it is there already is seen later.

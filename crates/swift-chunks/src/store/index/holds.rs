@@ -25,13 +25,23 @@ impl Index {
         Self::refresh_use(connection, object, now_ms)
     }
 
-    pub(in crate::store) fn release_hold(&mut self, key: &[u8], now_ms: u64) -> Result<bool, StoreError> {
+    pub(in crate::store) fn release_holds(
+        &mut self,
+        keys: &[&[u8]],
+        now_ms: u64,
+    ) -> Result<usize, StoreError> {
         let transaction = self.begin()?;
-        let Some(object) = Self::hold_object(&transaction, key)? else { return Ok(false) };
-        transaction.prepare_cached("DELETE FROM holds WHERE key = ?")?.execute([key])?;
-        Self::refresh_use(&transaction, object, now_ms)?;
-        transaction.commit()?;
-        Ok(true)
+        let mut released = 0;
+        for key in keys {
+            let Some(object) = Self::hold_object(&transaction, key)? else { continue };
+            transaction.prepare_cached("DELETE FROM holds WHERE key = ?")?.execute([key])?;
+            Self::refresh_use(&transaction, object, now_ms)?;
+            released += 1;
+        }
+        if released > 0 {
+            transaction.commit()?;
+        }
+        Ok(released)
     }
 
     pub(in crate::store) fn holds(&self) -> Result<Vec<(FileId, Hold)>, StoreError> {

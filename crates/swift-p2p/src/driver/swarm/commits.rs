@@ -57,6 +57,14 @@ impl Owner {
         self.drive_disk(file);
     }
 
+    /// The file came as a whole, and is complete in the store.
+    pub(super) fn note_taken_in(&mut self, file: FileId) {
+        self.unblock(file);
+        if let Some(receiving) = self.files.receiving_mut(&file) {
+            receiving.is_stored = true;
+        }
+    }
+
     /// A part of a chunk passed BLAKE3: it is durable with the next commit.
     pub(super) fn note_part(&mut self, file: FileId, slice: Slice) {
         self.unblock(file);
@@ -75,7 +83,10 @@ impl Owner {
             return;
         }
         let (incoming, events) = (receiving.incoming.clone(), self.events.clone());
-        if receiving.is_finish_due {
+        if receiving.is_finish_due && receiving.is_stored {
+            receiving.disk = Disk::Finishing;
+            let _ = events.send(Event::Finished { file, outcome: Ok(VisibleChanges::default()) });
+        } else if receiving.is_finish_due {
             receiving.disk = Disk::Finishing;
             self.work.spawn_blocking(move || {
                 let outcome = incoming.open().and_then(|download| download.finish(wall_clock_ms()));

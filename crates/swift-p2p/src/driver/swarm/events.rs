@@ -12,6 +12,7 @@ use super::{
     arriving::Arriving,
     copies::FileCopies,
     library::Found,
+    post::Kind,
     priorities, reading,
     serving::Serving,
     transfers::{Traffic, Transfers},
@@ -23,10 +24,10 @@ use crate::swarm::{
 
 /// What peers and clients of this node ask for. They wait when there is too much of it.
 pub(super) enum Command {
-    Offer {
+    Offers {
         from: NodeId,
-        offer: Offer,
-        reply: oneshot::Sender<Answer>,
+        offers: Vec<Offer>,
+        reply: oneshot::Sender<Vec<Answer>>,
     },
     WhoHas {
         from: NodeId,
@@ -35,7 +36,7 @@ pub(super) enum Command {
     },
     Confirmed {
         by: NodeId,
-        confirm: Confirm,
+        confirms: Vec<Confirm>,
     },
     Announced {
         from: NodeId,
@@ -106,7 +107,7 @@ impl Command {
     /// The files it is about that the machine must know of first.
     pub(super) fn files(&self) -> Vec<FileId> {
         match self {
-            Self::Offer { offer, .. } => vec![offer.file],
+            Self::Offers { offers, .. } => offers.iter().map(|offer| offer.file).collect(),
             Self::WhoHas { who_has, .. } => who_has.asks.iter().map(|ask| ask.file).collect(),
             Self::Survey { files, .. } => files.clone(),
             Self::Hint { file } | Self::Prioritize { file, .. } | Self::Read { file, .. } => vec![*file],
@@ -119,23 +120,33 @@ impl Command {
 pub(super) struct FetchEnd {
     pub(super) outcome: FetchOutcome,
     pub(super) detail: String,
+    /// Whether it brought the file as a whole, which is complete in the store.
+    pub(super) is_stored: bool,
 }
 
 impl FetchEnd {
+    fn new(outcome: FetchOutcome, detail: impl Into<String>) -> Self {
+        Self { outcome, detail: detail.into(), is_stored: false }
+    }
+
     pub(super) fn verified() -> Self {
-        Self { outcome: FetchOutcome::Verified, detail: String::new() }
+        Self::new(FetchOutcome::Verified, "")
+    }
+
+    pub(super) fn stored() -> Self {
+        Self { is_stored: true, ..Self::verified() }
     }
 
     pub(super) fn failed(failure: FetchFailure, detail: impl Into<String>) -> Self {
-        Self { outcome: FetchOutcome::Failed(failure), detail: detail.into() }
+        Self::new(FetchOutcome::Failed(failure), detail)
     }
 
     pub(super) fn wrong(detail: impl Into<String>) -> Self {
-        Self { outcome: FetchOutcome::WrongBytes, detail: detail.into() }
+        Self::new(FetchOutcome::WrongBytes, detail)
     }
 
     pub(super) fn manifest_false(detail: impl Into<String>) -> Self {
-        Self { outcome: FetchOutcome::ManifestFalse, detail: detail.into() }
+        Self::new(FetchOutcome::ManifestFalse, detail)
     }
 
     /// This side failed.
@@ -167,6 +178,11 @@ pub(super) enum Event {
     OfferFailed {
         to: NodeId,
         exchange: ExchangeId,
+    },
+    /// A request with messages has ended, whatever came of it.
+    Posted {
+        to: NodeId,
+        kind: Kind,
     },
     WhoHasAnswered {
         by: NodeId,

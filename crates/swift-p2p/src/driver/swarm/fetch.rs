@@ -3,6 +3,7 @@
 mod desk;
 mod landing;
 mod sink;
+mod whole;
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
@@ -19,13 +20,14 @@ use super::{
     trees::{self, GRAINS_HEADER, GRAINS_WANTED},
 };
 use crate::{
-    driver::limits::Throttle,
+    driver::{intake::Intake, limits::Throttle},
     swarm::FetchFailure,
     transport::{PeerClient, PeerClients, PeerResponse},
 };
-pub(super) use desk::Desk;
-use desk::Piece;
+use desk::{Desk, Piece};
 use sink::{Sink, blame_part};
+
+pub(super) use whole::SmallTurns;
 
 /// Bytes that are hashed and written at once: a TLS record at a time would cost four times the calls.
 const BATCH_LEN: usize = 64 * 1024;
@@ -48,33 +50,42 @@ pub(super) struct Fetch {
     pub(super) file: Arc<Incoming>,
     pub(super) arrived: Arc<Arrived>,
     pub(super) stop: CancellationToken,
+    /// Whether this node is to have all of the file.
+    pub(super) is_kept: bool,
+}
+
+/// What the fetches of one lane work with.
+pub(super) struct Means {
+    /// Connections belong to the runtime that opened them, so every lane has clients of its own.
+    pub(super) clients: Arc<PeerClients>,
+    pub(super) down: Throttle,
+    pub(super) intake: Intake,
+    pub(super) desk: Arc<Desk>,
+    pub(super) turns: SmallTurns,
 }
 
 impl Fetch {
     /// Carries the order out. Dropped half way, it leaves the slice unheld.
-    pub(super) async fn run(&self, clients: &PeerClients, down: &Throttle, desk: &Arc<Desk>) -> FetchEnd {
-        match self.attempt(clients, &Arrival { arrived: &self.arrived, down }, desk).await {
-            Ok(()) => FetchEnd::verified(),
-            Err(end) => end,
-        }
+    pub(super) async fn run(&self, means: &Means) -> FetchEnd {
+        let arrival = Arrival { arrived: &self.arrived, down: &means.down };
+        self.attempt(means, &arrival).await.unwrap_or_else(|end| end)
     }
 
-    async fn attempt(
-        &self,
-        clients: &PeerClients,
-        arrival: &Arrival<'_>,
-        desk: &Arc<Desk>,
-    ) -> Result<(), FetchEnd> {
+    async fn attempt(&self, means: &Means, arrival: &Arrival<'_>) -> Result<FetchEnd, FetchEnd> {
         let unreached = |error: crate::transport::DialError| {
             FetchEnd::failed(FetchFailure::Unreachable, error.to_string())
         };
-        let client = clients.client(&self.from).map_err(unreached)?;
+        let client = means.clients.client(&self.from).map_err(unreached)?;
+        if self.is_whole_file() && self.fetch_file(&client, arrival, means).await? {
+            return Ok(FetchEnd::stored());
+        }
         let download = self.file.ready(&client, arrival).await?;
         if self.slice.is_chunk() {
-            self.fetch_chunk(&client, &download, arrival, desk).await
+            self.fetch_chunk(&client, &download, arrival, &means.desk).await?;
         } else {
-            self.fetch_part(&client, &download, arrival).await
+            self.fetch_part(&client, &download, arrival).await?;
         }
+        Ok(FetchEnd::verified())
     }
 
     /// A whole chunk is judged by both hashes while it passes.
@@ -89,7 +100,7 @@ impl Fetch {
             return Ok(());
         }
         let sink = self.sink_for_chunk(download, desk)?;
-        let response = self.request(client, download, None).await?;
+        let response = self.request(client, None).await?;
         let sink = drain(response, arrival, sink, |error| self.blame_chunk(download, error)).await?;
         self.land_chunk(download, sink).await
     }
@@ -105,9 +116,9 @@ impl Fetch {
             return Ok(());
         }
         let (tree, response) = match self.file.tree(self.slice.chunk()) {
-            Some(tree) => (tree, self.request(client, download, None).await?),
+            Some(tree) => (tree, self.request(client, None).await?),
             None => {
-                let response = self.request(client, download, Some(GRAINS_WANTED)).await?;
+                let response = self.request(client, Some(GRAINS_WANTED)).await?;
                 (self.tree_of(&response, download)?, response)
             }
         };
@@ -127,13 +138,8 @@ impl Fetch {
         Ok(tree)
     }
 
-    async fn request(
-        &self,
-        client: &PeerClient,
-        download: &Download,
-        grains: Option<&str>,
-    ) -> Result<PeerResponse, FetchEnd> {
-        let Range { start, end } = self.slice.range(download.layout());
+    async fn request(&self, client: &PeerClient, grains: Option<&str>) -> Result<PeerResponse, FetchEnd> {
+        let Range { start, end } = self.slice.range(self.file.layout);
         let send = || {
             let request = client.get(&format!("/download?id={}", self.file.content.file_id));
             let request = request.header(RANGE, format!("bytes={}-{}", start, end.saturating_sub(1)));
@@ -152,7 +158,7 @@ impl Fetch {
         }
         match response.status() {
             StatusCode::PARTIAL_CONTENT => Ok(response),
-            StatusCode::OK if end - start == download.layout().file_len() => Ok(response),
+            StatusCode::OK if end - start == self.file.layout.file_len() => Ok(response),
             status => Err(refused(status)),
         }
     }

@@ -64,6 +64,8 @@ pub(super) struct Receiving {
     pub(super) disk: Disk,
     /// Whether every chunk is verified, so that the file is to be finished.
     pub(super) is_finish_due: bool,
+    /// Whether it was taken in as a whole, so that there is nothing to finish.
+    pub(super) is_stored: bool,
     /// Why nothing can be stored, if so.
     pub(super) blocked: Option<String>,
 }
@@ -90,6 +92,7 @@ impl Receiving {
             pending_since: None,
             disk: Disk::Idle,
             is_finish_due: false,
+            is_stored: false,
             blocked: None,
         }
     }

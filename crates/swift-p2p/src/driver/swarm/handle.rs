@@ -60,9 +60,9 @@ impl SwarmHandle {
         let _ = self.events.send(Event::PeerOffline(peer));
     }
 
-    /// A member offers.
-    pub async fn offer(&self, from: NodeId, offer: Offer) -> Result<Answer, Stopped> {
-        self.ask(|reply| Command::Offer { from, offer, reply }).await
+    /// A member offers; an answer for each offer.
+    pub async fn offers(&self, from: NodeId, offers: Vec<Offer>) -> Result<Vec<Answer>, Stopped> {
+        self.ask(|reply| Command::Offers { from, offers, reply }).await
     }
 
     /// A member asks who has files.
@@ -71,8 +71,8 @@ impl SwarmHandle {
     }
 
     /// A member confirms.
-    pub async fn confirmed(&self, by: NodeId, confirm: Confirm) -> Result<(), Stopped> {
-        self.tell(Command::Confirmed { by, confirm }).await
+    pub async fn confirmed(&self, by: NodeId, confirms: Vec<Confirm>) -> Result<(), Stopped> {
+        self.tell(Command::Confirmed { by, confirms }).await
     }
 
     /// A member tells what it has.

@@ -182,12 +182,12 @@ impl Owner {
         if self.files.get(&file).is_some() {
             self.tell(Input::FileRemoved { file });
             let gone = self.files.remove(&file);
+            self.received.forget(file);
             if let Some(receiving) = gone.as_ref().and_then(Entry::receiving) {
                 // Who still reads it must not keep its download open.
                 receiving.incoming.close();
+                self.show_problem();
             }
-            self.received.forget(file);
-            self.show_problem();
         }
     }
 

@@ -21,10 +21,13 @@ use tokio::{
 
 use super::{
     events::{Event, FetchEnd},
-    fetch::{Desk, Fetch},
+    fetch::{Fetch, Means, SmallTurns},
 };
 use crate::{
-    driver::limits::{ConnectionLimit, Limits, Places, Throttle},
+    driver::{
+        intake::Intake,
+        limits::{ConnectionLimit, Limits, Places},
+    },
     swarm::FetchFailure,
     transport::{Dialer, PeerClients},
 };
@@ -53,6 +56,7 @@ impl Lanes {
         dialer: &Dialer,
         limits: &Limits,
         events: &mpsc::UnboundedSender<Event>,
+        intake: &Intake,
     ) -> io::Result<Self> {
         let places = Places::default();
         let follow = places.clone();
@@ -63,8 +67,14 @@ impl Lanes {
             // Each lane has half of the connections that may stay open without being used.
             let most = |limit: ConnectionLimit| limit.fetches().div_ceil(LANES);
             limits.follow_connections(move |limit| follow.keep_at_most(limit.map(most)));
-            let (down, places) = (limits.down().clone(), places.clone());
-            Lane::spawn(at, Worker { clients, down, places, desk: Arc::default(), events: events.clone() })
+            let means = Means {
+                clients,
+                down: limits.down().clone(),
+                intake: intake.clone(),
+                desk: Arc::default(),
+                turns: SmallTurns::default(),
+            };
+            Lane::spawn(at, Worker { means: Arc::new(means), places: places.clone(), events: events.clone() })
         });
         lanes.collect::<Result<_, _>>().map(Self)
     }
@@ -99,12 +109,9 @@ impl Lanes {
 /// What a lane works with.
 #[derive(Clone)]
 struct Worker {
-    /// Connections belong to the runtime that opened them, so every lane has clients of its own.
-    clients: Arc<PeerClients>,
-    down: Throttle,
+    means: Arc<Means>,
     /// Of all lanes together.
     places: Places,
-    desk: Arc<Desk>,
     events: mpsc::UnboundedSender<Event>,
 }
 
@@ -129,7 +136,10 @@ impl Worker {
                 tokio::select! {
                     order = orders.recv() => match order {
                         None => break,
-                        Some(Order::Forget(peer)) => self.clients.forget(&peer),
+                        Some(Order::Forget(peer)) => {
+                            self.means.clients.forget(&peer);
+                            self.means.turns.forget(&peer);
+                        }
                         Some(Order::Fetch(fetch)) => {
                             let running = Running::new(running);
                             fetches.spawn(self.clone().carry_out(fetch, running));
@@ -157,7 +167,7 @@ impl Worker {
 
     async fn fetch(&self, fetch: &Fetch) -> FetchEnd {
         match timeout(PLACE_WAIT, self.places.enter()).await {
-            Ok(_place) => fetch.run(&self.clients, &self.down, &self.desk).await,
+            Ok(_place) => fetch.run(&self.means).await,
             Err(_) => FetchEnd::failed(FetchFailure::Refused, "this node may open no more connections"),
         }
     }

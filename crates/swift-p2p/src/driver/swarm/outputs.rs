@@ -18,13 +18,8 @@ impl Owner {
     /// Starts what an output asks for. Nothing here waits; results come back as events.
     pub(super) fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Offer { to, exchange, offer } => self.post.offer(to, exchange, &offer),
-            Output::Answer { exchange, answer, .. } => {
-                if let Some(reply) = self.offers.remove(&exchange) {
-                    // The peer may be gone.
-                    let _ = reply.send(answer);
-                }
-            }
+            Output::Offer { to, exchange, offer } => self.post.offer(to, exchange, offer),
+            Output::Answer { exchange, answer, .. } => _ = self.answers.insert(exchange, answer),
             Output::Fetch { from, file, slice } => {
                 self.next_fetch += 1;
                 let id = self.next_fetch;
@@ -37,8 +32,8 @@ impl Owner {
                     let _ = self.events.send(Event::Fetched { id, from, file, slice, end });
                     return;
                 };
-                let file = receiving.incoming.clone();
-                self.lanes.fetch(Fetch { id, from, slice, file, arrived, stop });
+                let (file, is_kept) = (receiving.incoming.clone(), receiving.is_kept);
+                self.lanes.fetch(Fetch { id, from, slice, file, arrived, stop, is_kept });
             }
             Output::CancelFetch { from, file, slice } => {
                 if let Some(running) = self.end_fetch(from, file, slice) {
@@ -53,7 +48,7 @@ impl Owner {
                     let _ = reply.send(holdings);
                 }
             }
-            Output::Announce { to, holdings } => self.post.announce(to, &holdings),
+            Output::Announce { to, holdings } => self.post.announce(to, holdings),
             Output::Completed { file } => {
                 if let Some(receiving) = self.files.receiving_mut(&file) {
                     receiving.is_finish_due = true;

@@ -39,6 +39,8 @@ use crate::swarm::{
 
 /// How often progress is told to the machine, and how long a verified chunk waits for its commit at most.
 const TICK: Duration = Duration::from_secs(1);
+/// Events that are taken in one turn, at most, before others have theirs.
+const TURN_EVENTS_MAX: usize = 256;
 /// How often the store is asked what it wants beside what blocks brought: chunks that rotted, a manifest that replaces a
 /// false one.
 const CHECK_EVERY: Duration = Duration::from_secs(30);
@@ -76,7 +78,8 @@ pub(super) struct Owner {
     measured: Instant,
     /// Of chunks that others were served parts of.
     pub(super) trees: Arc<Trees>,
-    pub(super) offers: HashMap<ExchangeId, oneshot::Sender<Answer>>,
+    /// Those that the machine has just given.
+    pub(super) answers: HashMap<ExchangeId, Answer>,
     pub(super) questions: HashMap<ExchangeId, oneshot::Sender<Holdings>>,
     next_exchange: u64,
     pub(super) surveys: Surveys,
@@ -100,7 +103,7 @@ impl Owner {
         lanes: Lanes,
         library: Library,
         post: Post,
-        events: mpsc::UnboundedSender<Event>,
+        (events, work): (mpsc::UnboundedSender<Event>, TaskTracker),
         followed: u64,
     ) -> (Self, watch::Receiver<Status>) {
         let (status, watched) = watch::channel(Status::default());
@@ -112,7 +115,7 @@ impl Owner {
             library,
             post,
             events,
-            work: TaskTracker::new(),
+            work,
             files: Files::default(),
             fetches: HashMap::new(),
             priorities: Priorities::default(),
@@ -123,7 +126,7 @@ impl Owner {
             sent: Rates::default(),
             measured: Instant::now(),
             trees: Arc::default(),
-            offers: HashMap::new(),
+            answers: HashMap::new(),
             questions: HashMap::new(),
             next_exchange: 0,
             surveys: Surveys::default(),
@@ -166,6 +169,11 @@ impl Owner {
                 () = sleep_until(due.unwrap_or(self.start)), if due.is_some() => self.tell(Input::Timeout),
                 _ = tick.tick() => self.on_tick(),
             }
+            // What else has come by now, so that what it leads to is said together.
+            for event in std::iter::from_fn(|| events.try_recv().ok()).take(TURN_EVENTS_MAX) {
+                self.on_event(event);
+            }
+            self.post.flush();
         }
         self.end().await;
     }
@@ -211,17 +219,23 @@ impl Owner {
     /// Answers a command. Files it names are known here, if anywhere.
     fn answer(&mut self, command: Command) {
         match command {
-            Command::Offer { from, offer, reply } => {
-                let exchange = self.next_exchange();
-                self.offers.insert(exchange, reply);
-                self.tell(Input::Offer { from, exchange, offer });
+            Command::Offers { from, offers, reply } => {
+                let answers = offers.into_iter().map(|offer| {
+                    let exchange = self.next_exchange();
+                    self.tell(Input::Offer { from, exchange, offer });
+                    self.answers.remove(&exchange)
+                });
+                // The machine answers at once. The peer may be gone.
+                let _ = reply.send(answers.flatten().collect());
             }
             Command::WhoHas { from, who_has, reply } => {
                 let exchange = self.next_exchange();
                 self.questions.insert(exchange, reply);
                 self.tell(Input::WhoHas { from, exchange, who_has });
             }
-            Command::Confirmed { by, confirm } => self.tell(Input::Confirmed { by, confirm }),
+            Command::Confirmed { by, confirms } => {
+                confirms.into_iter().for_each(|confirm| self.tell(Input::Confirmed { by, confirm }));
+            }
             Command::Announced { from, holdings } => {
                 self.note_holdings(from, &holdings);
                 self.tell(Input::Announced { from, holdings });
@@ -257,6 +271,7 @@ impl Owner {
             Event::PeerOffline(peer) => {
                 if self.online.remove(&peer) {
                     self.lanes.forget(peer);
+                    self.post.forget(&peer);
                     self.tell(Input::PeerOffline { peer });
                     self.copies.peer_went(peer);
                     self.surveys.gone(peer);
@@ -265,6 +280,7 @@ impl Owner {
             Event::OfferAnswered { by, exchange, answer } => {
                 self.tell(Input::OfferAnswered { by, exchange, answer });
             }
+            Event::Posted { to, kind } => self.post.ended(to, kind),
             Event::OfferFailed { to, exchange } => self.tell(Input::OfferFailed { to, exchange }),
             Event::WhoHasAnswered { by, asked, holdings } => {
                 self.note_holdings(by, &holdings);
@@ -340,6 +356,7 @@ impl Owner {
             self.note_readable(file);
         }
         match end.outcome {
+            FetchOutcome::Verified if end.is_stored => self.note_taken_in(file),
             FetchOutcome::Verified if slice.is_chunk() => self.note_verified(file, slice.chunk()),
             FetchOutcome::Verified => self.note_part(file, slice),
             FetchOutcome::Failed(FetchFailure::Storage) => self.block(file, end.detail),
