@@ -2,7 +2,7 @@
 
 mod facts;
 mod progress;
-mod size;
+pub(crate) mod size;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -14,6 +14,7 @@ pub(crate) mod node;
 mod outcome;
 mod port;
 pub(crate) mod process;
+pub(crate) mod usage;
 pub(crate) mod wait;
 pub(crate) mod world;
 
@@ -29,7 +30,7 @@ use cases::CASES;
 use lan::Lan;
 use outcome::{Outcome, Tally};
 use wait::Patience;
-use world::{Network, World, moment};
+use world::{Chance, Network, World, moment};
 
 /// A story that real processes play.
 pub(crate) struct Scenario {
@@ -72,6 +73,8 @@ pub(crate) struct Args {
     /// What nodes are on whose links should be cut or slow
     #[arg(long, value_enum, default_value_t = Choice::Auto)]
     network: Choice,
+    #[command(flatten)]
+    chance: Chance,
 }
 
 /// One of these. In a structure of its own, since its members exclude each other.
@@ -93,7 +96,7 @@ impl Args {
     /// All scenarios with dev builds, as the checks play them.
     pub(crate) fn all() -> Self {
         let what = What { names: Vec::new(), all: true, list: false };
-        Self { what, release: false, network: Choice::Auto }
+        Self { what, release: false, network: Choice::Auto, chance: Chance::default() }
     }
 }
 
@@ -113,7 +116,7 @@ pub(crate) fn run(args: &Args, interrupt: &Interrupt) -> Result<()> {
     for scenario in chosen {
         println!("\nscenario {}: {}", scenario.name, scenario.about);
         let begun = Instant::now();
-        let outcome = play(scenario, no_links.as_deref(), &binaries, &patience);
+        let outcome = play(scenario, no_links.as_deref(), args.chance, &binaries, &patience);
         tally.note(scenario.name, outcome, begun.elapsed());
         interrupt.check()?;
     }
@@ -160,10 +163,12 @@ fn choose<'a>(cases: &'a [Scenario], what: &What) -> Result<Vec<&'a Scenario>> {
 fn play(
     scenario: &Scenario,
     no_links: Option<&str>,
+    chance: Chance,
     binaries: &Arc<Binaries>,
     patience: &Patience,
 ) -> Outcome {
     let made = World::new(scenario.name, Arc::clone(binaries), patience.clone());
+    let made = made.map(|world| world.with(chance));
     let made = made.and_then(|world| match (scenario.on, no_links) {
         (On::Loopback, _) => Ok(world),
         (On::Links, Some(why)) => Ok(world.on(Network::Loopback { because: why.to_owned() })),

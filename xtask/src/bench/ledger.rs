@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::disk::sync_cost;
+use super::{disk::sync_cost, machine_load};
 use crate::interrupt::Interrupt;
 use crate::scenario::binaries::{Binaries, Profile};
 use crate::scenario::ctl;
@@ -167,10 +167,4 @@ fn id(node: &Node) -> Result<String> {
 fn admin_ticket(node: &Node) -> Result<String> {
     let invited = node.ctl_json(&[&"invite", &"--role", &"admin"])?;
     Ok(invited["ticket"].as_str().context("`swiftctl invite -o json` has no ticket")?.to_owned())
-}
-
-/// What runs beside the benchmark: the first of the system's load averages.
-fn machine_load() -> String {
-    let averages = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    averages.split(' ').next().filter(|first| !first.is_empty()).unwrap_or("unknown").to_owned()
 }

@@ -2,6 +2,7 @@
 
 mod disk_full;
 mod founder_is_gone_for_good;
+mod killed_under_load;
 mod late_joiner_catches_up;
 mod lying_peer_is_dropped;
 mod many_files_at_once;
@@ -134,6 +135,12 @@ pub(super) const CASES: &[Scenario] = &[
         about: "an admin founds the network anew, the others check and follow, a newcomer verifies it from its id alone",
         on: On::Loopback,
         play: founder_is_gone_for_good::play,
+    },
+    Scenario {
+        name: "killed_under_load",
+        about: "kill -9 of any node at any moment under uploads and reads: nothing acknowledged is lost, no byte is wrong",
+        on: On::Loopback,
+        play: killed_under_load::play,
     },
     Scenario {
         name: "disk_full",

@@ -46,6 +46,13 @@ pub(crate) fn write_random(path: &Path, size: u64, seed: u64) -> Result<()> {
     Ok(())
 }
 
+/// So many bytes that follow from a seed.
+pub(crate) fn random_bytes(size: u64, seed: u64) -> Vec<u8> {
+    let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
+    Random::new(seed).fill(&mut bytes);
+    bytes
+}
+
 /// Fails unless both files hold the same bytes, and says where they part.
 pub(crate) fn assert_same(left: &Path, right: &Path) -> Result<()> {
     let open = |path: &Path| {

@@ -17,6 +17,7 @@ use super::ctl::{self, Output};
 use super::http::{self, Request, Response};
 use super::lan::{self, Place};
 use super::process::{self, Process};
+use super::usage::Usage;
 use super::wait::Patience;
 
 /// A node must serve this soon after its start, whatever the machine is busy with.
@@ -165,6 +166,12 @@ impl Node {
         }
         let status = self.get("/v1/status")?;
         status["traffic"]["sent_bytes"].as_u64().context("status has no traffic")
+    }
+
+    /// What its process has used so far.
+    pub(crate) fn usage(&self) -> Result<Usage> {
+        let process = self.process.as_ref().with_context(|| format!("{} was stopped", self.spec.name))?;
+        Usage::of(process.pid())
     }
 
     /// Fails if the process has ended by itself.

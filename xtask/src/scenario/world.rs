@@ -30,6 +30,18 @@ pub(crate) struct World {
     patience: Patience,
     ports: Ports,
     started: usize,
+    chance: Chance,
+}
+
+/// What a scenario leaves to chance, and how long it goes on with that.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub(crate) struct Chance {
+    /// How often nodes are killed in scenarios that kill at random
+    #[arg(long, value_name = "N")]
+    kills: Option<usize>,
+    /// What random choices follow from [default: another one every time]
+    #[arg(long)]
+    seed: Option<u64>,
 }
 
 /// What carries what nodes say to each other.
@@ -68,7 +80,23 @@ impl World {
             patience,
             ports: Ports::new(moment()),
             started: 0,
+            chance: Chance::default(),
         })
+    }
+
+    /// The same world, with as much of chance.
+    pub(crate) fn with(self, chance: Chance) -> Self {
+        Self { chance, ..self }
+    }
+
+    /// How often nodes are to be killed at random, if somebody said so.
+    pub(crate) fn kills(&self) -> Option<usize> {
+        self.chance.kills
+    }
+
+    /// What random choices are to follow from.
+    pub(crate) fn seed(&self) -> u64 {
+        self.chance.seed.unwrap_or_else(|| moment() % 1_000_000)
     }
 
     /// The same world, its nodes on another network.
