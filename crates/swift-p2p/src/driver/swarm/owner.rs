@@ -207,8 +207,12 @@ impl Owner {
     }
 
     fn on_command(&mut self, command: Command) {
-        let unknown: Vec<FileId> =
-            command.files().into_iter().filter(|file| self.files.get(file).is_none()).collect();
+        let mut unknown = command.files();
+        if matches!(command, Command::Survey { .. }) && self.online.is_empty() {
+            // There is nobody to ask, so nothing need be known.
+            unknown.clear();
+        }
+        unknown.retain(|file| self.files.get(file).is_none());
         if unknown.is_empty() {
             self.answer(command);
         } else {
