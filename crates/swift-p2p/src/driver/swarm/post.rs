@@ -258,3 +258,37 @@ async fn send(
 ) -> Result<PeerResponse, DialError> {
     clients.client(&to)?.post(path).timeout(DEADLINE).body(body).send().await?.error_for_status()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(lens: &[usize]) -> Queue<usize> {
+        Queue { waiting: lens.to_vec(), under_way: 0 }
+    }
+
+    #[test]
+    fn what_waits_goes_in_as_few_requests_as_hold_it_and_in_order() {
+        let mut queue = queue(&[3, 3, 3, 9, 1, 1]);
+        let mut next = || queue.next((2, 7), |len| *len);
+        // Bounded by the count, by the bytes, and one that is longer than all goes by itself.
+        assert_eq!(next(), [3, 3]);
+        assert_eq!(next(), [3]);
+        assert_eq!(next(), [9]);
+        assert_eq!(next(), [1, 1]);
+        assert_eq!((queue.waiting.len(), queue.under_way), (0, 4));
+    }
+
+    #[test]
+    fn no_more_requests_than_may_be_are_under_way_to_one_peer() {
+        let mut queue = queue(&[1; 100]);
+        let mut sent = 0;
+        while queue.is_due(EXCHANGES_MAX) {
+            queue.next((10, 100), |len| *len);
+            sent += 1;
+        }
+        assert_eq!((sent, queue.waiting.len()), (EXCHANGES_MAX, 60));
+        queue.under_way -= 1;
+        assert!(queue.is_due(EXCHANGES_MAX) && !queue.is_idle());
+    }
+}

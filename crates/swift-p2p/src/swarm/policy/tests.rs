@@ -122,3 +122,31 @@ fn waits_follow_the_peer_and_stay_within_their_bounds() {
     assert_eq!(standard().stall_after(Some(0)), ms(60_000));
     assert!(standard().ask_again(u32::MAX, &mut Random::new(3)) <= ms(37_500));
 }
+
+#[test]
+fn of_files_smaller_than_a_grain_as_many_are_under_way_as_come_through_in_half_a_second() {
+    let link = |rate, slice_len| Link { rate, round_trip: None, slice_len };
+    let credit = |rate, slice_len| standard().credit(link(rate, slice_len));
+    let few = standard().credit(Link::default());
+    assert_eq!(credit(Some(100_000_000), 10_240), standard().config.credit_max);
+    assert_eq!(credit(Some(1_000_000), 10_000), 50);
+    // No rate is known yet, or it is so low that more would only wait.
+    assert_eq!(credit(None, 10_240), few);
+    assert_eq!(credit(Some(100_000), 10_240), few);
+    // What is no small file is as it was.
+    assert_eq!(credit(Some(100_000_000), GRAIN_LEN), few);
+    assert_eq!(standard().requests(link(Some(1_000_000), 10_000)), 50);
+    let load = |coming| ReceiverLoad {
+        coming,
+        coming_of_file: 0,
+        coming_from_peer: coming,
+        has_other_sources: false,
+        link: link(Some(1_000_000), 10_000),
+        other_files: 100,
+        more_urgent: 0,
+        starved_more_urgent: 0,
+        is_low: false,
+    };
+    assert_eq!(standard().admit(load(49)), Admission::Take);
+    assert_eq!(standard().admit(load(50)), Admission::Busy);
+}
