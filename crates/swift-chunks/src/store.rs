@@ -77,7 +77,7 @@ struct Core {
     paths: Paths,
     folder: Mutex<Folder>,
     index: Mutex<Index>,
-    contents: Mutex<HashMap<i64, Weak<Content>>>,
+    contents: Mutex<InUse>,
     uploads: UploadSpace,
     /// Written under the index's lock.
     keep: Mutex<Arc<KeepRule>>,
@@ -86,6 +86,27 @@ struct Core {
     latest_ms: AtomicU64,
     /// Held, not read: the lock goes with it.
     _lock: File,
+}
+
+/// The contents that somebody uses now, and some that nobody does any more.
+#[derive(Default)]
+struct InUse {
+    by_row: HashMap<i64, Weak<Content>>,
+    /// So many there were when those that nobody uses were last let go of, and twice as many may come to be.
+    kept: usize,
+}
+
+impl InUse {
+    /// The least that is looked through: what nobody uses takes room all the same.
+    const SWEEP_MIN: usize = 64;
+
+    fn insert(&mut self, id: i64, content: &Arc<Content>) {
+        if self.by_row.len() >= (2 * self.kept).max(Self::SWEEP_MIN) {
+            self.by_row.retain(|_, content| content.strong_count() > 0);
+            self.kept = self.by_row.len();
+        }
+        self.by_row.insert(id, Arc::downgrade(content));
+    }
 }
 
 /// What the store knows of one content.
@@ -238,13 +259,13 @@ impl Core {
         Ok(self.index.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn contents(&self) -> MutexGuard<'_, HashMap<i64, Weak<Content>>> {
+    fn contents(&self) -> MutexGuard<'_, InUse> {
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The content of a row if somebody uses it now.
     fn in_use(&self, id: i64) -> Option<Arc<Content>> {
-        self.contents().get(&id).and_then(Weak::upgrade)
+        self.contents().by_row.get(&id).and_then(Weak::upgrade)
     }
 
     fn note_time(&self, now_ms: u64) {
@@ -253,5 +274,33 @@ impl Core {
 
     fn latest_ms(&self) -> u64 {
         self.latest_ms.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::content::{Held, Live};
+    use super::*;
+
+    /// A node that had sent forty thousand small files kept a trace of each.
+    #[test]
+    fn contents_that_nobody_uses_any_more_do_not_pile_up() {
+        let key = ContentRef {
+            file_id: FileId::from_bytes([1; 32]),
+            manifest_hash: ManifestHash::from_bytes([2; 32]),
+            len: 1,
+        };
+        let content = |id| {
+            let live = Live { data: None, manifest: None, held: Held::All };
+            Arc::new(Content::new(id, key, live).unwrap())
+        };
+        let mut in_use = InUse::default();
+        let used: Vec<_> = (0..100).map(content).collect();
+        used.iter().for_each(|content| in_use.insert(content.id, content));
+        for id in 100..10_000 {
+            in_use.insert(id, &content(id));
+            assert!(in_use.by_row.len() <= 200, "{} of 100 in use", in_use.by_row.len());
+        }
+        assert!(used.iter().all(|content| in_use.by_row[&content.id].upgrade().is_some()));
     }
 }

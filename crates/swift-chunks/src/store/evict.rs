@@ -141,7 +141,7 @@ impl Store {
                 Index::set_evicted(&transaction, row.id)?;
                 Index::put_held(&transaction, promise)?;
                 transaction.commit()?;
-                core.contents().remove(&row.id);
+                core.contents().by_row.remove(&row.id);
                 // Not before: content that is still claimed is judged by it.
                 core.disk.remove(&core.paths.manifest_of(&row))?;
                 row

@@ -1,6 +1,5 @@
 //! Opening a store: locks, leftovers, and how a content's files are found again.
 
-use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
@@ -89,7 +88,7 @@ impl Store {
             paths,
             folder: Mutex::new(folder),
             index: Mutex::new(index),
-            contents: Mutex::new(HashMap::new()),
+            contents: Mutex::default(),
             uploads: UploadSpace::default(),
             keep: Mutex::new(Arc::new(keep)),
             upload_count: AtomicU64::new(0),
@@ -206,11 +205,7 @@ impl Core {
         if row.state == STATE_PARTIAL && content.live().data.is_some() {
             restore_parts(index, &content)?;
         }
-        let mut contents = self.contents();
-        if contents.len() >= 64 && contents.len().is_power_of_two() {
-            contents.retain(|_, content| content.strong_count() > 0);
-        }
-        contents.insert(row.id, Arc::downgrade(&content));
+        self.contents().insert(row.id, &content);
         Ok(content)
     }
 

@@ -104,6 +104,7 @@ impl Core {
         self.uploads.now().reserved > 0
             || self
                 .contents()
+                .by_row
                 .values()
                 .filter_map(std::sync::Weak::upgrade)
                 .any(|content| content.downloading.load(std::sync::atomic::Ordering::Acquire))

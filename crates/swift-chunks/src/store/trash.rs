@@ -117,7 +117,7 @@ impl Core {
         index.forget(&ids)?;
         let mut contents = self.contents();
         for id in ids {
-            contents.remove(&id);
+            contents.by_row.remove(&id);
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Who holds all of a file, and who does not keep it, as members have said.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     time::Duration,
 };
 
@@ -32,8 +32,8 @@ pub(super) enum Saying {
 
 #[derive(Default)]
 struct Known {
-    /// Each with the member's life in which it said so.
-    said: BTreeMap<NodeId, (Saying, u64)>,
+    /// Each with the member's life in which it said so. Mostly few, and of very many files, so it has no room to spare.
+    said: Vec<(NodeId, Saying, u64)>,
     /// When everybody was asked, and how often members had come until then.
     asked: Option<(Instant, u64)>,
 }
@@ -54,13 +54,23 @@ impl Copies {
     /// Takes over what a member says of a file: nothing when it wants it and has not got all of it.
     pub(super) fn note(&mut self, file: FileId, peer: NodeId, saying: Option<Saying>) {
         let Some(saying) = saying else {
-            let known = self.files.get_mut(&file);
-            self.sayings -= usize::from(known.is_some_and(|known| known.said.remove(&peer).is_some()));
+            if let Some(known) = self.files.get_mut(&file) {
+                let before = known.said.len();
+                known.said.retain(|(other, ..)| *other != peer);
+                self.sayings -= before - known.said.len();
+            }
             return;
         };
         let life = self.lives.get(&peer).copied().unwrap_or(0);
-        let is_new = self.entry(file).said.insert(peer, (saying, life)).is_none();
-        self.sayings += usize::from(is_new);
+        let said = &mut self.entry(file).said;
+        match said.iter_mut().find(|(other, ..)| *other == peer) {
+            Some(known) => (known.1, known.2) = (saying, life),
+            None => {
+                said.reserve_exact(1);
+                said.push((peer, saying, life));
+                self.sayings += 1;
+            }
+        }
         self.limit();
     }
 
@@ -91,13 +101,13 @@ impl Copies {
     /// What is known of those that can be reached.
     pub(super) fn of(&self, file: &FileId, online: &BTreeSet<NodeId>) -> FileCopies {
         let mut copies = FileCopies::default();
-        for (peer, &(saying, life)) in self.files.get(file).into_iter().flat_map(|known| &known.said) {
-            if !online.contains(peer) || self.lives.get(peer).copied().unwrap_or(0) != life {
+        for &(peer, saying, life) in self.files.get(file).into_iter().flat_map(|known| &known.said) {
+            if !online.contains(&peer) || self.lives.get(&peer).copied().unwrap_or(0) != life {
                 continue;
             }
             match saying {
-                Saying::Complete => copies.complete.push(*peer),
-                Saying::NotKept => copies.not_keeping.push(*peer),
+                Saying::Complete => copies.complete.push(peer),
+                Saying::NotKept => copies.not_keeping.push(peer),
             }
         }
         copies

@@ -70,7 +70,11 @@ impl Rates {
 
     /// A file is done with.
     pub(super) fn forget(&mut self, file: FileId) {
-        self.gauges.retain(|(of, _), _| *of != file);
+        let (first, last) = (NodeId::from_bytes([0; 32]), NodeId::from_bytes([255; 32]));
+        let of_file = self.gauges.range((file, first)..=(file, last));
+        // Not all of them are looked at: this is done for every file that comes.
+        let gone: Vec<(FileId, NodeId)> = of_file.map(|(&pair, _)| pair).collect();
+        gone.into_iter().for_each(|pair| _ = self.gauges.remove(&pair));
     }
 
     /// What moves of a file.
