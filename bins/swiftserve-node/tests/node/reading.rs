@@ -225,7 +225,10 @@ async fn a_file_that_is_pinned_while_it_is_read_is_fetched_whole() {
     reader.client.patch("/v1/limits", &json!({ "down": "none" })).await.ok();
     assert!(rest(response, got).await == bytes);
     reader.completes("dir/file").await;
-    assert!(std::fs::read(reader.home.path("files/dir/file")).unwrap() == bytes);
+    // It is complete a moment before it is shown.
+    let shown = reader.home.path("files/dir/file");
+    until(|| async { shown.exists() }).await;
+    assert!(std::fs::read(shown).unwrap() == bytes);
     assert!(fetched(&reader).await <= bytes.len() as u64 + 8 * MIB as u64);
 }
 
