@@ -11,6 +11,7 @@
 
 mod contents;
 mod sparse;
+mod sums;
 
 use std::{error::Error, path::PathBuf, time::Duration};
 

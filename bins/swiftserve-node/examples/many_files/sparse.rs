@@ -11,7 +11,7 @@ use rusqlite::{Connection, params};
 use swift_chunks::Manifest;
 use swift_p2p::driver::wall_clock_ms;
 
-use crate::{Result, contents::TAIL_LEN};
+use crate::{Result, contents::TAIL_LEN, sums};
 
 pub(crate) struct Index {
     connection: Connection,
@@ -22,6 +22,7 @@ impl Index {
     pub(crate) fn open(data_dir: &Path) -> Result<Self> {
         let content = data_dir.join("content");
         let connection = Connection::open(content.join("index.db"))?;
+        sums::teach(&connection)?;
         connection.execute_batch("BEGIN IMMEDIATE")?;
         Ok(Self { connection, content })
     }
