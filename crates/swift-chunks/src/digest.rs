@@ -93,6 +93,7 @@ impl ChunkHasher {
     }
 
     /// [`Self::update`] of two chunks at once, which takes less time than one after the other.
+    #[cfg(feature = "store")]
     pub(crate) fn update_both((a, mut a_bytes): (&mut Self, &[u8]), (b, mut b_bytes): (&mut Self, &[u8])) {
         while !a_bytes.is_empty() && !b_bytes.is_empty() {
             let (a_block, a_later) = a_bytes.split_at(a_bytes.len().min(FUSED_BLOCK_LEN));
