@@ -7,6 +7,7 @@ mod invites;
 mod keep;
 mod limits;
 mod nodes;
+mod page;
 mod priorities;
 mod proof;
 mod refusals;

@@ -15,7 +15,7 @@ use swift_chain::{FileFilter, FileName, FileRecord, Hash, NodeId};
 use swift_chunks::{FileId, ObjectState, Store, StoreError};
 use tokio::task;
 
-use super::written;
+use super::{page::PageLen, written};
 use crate::{
     access::{Access, Allowed, ReadOnly, owns},
     content,
@@ -25,9 +25,6 @@ use crate::{
     tokens::Scope,
     wait::Wait,
 };
-
-const PAGE_LEN: u32 = 100;
-const PAGE_LEN_MAX: u32 = 1000;
 
 /// A live file and how much of it is here.
 #[derive(Serialize)]
@@ -72,7 +69,7 @@ pub(super) struct Page {
     copies: Option<String>,
     prefix: Option<String>,
     after: Option<String>,
-    limit: Option<u32>,
+    limit: Option<u64>,
 }
 
 pub(super) async fn list(
@@ -80,17 +77,15 @@ pub(super) async fn list(
     State(services): State<Services>,
     Query(page): Query<Page>,
 ) -> Result<Json<Value>, Problem> {
-    let limit = page.limit.unwrap_or(PAGE_LEN).clamp(1, PAGE_LEN_MAX);
+    let len = PageLen::of(page.limit);
     let after = page.after.as_deref().map(FileName::normalized).transpose()?;
     let filter = FileFilter {
         prefix: page.prefix.as_deref().map(swift_chain::NameKey::fold_prefix),
         after: after.map(|name| name.key()),
-        limit: limit + 1,
+        limit: len.to_find(),
     };
     let mut records = services.ledger.read(move |reader| reader.files(&filter)).await?;
-    let more = records.len() > limit as usize;
-    records.truncate(limit as usize);
-    let next = records.last().filter(|_| more).map(|record| record.entry.name.clone());
+    let next = len.cut(&mut records).map(|record| record.entry.name.clone());
     let others = others_with(&services, records.iter().map(id_of).collect(), page.copies.is_some()).await?;
     let store = services.store.clone();
     let rows = task::spawn_blocking(move || {

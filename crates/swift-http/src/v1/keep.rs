@@ -14,15 +14,13 @@ use swift_chunks::{FileId, KeepRule, Pinned};
 use swift_p2p::{driver::wall_clock_ms, keeping::SignedPromise};
 use tokio::time::timeout;
 
-use super::in_store;
+use super::{in_store, page::PageLen};
 use crate::{
     access::{AdminOnly, Allowed, ReadOnly},
     problem::Problem,
     services::Services,
 };
 
-const PAGE_LEN: usize = 100;
-const PAGE_LEN_MAX: usize = 1000;
 /// How long a pin waits for the store to follow a block that the ledger has.
 const STORE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -103,7 +101,7 @@ fn told(services: &Services, rule: &KeepRule) -> Value {
 #[derive(Deserialize)]
 pub(super) struct Page {
     after: Option<String>,
-    limit: Option<usize>,
+    limit: Option<u64>,
 }
 
 pub(super) async fn pins(
@@ -111,11 +109,9 @@ pub(super) async fn pins(
     State(services): State<Services>,
     Query(page): Query<Page>,
 ) -> Result<Json<Value>, Problem> {
-    let limit = page.limit.unwrap_or(PAGE_LEN).clamp(1, PAGE_LEN_MAX);
-    let mut pins = in_store(&services, move |store| store.pins(page.after.as_deref(), limit + 1)).await?;
-    let more = pins.len() > limit;
-    pins.truncate(limit);
-    let next = pins.last().filter(|_| more).cloned();
+    let len = PageLen::of(page.limit);
+    let mut pins = in_store(&services, move |store| store.pins(page.after.as_deref(), len.to_find())).await?;
+    let next = len.cut(&mut pins).cloned();
     Ok(Json(json!({ "pins": pins, "next": next })))
 }
 

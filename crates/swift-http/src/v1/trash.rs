@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use swift_chain::{FileName, Hash};
 use swift_chunks::{FileId, Removed, TrashCursor};
 
-use super::{in_store, written};
+use super::{in_store, page::PageLen, written};
 use crate::{
     access::{Access, AdminOnly, Allowed, ReadOnly},
     ingest::{IfTaken, Ingest, Ingested},
@@ -21,9 +21,6 @@ use crate::{
     tokens::{Scope, TokenRecord},
     wait::Wait,
 };
-
-const PAGE_LEN: usize = 100;
-const PAGE_LEN_MAX: usize = 1000;
 
 /// Content that a name lost.
 #[derive(Serialize)]
@@ -63,7 +60,7 @@ impl From<Removed> for Row {
 #[derive(Deserialize)]
 pub(super) struct Page {
     after: Option<String>,
-    limit: Option<usize>,
+    limit: Option<u64>,
 }
 
 pub(super) async fn list(
@@ -71,15 +68,13 @@ pub(super) async fn list(
     State(services): State<Services>,
     Query(page): Query<Page>,
 ) -> Result<Json<Value>, Problem> {
-    let limit = page.limit.unwrap_or(PAGE_LEN).clamp(1, PAGE_LEN_MAX);
+    let len = PageLen::of(page.limit);
     let after: Option<TrashCursor> = match page.after.map(|after| after.parse()).transpose() {
         Ok(after) => after,
         Err(error) => return Err(Problem::bad_request(format!("after: {error}"))),
     };
-    let mut rows = in_store(&services, move |store| store.trash(after.as_ref(), limit + 1)).await?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|row| row.cursor().to_string());
+    let mut rows = in_store(&services, move |store| store.trash(after.as_ref(), len.to_find())).await?;
+    let next = len.cut(&mut rows).map(|row| row.cursor().to_string());
     let rows: Vec<Row> = rows.into_iter().map(Row::from).collect();
     Ok(Json(json!({ "trash": rows, "next": next })))
 }
