@@ -215,7 +215,7 @@ impl Swarm {
 
     /// The most open offers and running sends at once, sends that nobody was offered apart.
     pub fn credit(&self) -> usize {
-        self.policy.credit(self.link_of_sends())
+        self.policy.credit(self.link_of_sends(), self.peers.len() > 1)
     }
 
     /// How far a file is, if it is known.

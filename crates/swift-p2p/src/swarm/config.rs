@@ -40,6 +40,10 @@ pub struct Config {
     pub slices_per_file: u64,
     /// Nor larger than this part of what was sent before, or of what the peer lacks.
     pub slices_to_grow: u64,
+    /// Bytes of sends and offers at once, where others pass on what is sent...
+    pub credit_bytes: u64,
+    /// ...but never fewer slices than this.
+    pub credit_least: usize,
     /// The most of both, however long the way.
     pub credit_max: usize,
     /// Slices accepted at once, queued or coming, over short ways.
@@ -100,6 +104,8 @@ impl Default for Config {
             incarnation: 0,
             credit_running: 4,
             credit_ahead: 6,
+            credit_bytes: 8 * 1024 * 1024,
+            credit_least: 3,
             credit_max: 96,
             small_bytes: 1024 * 1024,
             sends_per_peer: 1,
@@ -112,7 +118,7 @@ impl Default for Config {
             slice_level_first: 2,
             fast_uplink: 16 * 1024 * 1024,
             slices_per_file: 64,
-            slices_to_grow: 8,
+            slices_to_grow: 2,
             fetches_max: 32,
             fetches_limit: 96,
             fetches_reserved: 4,

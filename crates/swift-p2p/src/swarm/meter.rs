@@ -8,6 +8,9 @@ use super::time::Time;
 const SLICES_PER_SAMPLE: u32 = 4;
 /// The shortest time over which the first is taken.
 const FIRST_MIN: Duration = Duration::from_millis(20);
+/// The same for the second, which takes the place of the first: that was of the smallest slices, and of connections that
+/// were just opened.
+const SECOND_MIN: Duration = Duration::from_millis(100);
 /// The same for later ones: slices that left side by side arrive together, and must not look like speed.
 const LATER_MIN: Duration = Duration::from_millis(400);
 
@@ -17,6 +20,8 @@ pub(super) struct Meter {
     /// Bytes per second, smoothed.
     pub(super) rate: Option<u64>,
     sample: Option<Sample>,
+    /// Samples taken so far.
+    taken: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,10 +54,18 @@ impl Meter {
         sample.bytes += bytes;
         sample.slices += 1;
         let took = now.since(sample.since);
-        let least = if self.rate.is_some() { LATER_MIN } else { FIRST_MIN };
+        let least = match self.taken {
+            0 => FIRST_MIN,
+            1 => SECOND_MIN,
+            _ => LATER_MIN,
+        };
         if sample.slices >= SLICES_PER_SAMPLE && took >= least {
             let rate = rate_of(sample.bytes, took);
-            self.rate = Some(self.rate.map_or(rate, |old| old / 2 + rate / 2));
+            self.rate = Some(match self.rate {
+                Some(old) if self.taken > 1 => old / 2 + rate / 2,
+                _ => rate,
+            });
+            self.taken = self.taken.saturating_add(1);
             self.sample = Some(Sample { since: now, bytes: 0, slices: 0 });
         }
     }
@@ -62,4 +75,25 @@ impl Meter {
 pub(super) fn rate_of(bytes: u64, took: Duration) -> u64 {
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
     bytes.saturating_mul(1_000_000) / micros
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_measurement_takes_the_place_of_the_first_and_later_ones_count_half() {
+        let (mut meter, mut now) = (Meter::default(), Time::default());
+        let mut sample = |took: Duration, bytes| {
+            meter.pause();
+            meter.begin(now);
+            now = now + took;
+            (0..SLICES_PER_SAMPLE).for_each(|_| meter.arrived(now, bytes / u64::from(SLICES_PER_SAMPLE)));
+            meter.rate
+        };
+        assert_eq!(sample(FIRST_MIN / 2, 1_000_000), None);
+        assert_eq!(sample(FIRST_MIN, 1_000_000), Some(50_000_000));
+        assert_eq!(sample(SECOND_MIN, 20_000_000), Some(200_000_000));
+        assert_eq!(sample(LATER_MIN, 40_000_000), Some(150_000_000));
+    }
 }

@@ -122,8 +122,8 @@ pub enum Admission {
 
 /// The judgements. All are functions of their arguments.
 pub trait Policy: std::fmt::Debug + Send {
-    /// The most open offers plus sends at once.
-    fn credit(&self, link: Link) -> usize;
+    /// The most open offers plus sends at once. Where what is sent is passed on by others, they wait for it.
+    fn credit(&self, link: Link, is_shared: bool) -> usize;
     /// The most requests at once to one source.
     fn requests(&self, link: Link) -> usize;
     /// Whom to offer to: an index, or nobody.
@@ -175,10 +175,14 @@ const STALL_BYTES: u64 = 64 * 1024;
 
 impl Policy for Standard {
     /// A few that run and a few ahead of them, and what is on a long way meanwhile. Telling more peers of more slices,
-    /// as if every peer were served at once, makes all of them pull from the source and none from each other.
-    fn credit(&self, link: Link) -> usize {
+    /// as if every peer were served at once, makes all of them pull from the source and none from each other. Large
+    /// slices that leave side by side take long, each of them, and all that time nobody can pass them on: the larger
+    /// they are, the fewer leave at once.
+    fn credit(&self, link: Link, is_shared: bool) -> usize {
         let near = self.config.credit_running + self.config.credit_ahead;
         let near = near.max(link.small_slices(self.config.small_bytes));
+        let large = usize::try_from(self.config.credit_bytes / link.slice_len.max(1)).unwrap_or(usize::MAX);
+        let near = if is_shared { near.min(large.max(self.config.credit_least)) } else { near };
         near.saturating_add(link.slices_under_way()).min(self.config.credit_max)
     }
 

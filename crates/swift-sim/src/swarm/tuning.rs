@@ -93,7 +93,7 @@ macro_rules! numbers {
 }
 
 numbers! {
-    counts: fast_uplink credit_running credit_ahead credit_max sends_per_peer sends_first alternatives slice_level_first
+    counts: fast_uplink credit_running credit_ahead credit_bytes credit_least credit_max sends_per_peer sends_first alternatives slice_level_first
         slices_per_file slices_to_grow fetches_max fetches_limit fetches_reserved fetches_per_source_max
         neighbours_max active_files_max peers_max views_per_peer_max view_bytes_per_peer_max view_bytes_max
         map_bytes_cheap;

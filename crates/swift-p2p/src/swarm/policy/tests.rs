@@ -108,7 +108,39 @@ fn a_source_gets_half_of_the_places_while_there_are_others_and_a_long_way_has_mo
     let round_trip = Some(Duration::from_millis(200));
     load.link = Link { rate: Some(50_000_000), round_trip, slice_len: 256 * 1024 };
     assert_eq!(standard().admit(load), Admission::Take);
-    assert!(standard().credit(load.link) > standard().credit(Link::default()));
+    assert!(standard().credit(load.link, true) > standard().credit(Link::default(), true));
+}
+
+#[test]
+fn the_larger_slices_are_that_others_wait_for_the_fewer_leave_at_once() {
+    let credit = |slice_len, is_shared| {
+        standard().credit(Link { rate: Some(100_000_000), round_trip: None, slice_len }, is_shared)
+    };
+    assert_eq!(credit(256 * 1024, true), 10);
+    assert_eq!(credit(CHUNK_LEN / 2, true), 4);
+    assert_eq!(credit(CHUNK_LEN, true), 3);
+    // Where nobody else waits, as many as keep the way busy.
+    assert_eq!(credit(CHUNK_LEN, false), 10);
+}
+
+#[test]
+fn the_first_slices_of_a_file_and_the_last_of_a_peer_are_small() {
+    let level = |sent, lacking| {
+        standard().slice_level(SliceSizing {
+            file_len: 10 << 30,
+            sent,
+            lacking,
+            neighbours: 8,
+            is_shared: true,
+            uplink_rate: Some(100_000_000),
+            peer_rate: None,
+            round_trip: None,
+        })
+    };
+    assert_eq!(level(0, 10 << 30), 0);
+    assert_eq!(level(1 << 20, 10 << 30), 3);
+    assert_eq!(level(8 << 20, 10 << 30), SLICE_LEVEL_MAX);
+    assert_eq!(level(10 << 30, 4 << 20), 5);
 }
 
 #[test]
@@ -126,8 +158,8 @@ fn waits_follow_the_peer_and_stay_within_their_bounds() {
 #[test]
 fn of_files_smaller_than_a_grain_as_many_are_under_way_as_come_through_in_half_a_second() {
     let link = |rate, slice_len| Link { rate, round_trip: None, slice_len };
-    let credit = |rate, slice_len| standard().credit(link(rate, slice_len));
-    let few = standard().credit(Link::default());
+    let credit = |rate, slice_len| standard().credit(link(rate, slice_len), true);
+    let few = standard().credit(Link::default(), true);
     assert_eq!(credit(Some(100_000_000), 10_240), standard().config.credit_max);
     assert_eq!(credit(Some(1_000_000), 10_000), 50);
     // No rate is known yet, or it is so low that more would only wait.
