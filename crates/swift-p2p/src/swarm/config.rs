@@ -117,7 +117,7 @@ impl Default for Config {
             slice_levels: (0, SLICE_LEVEL_MAX),
             slice_level_first: 2,
             fast_uplink: 16 * 1024 * 1024,
-            slices_per_file: 64,
+            slices_per_file: 128,
             slices_to_grow: 2,
             fetches_max: 32,
             fetches_limit: 96,

@@ -154,7 +154,7 @@ impl Swarm {
         match outcome {
             FetchOutcome::Verified => {
                 let len = slice.len(state.layout());
-                self.downlink.arrived(self.now, len);
+                self.downlink.arrived(self.now, len, self.config.fast_uplink);
                 self.receiving.slice_len = smoothed_len(self.receiving.slice_len, len);
                 if let Some(since) = since {
                     state.saw_slice_take(self.now.since(since));

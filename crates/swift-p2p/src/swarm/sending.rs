@@ -270,7 +270,7 @@ impl Swarm {
         let Some(state) = self.files.get_mut(file) else { return };
         let bytes = send.slice.len(state.layout());
         state.views.now_holds(&by, send.slice.chunk(), send.slice.grains(state.layout()));
-        self.uplink.arrived(self.now, bytes);
+        self.uplink.arrived(self.now, bytes, self.config.fast_uplink);
         self.sending.slice_len = smoothed_len(self.sending.slice_len, bytes);
         if let Some(peer) = self.peers.get_mut(by) {
             // It has a place free now.

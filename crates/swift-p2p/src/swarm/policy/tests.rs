@@ -45,11 +45,11 @@ fn a_slice_is_what_leaves_in_a_moment_and_a_chunk_over_fast_links() {
     // Where there is work to be saved, a chunk is not parted without need.
     assert_eq!(level(large, Some(25_000_000), None), SLICE_LEVEL_MAX);
     assert_eq!(level_among(1000, large, Some(25_000_000), None), 2);
-    assert_eq!(level(128 << 20, Some(25_000_000), None), 5);
+    assert_eq!(level(128 << 20, Some(25_000_000), None), 4);
     assert_eq!(level(large, Some(500_000_000), Some(600_000)), 4);
     assert_eq!(level(large, Some(1), None), 0);
     assert_eq!(level(1, Some(500_000_000), None), 0);
-    assert_eq!(level(64 << 20, Some(500_000_000), None), 4);
+    assert_eq!(level(64 << 20, Some(500_000_000), None), 3);
     let alone = SliceSizing {
         neighbours: 1,
         is_shared: false,
