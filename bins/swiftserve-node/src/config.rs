@@ -2,13 +2,15 @@
 
 mod args;
 mod layers;
+mod limits;
 mod period;
+mod place;
 mod scrub;
 mod size;
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -16,11 +18,12 @@ use std::{
 use serde::Deserialize;
 use swift_chain::{Address, Ticket};
 use swift_chunks::{KeepRule, TRASH_KEEP};
-use swift_p2p::driver::{ConnectionsAllowed, LimitSettings, RateLimit, ScrubSettings};
+use swift_p2p::driver::{LimitSettings, ScrubSettings};
 
 pub use args::Args;
 use layers::{Layers, bad};
 use period::Period;
+use place::{default_bind, host, parse_port};
 use size::Size;
 
 const DEFAULT_DATA_DIR: &str = "swiftserve-data";
@@ -221,7 +224,7 @@ impl Config {
             &["SWIFTSERVE_KEEP"],
             in_file(|file| file.keep.as_deref()),
         )?;
-        let limits = limits(args, &layers, settings)?;
+        let limits = limits::settings(args, &layers, settings)?;
         let log = layers.parsed(
             "log",
             args.log.as_deref(),
@@ -252,91 +255,6 @@ impl Config {
     }
 }
 
-fn limits(
-    args: &Args,
-    layers: &Layers<'_>,
-    settings: Option<&FileSettings>,
-) -> Result<LimitSettings, ConfigError> {
-    let in_file = |pick: fn(&FileSettings) -> Option<&str>| settings.and_then(pick);
-    let up = layers.parsed::<RateLimit>(
-        "limit-up",
-        args.limit_up.as_deref(),
-        &["SWIFTSERVE_LIMIT_UP"],
-        in_file(|file| file.limit_up.as_deref()),
-    )?;
-    let down = layers.parsed::<RateLimit>(
-        "limit-down",
-        args.limit_down.as_deref(),
-        &["SWIFTSERVE_LIMIT_DOWN"],
-        in_file(|file| file.limit_down.as_deref()),
-    )?;
-    let connections = layers.parsed::<ConnectionsAllowed>(
-        "limit-connections",
-        args.limit_connections.as_deref(),
-        &["SWIFTSERVE_LIMIT_CONNECTIONS"],
-        in_file(|file| file.limit_connections.as_deref()),
-    )?;
-    Ok(LimitSettings {
-        up: up.and_then(|RateLimit(limit)| limit),
-        down: down.and_then(|RateLimit(limit)| limit),
-        connections: connections.and_then(|ConnectionsAllowed(limit)| limit),
-    })
-}
-
-/// Where others reach this machine: the first place that says so, as an address or as the wish to find it.
-fn host(
-    args: &Args,
-    layers: &Layers<'_>,
-    settings: Option<&FileSettings>,
-) -> Result<(String, ConfigSource), ConfigError> {
-    let variables = ["SWIFTSERVE_MACHINE_IP", "MACHINE_IP"];
-    if let Some(ip) = &args.machine_ip {
-        return Ok((ip.clone(), ConfigSource::Flag("machine-ip")));
-    }
-    if args.auto_detect_ip {
-        return detect_ip();
-    }
-    if let Some(found) = layers.text("machine-ip", None, &variables, None) {
-        return Ok(found);
-    }
-    let in_file = settings.and_then(|settings| settings.machine_ip.as_deref());
-    match layers.switch(&["SWIFTSERVE_AUTO_DETECT_IP", "AUTO_DETECT_IP"])? {
-        Some(true) => return detect_ip(),
-        Some(false) => {}
-        None if in_file.is_none() && settings.and_then(|settings| settings.auto_detect_ip) == Some(true) => {
-            return detect_ip();
-        }
-        None => {}
-    }
-    let found = layers.text("machine_ip", None, &[], in_file);
-    Ok(found.unwrap_or_else(|| (DEFAULT_MACHINE_IP.to_owned(), ConfigSource::Default)))
-}
-
-fn parse_port(text: &str, from: ConfigSource) -> Result<u16, ConfigError> {
-    match text.trim().parse::<u16>() {
-        Ok(port) if port > 0 => Ok(port),
-        _ => Err(bad(from)(format!("{text:?} is no port: a number from 1 to 65535"))),
-    }
-}
-
-fn default_bind(address: &Address) -> IpAddr {
-    match (address.is_loopback(), address.ip()) {
-        (true, Some(ip)) => ip,
-        (true, None) => Ipv4Addr::LOCALHOST.into(),
-        (false, Some(IpAddr::V6(_))) => Ipv6Addr::UNSPECIFIED.into(),
-        (false, _) => Ipv4Addr::UNSPECIFIED.into(),
-    }
-}
-
-/// The address from which this machine would send to others. Connecting a UDP socket sends nothing; the target is an
-/// address reserved for documentation (RFC 5737).
-fn detect_ip() -> Result<(String, ConfigSource), ConfigError> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(ConfigError::NoAddress)?;
-    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).map_err(ConfigError::NoAddress)?;
-    let found = socket.local_addr().map_err(ConfigError::NoAddress)?.ip();
-    Ok((found.to_string(), ConfigSource::Default))
-}
-
 fn read_file(
     named: Option<PathBuf>,
     data_dir: &Path,
@@ -362,121 +280,4 @@ fn one_line(error: &toml::de::Error, text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-
-    fn load(args: &[&str], variables: &[(&str, &str)]) -> Result<Config, String> {
-        let args =
-            Args::try_parse_from([&["swiftserve-node"], args].concat()).map_err(|error| error.to_string())?;
-        let lookup = |name: &str| {
-            let found = variables.iter().find(|(known, _)| *known == name);
-            found.map(|(_, value)| (*value).to_owned())
-        };
-        Config::load(&args, lookup).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn without_any_setting_a_node_serves_its_own_machine() {
-        let config = load(&["--data-dir", "/nonexistent"], &[]).unwrap();
-        assert_eq!(config.address.to_string(), "127.0.0.1:8000");
-        assert_eq!(config.bind.to_string(), "127.0.0.1:8000");
-        assert_eq!((config.join, config.allow_plain_http), (None, false));
-    }
-
-    #[test]
-    fn a_machine_with_an_outside_address_listens_on_all_interfaces() {
-        let config = load(&["--machine-ip", "10.0.0.5"], &[]).unwrap();
-        assert_eq!(config.bind.to_string(), "0.0.0.0:8000");
-        let config = load(&["--machine-ip", "10.0.0.5", "--bind", "10.0.0.5"], &[]).unwrap();
-        assert_eq!(config.bind.to_string(), "10.0.0.5:8000");
-        let config = load(&["--machine-ip", "2001:db8::1"], &[]).unwrap();
-        assert_eq!(config.bind.to_string(), "[::]:8000");
-    }
-
-    #[test]
-    fn flags_win_over_the_environment_and_that_over_the_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("settings.toml");
-        std::fs::write(&file, "port = 1\nmachine_ip = \"10.0.0.1\"\nquota = \"1GiB\"\n").unwrap();
-        let file = file.to_str().unwrap();
-        let variables = [("PORT", "2"), ("SWIFTSERVE_PORT", "3"), ("SWIFTSERVE_QUOTA", "2GiB")];
-        let config = load(&["--config", file, "--quota", "3GiB"], &variables).unwrap();
-        assert_eq!(config.address.to_string(), "10.0.0.1:3");
-        assert_eq!(config.quota_bytes, Some(3 << 30));
-        assert_eq!(load(&["--config", file], &[]).unwrap().address.port(), 1);
-        assert_eq!(load(&[], &[("PORT", "2")]).unwrap().address.port(), 2);
-    }
-
-    #[test]
-    fn what_to_keep_is_said_everywhere_or_left_as_it_is() {
-        assert_eq!(load(&[], &[]).unwrap().keep, None);
-        assert_eq!(
-            load(&["--keep", "none"], &[("SWIFTSERVE_KEEP", "all")]).unwrap().keep,
-            Some(KeepRule::None)
-        );
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(CONFIG_FILE), "keep = \"*.iso, images/**\"\n").unwrap();
-        let kept = load(&["--data-dir", folder.path().to_str().unwrap()], &[]).unwrap().keep.unwrap();
-        assert_eq!(kept.patterns().unwrap(), ["*.iso", "images/**"]);
-    }
-
-    #[test]
-    fn limits_are_read_from_every_place_and_none_takes_one_away() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("settings.toml");
-        std::fs::write(&file, "limit_up = \"1MiB/s\"\nlimit_connections = \"64\"\n").unwrap();
-        let file = file.to_str().unwrap();
-        let config = load(&["--config", file, "--limit-up", "none"], &[("SWIFTSERVE_LIMIT_DOWN", "8Mbit/s")]);
-        let limits = config.unwrap().limits;
-        assert_eq!((limits.up, limits.down.map(swift_p2p::driver::Rate::get)), (None, Some(1_000_000)));
-        assert_eq!(limits.connections.map(swift_p2p::driver::ConnectionLimit::get), Some(64));
-    }
-
-    #[test]
-    fn a_switch_in_the_environment_wins_over_the_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("settings.toml");
-        std::fs::write(&file, "allow_plain_http = true\n").unwrap();
-        let file = file.to_str().unwrap();
-        assert!(load(&["--config", file], &[]).unwrap().allow_plain_http);
-        let off = [("SWIFTSERVE_ALLOW_PLAIN_HTTP", "0")];
-        assert!(!load(&["--config", file], &off).unwrap().allow_plain_http);
-        assert!(load(&["--config", file, "--allow-plain-http"], &off).unwrap().allow_plain_http);
-    }
-
-    #[test]
-    fn bad_values_say_what_and_where() {
-        type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
-        let cases: [Case<'_>; 13] = [
-            (&["--port", "0"], &[], "--port: \"0\" is no port"),
-            (&["--port", "70000"], &[], "--port: \"70000\" is no port"),
-            (&[], &[("PORT", "x")], "the environment variable PORT: \"x\" is no port"),
-            (&["--machine-ip", "not an ip"], &[], "--machine-ip: \"not an ip\" is neither"),
-            (&["--bind", "everywhere"], &[], "--bind: invalid IP address"),
-            (&["--join", "swift1abc"], &[], "--join: the ticket is damaged"),
-            (&["--limit-up", "50"], &[], "--limit-up: 50 bytes per second are too few"),
-            (&[], &[("SWIFTSERVE_LIMIT_CONNECTIONS", "2")], "LIMIT_CONNECTIONS: 2 connections are too few"),
-            (&["--quota", "lots"], &[], "--quota: \"lots\" is no size"),
-            (&["--scrub-rate", "none"], &[], "--scrub-rate: \"none\" is no rate"),
-            (&["--trash-keep", "7"], &[], "--trash-keep: \"7\" is no time"),
-            (&["--keep", "a["], &[], "--keep: the pattern \"a[\" cannot be used"),
-            (&[], &[("AUTO_DETECT_IP", "maybe")], "AUTO_DETECT_IP: \"maybe\" is neither 1 nor 0"),
-        ];
-        for (args, variables, expected) in cases {
-            let error = load(args, variables).unwrap_err();
-            assert!(error.contains(expected), "{error}");
-        }
-    }
-
-    #[test]
-    fn an_unknown_key_of_the_file_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(CONFIG_FILE), "prot = 80\n").unwrap();
-        let error = load(&["--data-dir", folder.path().to_str().unwrap()], &[]).unwrap_err();
-        assert!(error.contains("swiftserve.toml") && error.contains("prot"), "{error}");
-        let error = load(&["--config", "/nonexistent/settings.toml"], &[]).unwrap_err();
-        assert!(error.contains("/nonexistent/settings.toml"), "{error}");
-    }
-}
+mod tests;
