@@ -21,11 +21,11 @@ Exit codes:
   3  not found
   4  denied: no token, an unknown one, or one that does not allow it
   5  integrity: content, chain or receipt is not what it must be
-  6  not in time: not final, no quorum of the validators, or not complete
-  7  the node cannot be reached";
+  6  not in time: not final, no quorum of the validators, not complete, or too many requests
+  7  the node cannot be reached, or another one answers in its place";
 
 /// Talks to a SwiftServe node.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "swiftctl", version, about, after_help = EXIT_CODES, subcommand_required = true)]
 pub(crate) struct Cli {
     #[command(flatten)]

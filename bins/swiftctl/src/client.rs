@@ -1,6 +1,7 @@
 //! Asking a node: one request, one answer, and what can go wrong between them.
 
 mod body;
+mod pinned;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -12,11 +13,12 @@ use crate::{
     api::Problem,
     error::Error,
     output::note,
-    target::{self, Target},
+    target::Target,
     text::{name, shell},
 };
 
 pub(crate) use body::Upload;
+use pinned::Pin;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long a transfer may stand still.
@@ -32,17 +34,19 @@ const PROBLEM_LEN_MAX: usize = 64 << 10;
 pub(crate) struct Client {
     http: reqwest::Client,
     target: Target,
+    /// Set when the node is to prove its id.
+    pin: Option<Pin>,
 }
 
 impl Client {
     pub(crate) fn new(target: Target) -> Result<Self, Error> {
-        // Only http:// is spoken so far, yet the HTTP library wants to know its TLS: one that trusts nobody.
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| Error::Failed(format!("cannot set up TLS: {error}")))?
-            .with_root_certificates(rustls::RootCertStore::empty())
-            .with_no_client_auth();
+        let pin = target.id.map(Pin::new);
+        let tls = match &pin {
+            Some(pin) => pin.tls(provider),
+            None => trusts_nobody(provider),
+        };
+        let tls = tls.map_err(|error| Error::Failed(format!("cannot set up TLS: {error}")))?;
         // A node is asked directly, and once: it carries a token, and a write is repeated by whoever wants it.
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
@@ -52,10 +56,10 @@ impl Client {
             .user_agent(concat!("swiftctl/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| Error::Failed(format!("cannot set up HTTP: {error}")))?;
-        if target.token.is_some() && !target::is_loopback(&target.url) {
+        if target.token.is_some() && !target.is_private() {
             note(&format!("note: the token goes unencrypted to {}", shown_url(&target)));
         }
-        Ok(Self { http, target })
+        Ok(Self { http, target, pin })
     }
 
     /// How a further command for this node begins.
@@ -227,6 +231,12 @@ impl Client {
 
     fn broken(&self, what: &str, error: &reqwest::Error) -> Error {
         let (why, url) = (root_cause(error), shown_url(&self.target));
+        if let Some((expected, met)) = self.pin.as_ref().and_then(|pin| Some((pin.node(), pin.met()?))) {
+            return Error::Unreachable(format!(
+                "{what}: the node at {url} is not {expected}: it showed the key of {met}; nothing was sent to it. Compare \
+                 the id with what `swiftctl status` says on that machine, and the address"
+            ));
+        }
         if error.is_connect() {
             return Error::Unreachable(format!(
                 "{what}: nothing answers at {url} ({why}); the node may not be running{}",
@@ -253,6 +263,15 @@ impl Client {
             format!(": start it with `swiftserve-node --data-dir {folder}`")
         })
     }
+}
+
+/// Only http:// is spoken where no id is given, yet the HTTP library wants to know its TLS.
+fn trusts_nobody(
+    provider: Arc<rustls::crypto::CryptoProvider>,
+) -> Result<rustls::ClientConfig, rustls::Error> {
+    let builder =
+        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
 }
 
 /// Where to go on, and with which content.

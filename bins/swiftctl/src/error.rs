@@ -127,6 +127,7 @@ mod tests {
             (504, "no_quorum", 6),
             (409, "no_quorum_after", 1),
             (503, "unavailable", 6),
+            (429, "rate_limited", 6),
             (500, "internal", 1),
         ];
         for (status, code, exit) in codes {

@@ -2,34 +2,57 @@
 
 use std::{
     ffi::OsString,
-    fs, io,
+    fs::{self, File},
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
 use reqwest::Url;
 use serde::Deserialize;
+use swift_chain::{Address, NodeId};
 
 use crate::{error::Error, text::shell};
 
 const NODE_FILE: &str = "node.json";
 const TOKEN_FILE: &str = "admin-token";
+/// Longer than a file with a token is.
+const TOKEN_FILE_LEN_MAX: u64 = 4 * 1024;
 
 /// The options that name a node. The environment is read by [`Settings`], so that no help text shows a token.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Default, clap::Args)]
 pub(crate) struct NodeOptions {
-    /// The node's address, as in http://127.0.0.1:8001 [env: SWIFTSERVE_NODE]
-    #[arg(long, global = true, value_name = "URL")]
+    /// The node: ID@HOST:PORT over TLS, which only the node with that id can answer, or http://HOST:PORT in the clear
+    /// [env: SWIFTSERVE_NODE]
+    #[arg(long, global = true, value_name = "NODE")]
     node: Option<String>,
-    /// The token to present; others can see it in the list of processes, unlike the variable [env: SWIFTSERVE_TOKEN]
+    /// The token to present; others can see it in the list of processes, unlike the variable or a file [env:
+    /// SWIFTSERVE_TOKEN]
     #[arg(long, global = true, value_name = "TOKEN")]
     token: Option<String>,
+    /// A file that holds the token to present [env: SWIFTSERVE_TOKEN_FILE]
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "token")]
+    token_file: Option<PathBuf>,
     /// The data folder of a node on this machine, where its address and token are found [env: SWIFTSERVE_DATA_DIR]
     #[arg(long, global = true, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
 }
 
+impl NodeOptions {
+    /// The token that was given outright.
+    fn token(&self) -> Result<Option<String>, Error> {
+        match (&self.token, &self.token_file) {
+            (Some(token), _) => Ok(Some(token.trim().to_owned())),
+            (None, Some(path)) => read_token(path, || {
+                Error::NotFound(format!("there is no file {}, which is to hold the token", path.display()))
+            })
+            .map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
 /// What options and environment say, in this order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Settings {
     flags: NodeOptions,
     env: NodeOptions,
@@ -43,6 +66,7 @@ impl Settings {
         let env = NodeOptions {
             node: text("SWIFTSERVE_NODE"),
             token: text("SWIFTSERVE_TOKEN"),
+            token_file: set("SWIFTSERVE_TOKEN_FILE").map(PathBuf::from),
             data_dir: set("SWIFTSERVE_DATA_DIR").map(PathBuf::from),
         };
         Self { flags, env }
@@ -58,10 +82,12 @@ impl Settings {
 }
 
 /// A node to ask.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Target {
     /// Its address, without a path.
     pub(crate) url: Url,
+    /// Its id, which it has to prove; with an `https` address.
+    pub(crate) id: Option<NodeId>,
     /// What to present to it.
     pub(crate) token: Option<String>,
     /// How a further command for this node begins.
@@ -74,32 +100,36 @@ pub(crate) struct Target {
 #[derive(Deserialize)]
 struct NodeFile {
     url: String,
+    node_id: String,
 }
 
 impl Target {
     /// Flags come before the environment, and within each an address before a data folder.
     pub(crate) fn find(settings: &Settings) -> Result<Self, Error> {
         for (level, from_flags) in settings.levels().into_iter().zip([true, false]) {
-            if let Some(node) = &level.node {
-                let word = if from_flags { format!(" --node {}", shell::quote(node)) } else { String::new() };
-                let url = parse_url(node)?;
-                let token = token_for(settings, Some(&url))?;
-                return Ok(Self { url, token, command: format!("swiftctl{word}"), data_dir: None });
-            }
-            if let Some(folder) = &level.data_dir {
-                let quoted = shell::quote(&folder.to_string_lossy());
-                let word = if from_flags { format!(" --data-dir {quoted}") } else { String::new() };
-                let url = url_of_folder(folder)?;
-                let token = token_for(settings, Some(&url))?;
-                let data_dir = Some(folder.clone());
-                return Ok(Self { url, token, command: format!("swiftctl{word}"), data_dir });
-            }
+            let (node, option, value) = match (&level.node, &level.data_dir) {
+                (Some(node), _) => (Named::read(node)?, "--node", shell::quote(node)),
+                (None, Some(folder)) => {
+                    (Named::in_folder(folder)?, "--data-dir", shell::quote(&folder.to_string_lossy()))
+                }
+                (None, None) => continue,
+            };
+            let token = token_for(settings, Some(&node))?;
+            let word = if from_flags { format!(" {option} {value}") } else { String::new() };
+            let data_dir = level.data_dir.clone().filter(|_| level.node.is_none());
+            let Named { url, id } = node;
+            return Ok(Self { url, id, token, command: format!("swiftctl{word}"), data_dir });
         }
         Err(Error::Usage(
             "no node is named: give the data folder of a node on this machine with --data-dir (or \
              SWIFTSERVE_DATA_DIR), or an address with --node (or SWIFTSERVE_NODE)"
                 .into(),
         ))
+    }
+
+    /// Whether nobody on the way can read what is sent.
+    pub(crate) fn is_private(&self) -> bool {
+        self.id.is_some() || is_loopback(&self.url)
     }
 
     /// The token alone, for which no node needs to run.
@@ -110,35 +140,38 @@ impl Target {
     }
 }
 
-/// A token that was given outright, else the data folder's, which no other machine gets to see.
-fn token_for(settings: &Settings, url: Option<&Url>) -> Result<Option<String>, Error> {
+/// A token that was given outright, else the data folder's, which nobody but its own node gets to see.
+fn token_for(settings: &Settings, node: Option<&Named>) -> Result<Option<String>, Error> {
     for level in settings.levels() {
-        if let Some(token) = &level.token {
-            return Ok(Some(token.trim().to_owned()));
+        if let Some(token) = level.token()? {
+            return Ok(Some(token));
         }
         if level.data_dir.is_some() {
             break;
         }
     }
-    let Some(folder) = settings.data_dir() else {
-        return Ok(settings.env.token.clone());
-    };
-    let is_the_folders = |url: &Url| is_loopback(url) || url_of_folder(folder).is_ok_and(|own| own == *url);
-    if url.is_some_and(|url| !is_the_folders(url)) {
+    let Some(folder) = settings.data_dir() else { return Ok(None) };
+    if node.is_some_and(|node| !node.may_be_of(folder)) {
         return Ok(None);
     }
-    read_token(folder).map(Some)
+    let path = folder.join(TOKEN_FILE);
+    read_token(&path, || no_node(folder, TOKEN_FILE)).map(Some)
 }
 
-fn read_token(folder: &Path) -> Result<String, Error> {
-    let path = folder.join(TOKEN_FILE);
-    let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => no_node(folder, TOKEN_FILE),
+/// The token in a file.
+fn read_token(path: &Path, missing: impl FnOnce() -> Error) -> Result<String, Error> {
+    let read = File::open(path).and_then(|file| {
+        let mut text = String::new();
+        file.take(TOKEN_FILE_LEN_MAX).read_to_string(&mut text)?;
+        Ok(text)
+    });
+    let text = read.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => missing(),
         io::ErrorKind::PermissionDenied => Error::Denied(format!(
             "cannot read {}: {error}; run this as the user that the node runs as, or give a token of your own",
             path.display()
         )),
-        _ => Error::file("read", &path, &error),
+        _ => Error::file("read", path, &error),
     })?;
     match text.trim() {
         "" => Err(Error::Failed(format!("{} is empty; give a token with SWIFTSERVE_TOKEN", path.display()))),
@@ -146,16 +179,59 @@ fn read_token(folder: &Path) -> Result<String, Error> {
     }
 }
 
-fn url_of_folder(folder: &Path) -> Result<Url, Error> {
-    let path = folder.join(NODE_FILE);
-    let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => no_node(folder, NODE_FILE),
-        _ => Error::file("read", &path, &error),
-    })?;
-    let file: NodeFile = serde_json::from_str(&text).map_err(|error| {
-        Error::Failed(format!("{} is damaged ({error}); starting the node writes it anew", path.display()))
-    })?;
-    parse_url(&file.url)
+/// A node as it is named: where it is, and whether it has to prove who it is.
+#[derive(Debug)]
+struct Named {
+    url: Url,
+    id: Option<NodeId>,
+}
+
+impl Named {
+    /// Reads what people write.
+    fn read(text: &str) -> Result<Self, Error> {
+        let Some((id, address)) = text.split_once('@').filter(|_| !text.contains("://")) else {
+            return Ok(Self { url: parse_url(text)?, id: None });
+        };
+        let refuse =
+            |why: String| Error::Usage(format!("{text:?} is no node: {why}; write it as ID@HOST:PORT"));
+        let id = id.parse::<NodeId>().map_err(|error| refuse(error.to_string()))?;
+        let address = address.parse::<Address>().map_err(|error| refuse(error.to_string()))?;
+        let url = Url::parse(&format!("https://{address}")).map_err(|error| refuse(error.to_string()))?;
+        Ok(Self { url, id: Some(id) })
+    }
+
+    /// The node that runs, or ran, in a folder of this machine.
+    fn in_folder(folder: &Path) -> Result<Self, Error> {
+        Ok(Self { url: parse_url(&NodeFile::read(folder)?.url)?, id: None })
+    }
+
+    /// Whether the node of this folder can be meant, and nobody on another machine.
+    fn may_be_of(&self, folder: &Path) -> bool {
+        let own = NodeFile::read(folder);
+        match &self.id {
+            Some(id) => own.is_ok_and(|own| own.node_id == id.to_string()),
+            None => {
+                is_loopback(&self.url)
+                    || own.is_ok_and(|own| parse_url(&own.url).is_ok_and(|url| url == self.url))
+            }
+        }
+    }
+}
+
+impl NodeFile {
+    fn read(folder: &Path) -> Result<Self, Error> {
+        let path = folder.join(NODE_FILE);
+        let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => no_node(folder, NODE_FILE),
+            _ => Error::file("read", &path, &error),
+        })?;
+        serde_json::from_str(&text).map_err(|error| {
+            Error::Failed(format!(
+                "{} is damaged ({error}); starting the node writes it anew",
+                path.display()
+            ))
+        })
+    }
 }
 
 fn no_node(folder: &Path, file: &str) -> Error {
@@ -171,7 +247,9 @@ fn parse_url(text: &str) -> Result<Url, Error> {
     let url = Url::parse(text).map_err(|error| refuse(&format!("{error}; write it as http://HOST:PORT")))?;
     match url.scheme() {
         "http" => {}
-        "https" => return Err(refuse("https is not supported yet; use http://HOST:PORT")),
+        "https" => {
+            return Err(refuse("swiftctl trusts no certificates but the node's id: write ID@HOST:PORT"));
+        }
         _ => return Err(refuse("write it as http://HOST:PORT")),
     }
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {

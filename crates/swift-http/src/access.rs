@@ -1,9 +1,6 @@
 //! Who is calling, and what that allows.
 
-use std::{
-    marker::PhantomData,
-    net::{IpAddr, SocketAddr},
-};
+use std::{marker::PhantomData, net::IpAddr};
 
 use axum::{
     extract::{FromRequestParts, Request, State},
@@ -14,12 +11,12 @@ use axum::{
 use swift_chain::{Label, NodeId, Role};
 use swift_p2p::{
     driver::{ConnectionLimit, wall_clock_ms},
-    transport::{Caller, Crowded, RemoteAddress, Standing},
+    transport::{Caller, Channel, Crowded, RemoteAddress, Standing},
 };
 
 use crate::{
     problem::Problem,
-    services::Services,
+    services::{AccessPolicy, Services},
     tokens::{Scope, TokenRecord},
 };
 
@@ -181,31 +178,39 @@ pub(crate) async fn identify(State(services): State<Services>, mut request: Requ
 
 fn resolve(services: &Services, request: &Request) -> Result<Access, Problem> {
     let caller = request.extensions().get::<Caller>().cloned();
-    let (is_tls, remote) = match caller {
+    let (channel, remote) = match caller {
         Some(Caller::Node { id, standing: Standing::Member(role) }) => {
             return Ok(Access::Member { node: id, role });
         }
         Some(Caller::Node { standing, .. }) => {
             return Ok(Access::Outsider { removed: standing == Standing::Removed });
         }
-        Some(Caller::Client { tls }) => {
-            (tls, request.extensions().get::<RemoteAddress>().map(|remote| remote.0))
+        Some(Caller::Client { channel }) => {
+            (channel, request.extensions().get::<RemoteAddress>().map(|remote| remote.0.ip()))
         }
-        None => (false, None),
+        None => (Channel::Plain, None),
     };
-    check_host(services, request.headers())?;
+    // A program that knows this node by its key may call it by any name.
+    if channel != Channel::Pinned {
+        check_host(services, request.headers())?;
+    }
     check_origin(request.method(), request.headers())?;
     let Some(text) = bearer(request.headers())? else { return Ok(Access::Anonymous) };
-    // A program that mounts this service itself gives no address and decides for itself.
-    let is_local = remote.is_none_or(|remote: SocketAddr| remote.ip().to_canonical().is_loopback());
-    if !is_tls && !is_local && !services.policy.allow_plain_http {
+    if !is_safe(channel, remote, &services.policy) {
         return Err(Problem::forbidden(
-            "a token over plain HTTP is taken from this machine only: it would travel readable by everyone between; \
-             start the node with --allow-plain-http if your network is safe",
+            "a token over plain HTTP is taken from this machine only: it would travel readable by everyone between; use \
+             swiftctl --node ID@HOST:PORT, or start the node with --allow-plain-http if your network is safe",
         ));
     }
     let token = services.tokens.find(text, wall_clock_ms());
     token.map(Access::Token).ok_or_else(|| Problem::unauthorized("the token is unknown, revoked or expired"))
+}
+
+/// Whether a secret that came this way was read by nobody on it, or the operator takes it all the same.
+fn is_safe(channel: Channel, remote: Option<IpAddr>, policy: &AccessPolicy) -> bool {
+    // A program that mounts this service itself gives no address and decides for itself.
+    let is_local = remote.is_none_or(|ip| ip.to_canonical().is_loopback());
+    channel.is_private() || is_local || policy.allow_plain_http
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
@@ -267,6 +272,28 @@ mod tests {
             ("1.2.3.4:5", "1.2.3.4"),
         ] {
             assert_eq!(host_name(host), name);
+        }
+    }
+
+    #[test]
+    fn a_token_in_the_clear_is_taken_from_this_machine_only_unless_the_operator_says_otherwise() {
+        let (closed, open) =
+            (AccessPolicy::default(), AccessPolicy { allow_plain_http: true, ..AccessPolicy::default() });
+        for (ip, is_taken) in [
+            ("127.0.0.1", true),
+            ("127.9.9.9", true),
+            ("::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("10.0.0.1", false),
+            ("192.0.2.1", false),
+            ("::ffff:10.0.0.1", false),
+            ("2001:db8::1", false),
+            ("0.0.0.0", false),
+        ] {
+            let ip = Some(ip.parse().unwrap());
+            assert_eq!(is_safe(Channel::Plain, ip, &closed), is_taken, "{ip:?}");
+            assert!(is_safe(Channel::Plain, ip, &open), "{ip:?}");
+            assert!(is_safe(Channel::Pinned, ip, &closed) && is_safe(Channel::Certified, ip, &closed));
         }
     }
 

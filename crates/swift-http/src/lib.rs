@@ -16,7 +16,7 @@
 //! use axum::{Router, routing::get};
 //! use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 //! use hyper_util::rt::TokioIo;
-//! use swift_p2p::transport::{Caller, RemoteAddress};
+//! use swift_p2p::transport::{Caller, Channel, RemoteAddress};
 //! use tower::ServiceExt;
 //!
 //! async fn serve(services: swift_http::Services) -> std::io::Result<()> {
@@ -28,7 +28,7 @@
 //!         let app = app.clone();
 //!         let service = service_fn(move |mut request: Request<Incoming>| {
 //!             // Who is calling: here a client, in the clear. Without this every caller would count as a local one.
-//!             request.extensions_mut().insert(Caller::Client { tls: false });
+//!             request.extensions_mut().insert(Caller::Client { channel: Channel::Plain });
 //!             request.extensions_mut().insert(RemoteAddress(from));
 //!             app.clone().oneshot(request)
 //!         });

@@ -50,7 +50,9 @@ impl Problem {
     /// What can be done about it, to be put behind the node's words.
     pub(crate) fn advice(&self) -> &'static str {
         match self.kind() {
-            "unauthorized" => "; give a token this node knows: --token, or --data-dir with its data folder",
+            "unauthorized" => {
+                "; give a token this node knows: SWIFTSERVE_TOKEN, --token-file, or --data-dir with its data folder"
+            }
             "forbidden" => {
                 "; it takes a token with more scopes (`swiftctl token create`), or another role of the node"
             }
@@ -62,6 +64,7 @@ impl Problem {
                 "; --force does it all the same, and then nothing becomes final before they are back"
             }
             "unavailable" => "; wait a little, or ask another node",
+            "rate_limited" => "; repeat the command a little later",
             "internal" => "; the node's log says more",
             _ => "",
         }
@@ -77,7 +80,7 @@ impl Problem {
         match self.kind() {
             "unauthorized" | "forbidden" => 4,
             "not_found" => 3,
-            "no_quorum" | "not_final" | "unavailable" => 6,
+            "no_quorum" | "not_final" | "unavailable" | "rate_limited" => 6,
             _ => 1,
         }
     }
@@ -89,6 +92,7 @@ impl Problem {
             (None, 401) => "unauthorized",
             (None, 403) => "forbidden",
             (None, 404) => "not_found",
+            (None, 429) => "rate_limited",
             (None, 503) => "unavailable",
             (None, 504) => "not_final",
             (None, 507) => "no_space",

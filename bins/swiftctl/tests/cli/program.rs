@@ -37,12 +37,19 @@ impl Run {
 
 /// Runs the program in a folder, with nothing in the environment that concerns it.
 pub(crate) fn swiftctl(folder: &Path, args: &[&str], stdin: &[u8]) -> Run {
+    swiftctl_with(folder, &[], args, stdin)
+}
+
+/// The same, with these variables.
+pub(crate) fn swiftctl_with(folder: &Path, env: &[(&str, &str)], args: &[&str], stdin: &[u8]) -> Run {
     let mut child = Command::new(env!("CARGO_BIN_EXE_swiftctl"))
         .args(args)
         .current_dir(folder)
         .env_remove("SWIFTSERVE_NODE")
         .env_remove("SWIFTSERVE_TOKEN")
+        .env_remove("SWIFTSERVE_TOKEN_FILE")
         .env_remove("SWIFTSERVE_DATA_DIR")
+        .envs(env.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

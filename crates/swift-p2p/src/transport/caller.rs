@@ -48,9 +48,27 @@ pub enum Caller {
     },
     /// Anyone else; credentials, if any, are in the request.
     Client {
-        /// Whether the bytes were encrypted on their way here.
-        tls: bool,
+        /// How its bytes came here.
+        channel: Channel,
     },
+}
+
+/// How a client's bytes came here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// In the clear.
+    Plain,
+    /// Over TLS with the operator's certificate, as browsers do.
+    Certified,
+    /// Over TLS by a program that knows this node's id and was shown its key. No browser does this.
+    Pinned,
+}
+
+impl Channel {
+    /// Whether nobody on the way could read or change the bytes.
+    pub const fn is_private(self) -> bool {
+        matches!(self, Self::Certified | Self::Pinned)
+    }
 }
 
 /// Where a request came from, in the extensions of every request. An IPv4 address that arrived through an IPv6 socket

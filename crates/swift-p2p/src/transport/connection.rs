@@ -31,7 +31,7 @@ use tracing::debug;
 
 use super::{
     admission::{Admission, Place},
-    caller::{Caller, Crowded, RemoteAddress},
+    caller::{Caller, Channel, Crowded, RemoteAddress},
     sessions::{Session, Sessions, Visit},
     socket::{Socket, discard, first_byte, part, prepare},
     tls::{Audience, ServerTls, node_of},
@@ -138,7 +138,7 @@ where
         };
         let served = match met {
             Ok(Some(Met::Plain(tcp))) => {
-                self.converse(tcp, Guest::Client(Caller::Client { tls: false }), from).await
+                self.converse(tcp, Guest::Client(Caller::Client { channel: Channel::Plain }), from).await
             }
             Ok(Some(Met::Tls(tls, guest))) => self.converse(*tls, guest, from).await,
             Ok(Some(Met::Unseated(tls))) => refuse(*tls).await,
@@ -169,7 +169,7 @@ where
         tls.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
         let tls = Box::new(tls);
         Ok(match audience {
-            Audience::Clients => Met::Tls(tls, Guest::Client(Caller::Client { tls: true })),
+            Audience::Clients(channel) => Met::Tls(tls, Guest::Client(Caller::Client { channel })),
             Audience::Nodes => match self.register(&tls)? {
                 Some(session) => Met::Tls(tls, Guest::Node(Arc::new(session))),
                 None => Met::Unseated(tls),

@@ -20,6 +20,8 @@ use rustls::{
 };
 use swift_chain::{NetworkId, NodeId, NodeKey, NodeKeyError};
 
+use super::caller::Channel;
+
 pub(super) use raw_key::node_of;
 pub(super) use stream::SecureStream;
 
@@ -64,7 +66,7 @@ pub(super) enum Audience {
     /// Whoever proves an Ed25519 key.
     Nodes,
     /// Whoever completes the handshake.
-    Clients,
+    Clients(Channel),
 }
 
 /// The server's side: one configuration for each audience, chosen by what the client's first message offers.
@@ -107,9 +109,9 @@ impl ServerTls {
         if offers(|name| name.starts_with(NODE_ALPN_PREFIX)) {
             (self.nodes.clone(), Audience::Nodes)
         } else if offers(|name| name == PINNED_ALPN) {
-            (self.pinned.clone(), Audience::Clients)
+            (self.pinned.clone(), Audience::Clients(Channel::Pinned))
         } else {
-            (self.operator.as_ref().unwrap_or(&self.refusal).clone(), Audience::Clients)
+            (self.operator.as_ref().unwrap_or(&self.refusal).clone(), Audience::Clients(Channel::Certified))
         }
     }
 }

@@ -22,8 +22,9 @@ use super::harness::*;
 const OPERATOR_CERTIFICATE: &str = include_str!("operator.cert.pem");
 const OPERATOR_KEY: &str = include_str!("operator.key.pem");
 
-const CLIENT_OVER_TLS: Caller = Caller::Client { tls: true };
-const CLIENT_IN_PLAIN: Caller = Caller::Client { tls: false };
+const PINNED_CLIENT: Caller = Caller::Client { channel: Channel::Pinned };
+const BROWSER: Caller = Caller::Client { channel: Channel::Certified };
+const CLIENT_IN_PLAIN: Caller = Caller::Client { channel: Channel::Plain };
 
 #[tokio::test]
 async fn a_member_is_served_and_known_by_its_key() {
@@ -168,7 +169,7 @@ async fn clients_are_kept_until_their_peer_moves_or_leaves() {
 async fn a_client_without_a_key_can_pin_the_node_s_key() {
     let server = Node::start().await;
     let answer = https(&server, pinned_client_tls(server.id).unwrap()).await.unwrap();
-    assert_eq!(answer, format!("{CLIENT_OVER_TLS:?}"));
+    assert_eq!(answer, format!("{PINNED_CLIENT:?}"));
     let other = https(&server, pinned_client_tls(key(9).id()).unwrap()).await.unwrap_err();
     assert_eq!(other, rustls::Error::InvalidCertificate(CertificateError::NotValidForName));
 }
@@ -182,7 +183,7 @@ async fn https_needs_the_operator_s_certificate() {
 
     let operator = operator_tls(OPERATOR_CERTIFICATE, OPERATOR_KEY).unwrap();
     let server = Node::start_with(axum::Router::new(), |config| config.with_operator_tls(operator)).await;
-    assert_eq!(https(&server, browser_tls()).await.unwrap(), format!("{CLIENT_OVER_TLS:?}"));
+    assert_eq!(https(&server, browser_tls()).await.unwrap(), format!("{BROWSER:?}"));
     assert_eq!(ask(&server.client(2)).await.unwrap(), node(2, Standing::Stranger), "nodes as before");
 }
 

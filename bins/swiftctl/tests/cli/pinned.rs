@@ -1,0 +1,124 @@
+//! The program against a real node, over TLS that only that node can answer.
+
+use std::{fs, net::SocketAddr, path::Path, time::Duration};
+
+use swiftserve_node::{Node, NodeOptions};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::program::{Run, content, swiftctl, swiftctl_with};
+
+/// A node in this process.
+struct RealNode {
+    node: Option<Node>,
+    at: SocketAddr,
+    id: String,
+    token: String,
+    runtime: Runtime,
+    folder: TempDir,
+}
+
+impl RealNode {
+    fn start() -> Self {
+        let (runtime, folder) = (Runtime::new().unwrap(), tempfile::tempdir().unwrap());
+        let data_dir = folder.path().join("node");
+        let mut options = NodeOptions::new(data_dir.to_str().unwrap(), "127.0.0.1", 1).unwrap();
+        // Nobody else is to reach it, so any port will do.
+        options.config.bind.set_port(0);
+        let node = runtime.block_on(Node::start(options)).unwrap();
+        let (at, id) = (node.local_addr(), node.id().to_string());
+        let token = fs::read_to_string(data_dir.join("admin-token")).unwrap().trim().to_owned();
+        Self { node: Some(node), at, id, token, runtime, folder }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// `ID@HOST:PORT`.
+    fn named(&self) -> String {
+        format!("{}@{}", self.id, self.at)
+    }
+
+    fn ask(&self, node: &str, args: &[&str]) -> Run {
+        let token = ("SWIFTSERVE_TOKEN", self.token.as_str());
+        swiftctl_with(self.path(), &[token, ("SWIFTSERVE_NODE", node)], args, b"")
+    }
+}
+
+impl Drop for RealNode {
+    fn drop(&mut self) {
+        if let Some(node) = self.node.take() {
+            self.runtime.block_on(node.stop(Duration::from_secs(5)));
+        }
+    }
+}
+
+#[test]
+fn a_node_is_asked_over_tls_by_whoever_knows_its_id() {
+    let node = RealNode::start();
+    let run = node.ask(&node.named(), &["-o", "json", "status"]).ended(0);
+    assert_eq!(run.json()["node_id"], node.id);
+    assert!(!run.stderr.contains("unencrypted"), "{}", run.stderr);
+    let flag = ["--node", &node.named(), "--token-file", "node/admin-token", "ls"];
+    swiftctl(node.path(), &flag, b"").ended(0);
+}
+
+/// The name in the Host header guards against pages in browsers, which do not speak this.
+#[test]
+fn a_node_whose_id_is_known_may_be_called_by_any_name_that_leads_to_it() {
+    let node = RealNode::start();
+    let by_name = format!("{}@localhost:{}", node.id, node.at.port());
+    node.ask(&by_name, &["status"]).ended(0);
+}
+
+#[test]
+fn large_files_go_both_ways_over_tls_as_in_the_clear() {
+    let node = RealNode::start();
+    let bytes = content(24 << 20);
+    fs::write(node.path().join("large"), &bytes).unwrap();
+    let in_clear = format!("http://{}", node.at);
+    node.ask(&node.named(), &["upload", "large"]).ended(0);
+    node.ask(&in_clear, &["upload", "--as", "second", "large"]).ended(0);
+    for (way, name, to) in [(&node.named(), "second", "a"), (&in_clear, "large", "b")] {
+        node.ask(way, &["download", name, "-o", to]).ended(0);
+        assert!(fs::read(node.path().join(to)).unwrap() == bytes, "{way}");
+    }
+}
+
+#[test]
+fn another_node_in_its_place_gets_no_token_and_ends_with_7() {
+    let (node, other) = (RealNode::start(), RealNode::start());
+    let misplaced = format!("{}@{}", node.id, other.at);
+    fs::write(node.path().join("f"), "x").unwrap();
+    for args in [&["status"][..], &["upload", "f"], &["download", "f"]] {
+        let run = node.ask(&misplaced, args).ended(7);
+        assert!(run.stderr.contains(&format!("is not {}", node.id)), "{}", run.stderr);
+        assert!(run.stderr.contains(&other.id) && run.stderr.contains("nothing was sent"), "{}", run.stderr);
+        assert!(!run.stderr.contains(&node.token), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn without_a_token_tls_opens_nothing() {
+    let node = RealNode::start();
+    let run = swiftctl(node.path(), &["--node", &node.named(), "status"], b"").ended(4);
+    assert!(run.stderr.contains("token"), "{}", run.stderr);
+    let wrong = [("SWIFTSERVE_TOKEN", "sst_wrong")];
+    let run = swiftctl_with(node.path(), &wrong, &["--node", &node.named(), "status"], b"").ended(4);
+    assert!(!run.stderr.contains("sst_wrong"), "{}", run.stderr);
+}
+
+#[test]
+fn what_speaks_no_tls_is_not_taken_for_the_node() {
+    let node = RealNode::start();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let elsewhere = format!("{}@{}", node.id, listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for tcp in listener.incoming() {
+            // Whether it listens is its own affair.
+            let _ = std::io::Write::write_all(&mut tcp.unwrap(), b"HTTP/1.1 200 OK\r\n\r\n");
+        }
+    });
+    node.ask(&elsewhere, &["status"]).ended(7);
+}
