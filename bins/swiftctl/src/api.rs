@@ -444,10 +444,12 @@ pub(crate) struct TokenRecord {
     pub(crate) scopes: Vec<String>,
     #[serde(default)]
     pub(crate) expires_ms: Option<u64>,
+    #[serde(default)]
+    pub(crate) expired: bool,
 }
 
-/// A token just made.
-#[derive(Debug, Deserialize)]
+/// A token just made. Not for printing, but where it is asked for.
+#[derive(Deserialize)]
 pub(crate) struct NewToken {
     pub(crate) token: String,
 }

@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 use crate::{
     client::Client,
     command::{
-        chain, download, files, invite, keep, limit, node, nodes, priority, proof, refusals, scrub, status,
-        token, transfers, trash, upload,
+        chain, dashboard, download, files, invite, keep, limit, node, nodes, priority, proof, refusals,
+        scrub, status, token, transfers, trash, upload,
     },
     error::Error,
     output::{Format, Output, Shown},
@@ -80,6 +80,8 @@ enum Command {
     /// Manages the tokens of clients
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Prints an address that signs a browser in, once and within ten minutes
+    Dashboard(Shown),
     /// Lists the ledger's blocks, or verifies all of it
     InspectChain(chain::Args),
     /// Writes the proof of who published a file, or verifies one without any node
@@ -144,6 +146,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Refusals(args) => refusals::run(context, args).await,
         Command::Invite(args) => invite::run(context, args).await,
         Command::Token(command) => token::run(context, command).await,
+        Command::Dashboard(shown) => dashboard::run(context, shown).await,
         Command::InspectChain(args) => chain::run(context, args).await,
         Command::Proof(args) => proof::run(context, args).await,
     }

@@ -1,6 +1,7 @@
 //! The commands, one module for each group.
 
 pub(crate) mod chain;
+pub(crate) mod dashboard;
 pub(crate) mod download;
 pub(crate) mod files;
 pub(crate) mod invite;

@@ -1,6 +1,7 @@
 //! Settings from flags, environment and a file, in this order of precedence.
 
 mod args;
+mod clients;
 mod layers;
 mod limits;
 mod period;
@@ -21,6 +22,7 @@ use swift_chunks::{KeepRule, TRASH_KEEP};
 use swift_p2p::driver::{LimitSettings, ScrubSettings};
 
 pub use args::Args;
+pub use clients::{CertificateFiles, ClientSettings};
 use layers::{Layers, bad};
 use period::Period;
 use place::{default_bind, host, parse_port};
@@ -101,8 +103,8 @@ pub struct Config {
     pub bind: SocketAddr,
     /// The network to join.
     pub join: Option<Ticket>,
-    /// Take tokens over plain HTTP also from other machines.
-    pub allow_plain_http: bool,
+    /// Who may call how.
+    pub clients: ClientSettings,
     /// Most bytes of content to hold.
     pub quota_bytes: Option<u64>,
     /// Free bytes to leave on the disk.
@@ -132,6 +134,13 @@ struct FileSettings {
     bind: Option<String>,
     join: Option<String>,
     allow_plain_http: Option<bool>,
+    client_host: Option<String>,
+    tls_cert: Option<String>,
+    tls_key: Option<String>,
+    trusted_proxy: Option<String>,
+    requests_per_token: Option<String>,
+    requests_per_address: Option<String>,
+    failures_per_address: Option<String>,
     quota: Option<String>,
     free_floor: Option<String>,
     trash_keep: Option<String>,
@@ -152,7 +161,7 @@ impl Config {
             bind: SocketAddr::new(default_bind(&address), address.port()),
             address,
             join: None,
-            allow_plain_http: false,
+            clients: ClientSettings::default(),
             quota_bytes: None,
             free_floor_bytes: None,
             trash_keep: TRASH_KEEP,
@@ -231,18 +240,12 @@ impl Config {
             &["SWIFTSERVE_LOG"],
             in_file(|file| file.log.as_deref()),
         )?;
-        let allow_plain_http = match (args.allow_plain_http, layers.switch(&["SWIFTSERVE_ALLOW_PLAIN_HTTP"])?)
-        {
-            (true, _) => true,
-            (false, Some(chosen)) => chosen,
-            (false, None) => settings.and_then(|settings| settings.allow_plain_http).unwrap_or(false),
-        };
         Ok(Self {
             data_dir,
             address,
             bind,
             join,
-            allow_plain_http,
+            clients: clients::settings(args, &layers, settings)?,
             quota_bytes: quota.map(|Size(bytes)| bytes),
             free_floor_bytes: free_floor.map(|Size(bytes)| bytes),
             trash_keep: trash_keep.map_or(TRASH_KEEP, |Period(period)| period),

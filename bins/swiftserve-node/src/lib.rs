@@ -24,8 +24,8 @@ mod recovery;
 mod routes;
 
 pub use backup::{Backup, BackupError, Manifest, Restored};
-pub use config::{AfterRestore, Args, Config, ConfigError, ConfigSource};
+pub use config::{AfterRestore, Args, CertificateFiles, ClientSettings, Config, ConfigError, ConfigSource};
 pub use data_dir::{DataDir, DataDirError};
-pub use node::{LedgerDamage, Node, NodeFailure, NodeOptions, StartError};
+pub use node::{CertificateError, LedgerDamage, Node, NodeFailure, NodeOptions, StartError};
 pub use rebuilding::{KnownPeer, MissingBlocks, RebuildError, RebuildOptions, Rebuilt};
 pub use recovery::{Acceptance, Accepted, Consent, Recovered, Recovery, RecoveryError};

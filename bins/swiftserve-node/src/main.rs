@@ -9,7 +9,7 @@ use cli::Cli;
 use swift_chain::{NetworkParams, Role};
 use swift_p2p::driver::Patience;
 use swiftserve_node::{Args, Config, Node, NodeOptions};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, level_filters::LevelFilter};
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -64,6 +64,11 @@ fn start_log(level: LevelFilter) {
 async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // Without a certificate to read again, it ends the program, as it does when a terminal is closed.
+    let mut hangup = match config.clients.certificate {
+        Some(_) => Some(signal(SignalKind::hangup())?),
+        None => None,
+    };
     let address = config.address.clone();
     let data_dir = config.data_dir.display().to_string();
     let options = NodeOptions { config, params: NetworkParams::default(), patience: Patience::default() };
@@ -74,10 +79,13 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     };
     greet(&node, &address.to_string(), &data_dir);
 
-    let failure = tokio::select! {
-        failure = node.failed() => Some(failure),
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
+    let failure = loop {
+        tokio::select! {
+            failure = node.failed() => break Some(failure),
+            _ = terminate.recv() => break None,
+            _ = interrupt.recv() => break None,
+            () = hung_up(&mut hangup) => reload(&node),
+        }
     };
     let code = match &failure {
         Some(failure) => {
@@ -97,6 +105,25 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
+/// The next time that the program is told so; never, if it does not listen.
+async fn hung_up(hangup: &mut Option<Signal>) {
+    if let Some(hangup) = hangup
+        && hangup.recv().await.is_some()
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
+}
+
+/// Takes a renewed certificate. Nothing else is read again.
+fn reload(node: &Node) {
+    match node.reload_certificate() {
+        Ok(true) => info!("read the certificate for browsers again"),
+        Ok(false) => {}
+        Err(error) => error!(%error, "the certificate for browsers stays as it was"),
+    }
+}
+
 /// What the operator needs to know, and the next things this node's role allows.
 fn greet(node: &Node, address: &str, data_dir: &str) {
     println!("SwiftServe {}", env!("CARGO_PKG_VERSION"));
@@ -104,6 +131,7 @@ fn greet(node: &Node, address: &str, data_dir: &str) {
     println!("  network  {}", node.network());
     println!("  address  {address}");
     println!("  data     {data_dir}");
+    println!("  browser  {}  (signs in once, within 10 minutes)", node.sign_in_address());
     println!();
     println!("Next:");
     let role = node.ledger().members().member(&node.id()).map(|member| member.role);

@@ -1,5 +1,6 @@
 //! One node: its parts put together, started in the order in which they need each other, and stopped in the reverse.
 
+mod certificate;
 mod error;
 mod opening;
 mod parts;
@@ -11,6 +12,7 @@ use swift_chain::{Address, AddressError, NetworkId, NetworkParams, NodeId, Poiso
 use swift_p2p::{
     driver::{
         CatalogError, GossipTask, LedgerHandle, Members, Patience, UpkeepTask, ask_to_join, fetch_chain,
+        wall_clock_ms,
     },
     transport::{Dialer, Listener, ListenerConfig, Sessions},
 };
@@ -22,9 +24,11 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+pub use certificate::CertificateError;
 pub use error::{LedgerDamage, NodeFailure, StartError};
 
 use crate::{config::Config, data_dir::DataDir, routes::Routes};
+use certificate::Certificate;
 use opening::{LedgerOrTicket, Opened, Stored};
 pub(crate) use opening::{content_network, follow_network, random};
 use parts::Parts;
@@ -71,6 +75,8 @@ pub struct Node {
     scrub_ended: oneshot::Receiver<()>,
     uploads: TaskTracker,
     routes: Routes,
+    certificate: Option<Certificate>,
+    sign_in_address: String,
     drain: oneshot::Sender<Instant>,
     server: JoinHandle<usize>,
     /// Last, so that the folder is free only when nothing uses it.
@@ -86,6 +92,7 @@ impl Node {
 
     async fn try_start(options: NodeOptions) -> Result<Self, StartError> {
         let (config, patience) = (options.config.clone(), options.patience);
+        let certificate = config.clients.certificate.clone().map(Certificate::load).transpose()?;
         let listener = bind(config.bind).await?;
         let local_addr = listener.local_addr().map_err(StartError::bind(config.bind))?;
         let Opened { data_dir, key, ledger } = blocking(move || Opened::open(&options)).await?;
@@ -96,7 +103,10 @@ impl Node {
         let sessions = Sessions::new(Arc::new(members.clone()));
         let routes = Routes::default();
         let (drain, drained) = oneshot::channel();
-        let listener_config = ListenerConfig::new(&key, network, sessions.clone())?;
+        let mut listener_config = ListenerConfig::new(&key, network, sessions.clone())?;
+        if let Some(certificate) = &certificate {
+            listener_config = listener_config.with_operator_tls(certificate.tls());
+        }
         let server = task::spawn(listener.serve(routes.service(&key)?, listener_config, async {
             // A node that is dropped instead of stopped cuts at once.
             drained.await.unwrap_or_else(|_| Instant::now())
@@ -114,10 +124,16 @@ impl Node {
             move || Stored::open(&data_dir, &key, ledger, &config).map(|stored| (data_dir, stored))
         })
         .await?;
-        let parts = Parts { key, members, sessions, dialer, config, patience, ledger_path };
+        let node_file = NodeFile::new(id, local_addr);
+        let page_address = match &certificate {
+            Some(_) => format!("https://{}", browser_host(&config, local_addr)),
+            None => node_file.url.clone(),
+        };
+        let parts = Parts { key, members, sessions, dialer, config, patience, ledger_path, page_address };
         let running = parts.start(stored).await?;
+        let (sign_in_address, _) = running.services.invite_browser(random()?, wall_clock_ms());
         routes.set(swift_http::router(running.services));
-        data_dir.write("node.json", &NodeFile::new(id, local_addr).to_bytes())?;
+        data_dir.write("node.json", &node_file.to_bytes())?;
         info!(node = %id, %network, listening = %local_addr, "the node is running");
         Ok(Self {
             id,
@@ -134,6 +150,8 @@ impl Node {
             scrub_ended: running.scrub_ended,
             uploads: running.uploads,
             routes,
+            certificate,
+            sign_in_address,
             drain,
             server,
             data_dir,
@@ -153,6 +171,17 @@ impl Node {
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Signs one browser in as the operator, once, within ten minutes of the start. It holds a secret.
+    pub fn sign_in_address(&self) -> &str {
+        &self.sign_in_address
+    }
+
+    /// Reads the certificate for browsers again, if there is one; false if there is none. One that cannot be used
+    /// leaves the one in use.
+    pub fn reload_certificate(&self) -> Result<bool, CertificateError> {
+        self.certificate.as_ref().map_or(Ok(false), |certificate| certificate.reload().map(|()| true))
     }
 
     /// Its ledger.
@@ -235,6 +264,15 @@ impl Node {
             );
         }
         drop(data_dir);
+    }
+}
+
+/// What a browser on another machine calls this node, with its port.
+fn browser_host(config: &Config, listening: SocketAddr) -> String {
+    let port = listening.port();
+    match config.clients.host_names.first() {
+        Some(name) => format!("{name}:{port}"),
+        None => config.address.to_string(),
     }
 }
 

@@ -1,22 +1,32 @@
 //! Who is calling, and what that allows.
 
-use std::{marker::PhantomData, net::IpAddr};
+mod credential;
+mod identify;
+mod rates;
+mod remote;
+mod site;
+
+use std::marker::PhantomData;
 
 use axum::{
     extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, Method, StatusCode, header, request::Parts},
+    http::{StatusCode, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use swift_chain::{Label, NodeId, Role};
-use swift_p2p::{
-    driver::{ConnectionLimit, wall_clock_ms},
-    transport::{Caller, Channel, Crowded, RemoteAddress, Standing},
-};
+use swift_p2p::{driver::ConnectionLimit, transport::Crowded};
+
+pub(crate) use credential::{Credential, cookie_name};
+pub(crate) use identify::{failed, identify, require_safe};
+pub(crate) use rates::Rates;
+pub use rates::{RequestLimits, RequestRate, RequestRateError};
+pub(crate) use remote::Source;
+pub use remote::{Cidr, CidrError};
 
 use crate::{
     problem::Problem,
-    services::{AccessPolicy, Services},
+    services::Services,
     tokens::{Scope, TokenRecord},
 };
 
@@ -29,19 +39,25 @@ pub(crate) enum Access {
     Member { node: NodeId, role: Role },
     /// A node that proved its key and is no member (any more).
     Outsider { removed: bool },
-    /// A client with a token.
+    /// A client with a token, or a browser that is signed in.
     Token(TokenRecord),
 }
 
 impl Access {
     /// Lets tokens with a scope pass.
     pub(crate) fn require(&self, scope: Scope) -> Result<&TokenRecord, Problem> {
+        let token = self.token()?;
+        if token.allows(scope) {
+            return Ok(token);
+        }
+        let label = token.label.as_str();
+        Err(Problem::forbidden(format!("the token {label:?} has no scope {scope}")))
+    }
+
+    /// Lets tokens pass, and browsers that are signed in.
+    pub(crate) fn token(&self) -> Result<&TokenRecord, Problem> {
         match self {
-            Self::Token(token) if token.allows(scope) => Ok(token),
-            Self::Token(token) => {
-                let label = token.label.as_str();
-                Err(Problem::forbidden(format!("the token {label:?} has no scope {scope}")))
-            }
+            Self::Token(token) => Ok(token),
             Self::Member { .. } => Err(Problem::forbidden("this route is for clients with a token")),
             Self::Outsider { removed } => Err(outsider(*removed)),
             Self::Anonymous => Err(Problem::unauthorized(
@@ -163,150 +179,4 @@ fn outsider(was_removed: bool) -> Problem {
 /// What a token may change: everything with `admin`, else only what it published itself.
 pub(crate) fn owns(token: &TokenRecord, published_by: Option<&Label>) -> bool {
     token.allows(Scope::Admin) || published_by == Some(&token.label)
-}
-
-/// Finds out who is calling. Refuses what could come from a page of another site, and credentials in the clear.
-pub(crate) async fn identify(State(services): State<Services>, mut request: Request, next: Next) -> Response {
-    match resolve(&services, &request) {
-        Ok(access) => {
-            request.extensions_mut().insert(access);
-            next.run(request).await
-        }
-        Err(problem) => problem.into_response(),
-    }
-}
-
-fn resolve(services: &Services, request: &Request) -> Result<Access, Problem> {
-    let caller = request.extensions().get::<Caller>().cloned();
-    let (channel, remote) = match caller {
-        Some(Caller::Node { id, standing: Standing::Member(role) }) => {
-            return Ok(Access::Member { node: id, role });
-        }
-        Some(Caller::Node { standing, .. }) => {
-            return Ok(Access::Outsider { removed: standing == Standing::Removed });
-        }
-        Some(Caller::Client { channel }) => {
-            (channel, request.extensions().get::<RemoteAddress>().map(|remote| remote.0.ip()))
-        }
-        None => (Channel::Plain, None),
-    };
-    // A program that knows this node by its key may call it by any name.
-    if channel != Channel::Pinned {
-        check_host(services, request.headers())?;
-    }
-    check_origin(request.method(), request.headers())?;
-    let Some(text) = bearer(request.headers())? else { return Ok(Access::Anonymous) };
-    if !is_safe(channel, remote, &services.policy) {
-        return Err(Problem::forbidden(
-            "a token over plain HTTP is taken from this machine only: it would travel readable by everyone between; use \
-             swiftctl --node ID@HOST:PORT, or start the node with --allow-plain-http if your network is safe",
-        ));
-    }
-    let token = services.tokens.find(text, wall_clock_ms());
-    token.map(Access::Token).ok_or_else(|| Problem::unauthorized("the token is unknown, revoked or expired"))
-}
-
-/// Whether a secret that came this way was read by nobody on it, or the operator takes it all the same.
-fn is_safe(channel: Channel, remote: Option<IpAddr>, policy: &AccessPolicy) -> bool {
-    // A program that mounts this service itself gives no address and decides for itself.
-    let is_local = remote.is_none_or(|ip| ip.to_canonical().is_loopback());
-    channel.is_private() || is_local || policy.allow_plain_http
-}
-
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
-    let token = value.to_str().ok().and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-    });
-    token
-        .map(Some)
-        .ok_or_else(|| Problem::unauthorized("the Authorization header is not of the form Bearer TOKEN"))
-}
-
-/// A page of another site can make a browser talk to this address under a name of its own (DNS rebinding); then the
-/// Host header carries that name.
-fn check_host(services: &Services, headers: &HeaderMap) -> Result<(), Problem> {
-    let Some(host) = headers.get(header::HOST) else { return Ok(()) };
-    let host = host.to_str().map_err(|_| Problem::bad_request("the Host header is not text"))?;
-    let name = host_name(host);
-    let is_known = name.parse::<IpAddr>().is_ok()
-        || name.eq_ignore_ascii_case("localhost")
-        || services.policy.host_names.iter().any(|known| known.eq_ignore_ascii_case(name));
-    if is_known { Ok(()) } else { Err(Problem::forbidden(format!("this node is not called {name:?}"))) }
-}
-
-/// A browser says which page a request comes from; programs say nothing.
-fn check_origin(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
-    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
-    if matches!(*method, Method::GET | Method::HEAD) {
-        return Ok(());
-    }
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-    match (origin, host) {
-        (Some(origin), Some(host)) if origin.eq_ignore_ascii_case(host) => Ok(()),
-        _ => Err(Problem::forbidden("a page of another site may not do this")),
-    }
-}
-
-/// The host without port and brackets.
-fn host_name(host: &str) -> &str {
-    if let Some(rest) = host.strip_prefix('[') {
-        return rest.split(']').next().unwrap_or(rest);
-    }
-    host.rsplit_once(':').map_or(host, |(name, _)| name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hosts_lose_their_ports_and_brackets() {
-        for (host, name) in [
-            ("a.b:80", "a.b"),
-            ("a.b", "a.b"),
-            ("[::1]:80", "::1"),
-            ("[::1]", "::1"),
-            ("1.2.3.4:5", "1.2.3.4"),
-        ] {
-            assert_eq!(host_name(host), name);
-        }
-    }
-
-    #[test]
-    fn a_token_in_the_clear_is_taken_from_this_machine_only_unless_the_operator_says_otherwise() {
-        let (closed, open) =
-            (AccessPolicy::default(), AccessPolicy { allow_plain_http: true, ..AccessPolicy::default() });
-        for (ip, is_taken) in [
-            ("127.0.0.1", true),
-            ("127.9.9.9", true),
-            ("::1", true),
-            ("::ffff:127.0.0.1", true),
-            ("10.0.0.1", false),
-            ("192.0.2.1", false),
-            ("::ffff:10.0.0.1", false),
-            ("2001:db8::1", false),
-            ("0.0.0.0", false),
-        ] {
-            let ip = Some(ip.parse().unwrap());
-            assert_eq!(is_safe(Channel::Plain, ip, &closed), is_taken, "{ip:?}");
-            assert!(is_safe(Channel::Plain, ip, &open), "{ip:?}");
-            assert!(is_safe(Channel::Pinned, ip, &closed) && is_safe(Channel::Certified, ip, &closed));
-        }
-    }
-
-    #[test]
-    fn only_bearer_credentials_are_read() {
-        let headers = |value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::AUTHORIZATION, value.parse().unwrap());
-            headers
-        };
-        assert_eq!(bearer(&HeaderMap::new()), Ok(None));
-        assert_eq!(bearer(&headers("Bearer abc")), Ok(Some("abc")));
-        assert_eq!(bearer(&headers("bearer  abc ")), Ok(Some("abc")));
-        assert!(bearer(&headers("Basic abc")).is_err());
-    }
 }

@@ -1,6 +1,7 @@
 //! The HTTP interface of a SwiftServe node: the routes of the original service and a `/v1` API.
 //!
 //! [`router`] makes an [`axum::Router`] from [`Services`], a handful of handles. The crate holds no state of its own
+//! but tokens, browsers that are signed in, and what clients have asked of late,
 //! and opens no socket: whoever accepts connections hands requests to the router and says in their extensions who is
 //! calling ([`Caller`](swift_p2p::transport::Caller), [`RemoteAddress`](swift_p2p::transport::RemoteAddress)).
 //! Requests without these are taken as those of a local client.
@@ -45,6 +46,7 @@ mod peer;
 mod problem;
 mod range;
 mod services;
+mod sessions;
 mod tokens;
 mod v1;
 mod wait;
@@ -59,6 +61,7 @@ use axum::{
 };
 use http_body::Body as _;
 
+pub use access::{Cidr, CidrError, RequestLimits, RequestRate, RequestRateError};
 pub use services::{AccessPolicy, Handles, Services};
 pub use tokens::{Scope, TokenError, TokenRecord, Tokens};
 

@@ -1,5 +1,7 @@
 //! Errors as problem details (RFC 9457), each with a stable code.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -16,11 +18,21 @@ pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     pub(crate) code: &'static str,
     pub(crate) detail: String,
+    /// Seconds after which asking again makes sense.
+    retry_after_s: Option<u64>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into() }
+        let retry_after_s = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
+        Self { status, code, detail: detail.into(), retry_after_s }
+    }
+
+    /// Too much was asked; it is heard again after this time.
+    pub(crate) fn rate_limited(detail: impl Into<String>, wait: Duration) -> Self {
+        let whole_seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let retry_after_s = Some(whole_seconds.max(1));
+        Self { retry_after_s, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail) }
     }
 
     pub(crate) fn unauthorized(detail: impl Into<String>) -> Self {
@@ -65,8 +77,8 @@ impl Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -12,7 +12,12 @@ use swift_p2p::driver::{
 use swift_p2p::gossip::Shelf;
 use tokio::sync::watch;
 
-use crate::{content::Buffers, tokens::Tokens};
+use crate::{
+    access::{Cidr, Rates, RequestLimits},
+    content::Buffers,
+    sessions::Sessions,
+    tokens::Tokens,
+};
 
 /// [`Handles`] that all routes share: every request clones them once for each layer that it passes.
 #[derive(Clone)]
@@ -21,9 +26,28 @@ pub struct Services(Arc<Shared>);
 struct Shared {
     handles: Handles,
     buffers: Buffers,
+    rates: Rates,
+    sessions: Sessions,
 }
 
 impl Services {
+    /// An address that signs one browser in as the operator, once and for ten minutes, and until when. The secret is to
+    /// be random.
+    pub fn invite_browser(&self, secret: [u8; 32], now_ms: u64) -> (String, u64) {
+        let (secret, expires_ms) = self.sessions().invite(secret, now_ms);
+        (format!("{}/#signin={secret}", self.policy.page_address), expires_ms)
+    }
+
+    /// What clients have asked of late.
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.0.rates
+    }
+
+    /// Browsers that are signed in.
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
     /// Memory for content on its way out.
     pub(crate) fn buffers(&self) -> &Buffers {
         &self.0.buffers
@@ -32,7 +56,8 @@ impl Services {
 
 impl From<Handles> for Services {
     fn from(handles: Handles) -> Self {
-        Self(Arc::new(Shared { handles, buffers: Buffers::default() }))
+        let rates = Rates::new(handles.policy.requests);
+        Self(Arc::new(Shared { handles, buffers: Buffers::default(), rates, sessions: Sessions::default() }))
     }
 }
 
@@ -89,4 +114,10 @@ pub struct AccessPolicy {
     pub keep_at_start: Option<KeepRule>,
     /// Names, besides IP addresses and `localhost`, under which clients call this node.
     pub host_names: Vec<String>,
+    /// Where browsers find this node, as in `http://127.0.0.1:8000`.
+    pub page_address: String,
+    /// Proxies whose word is taken for where a request comes from.
+    pub trusted_proxies: Vec<Cidr>,
+    /// How many requests clients may make.
+    pub requests: RequestLimits,
 }

@@ -20,7 +20,27 @@ CREATE TABLE IF NOT EXISTS tokens (
     label TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, scopes TEXT NOT NULL,
     created_ms INTEGER NOT NULL, expires_ms INTEGER
 ) STRICT;
+CREATE TABLE IF NOT EXISTS retired_labels (label TEXT PRIMARY KEY) STRICT;
 ";
+/// For whom the node signs what is done in a session of its operator. No token has this label.
+const CONSOLE_LABEL: &str = "dashboard";
+
+/// The SHA-256 of a secret of 256 random bits: nobody gets from it to the secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SecretHash([u8; 32]);
+
+impl SecretHash {
+    /// Of a secret as it is shown.
+    pub(crate) fn of(text: &str) -> Self {
+        Self(Sha256::digest(text.as_bytes()).into())
+    }
+}
+
+/// See [`CONSOLE_LABEL`].
+pub(crate) fn console_label() -> Label {
+    let Ok(label) = CONSOLE_LABEL.to_owned().try_into() else { unreachable!("a constant that is a label") };
+    label
+}
 
 /// What a token allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -65,6 +85,11 @@ impl TokenRecord {
     pub fn allows(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
     }
+
+    /// Whether its time is over.
+    pub fn has_expired(&self, now_ms: u64) -> bool {
+        self.expires_ms.is_some_and(|expires_ms| now_ms >= expires_ms)
+    }
 }
 
 /// Why tokens cannot be used.
@@ -77,8 +102,17 @@ pub enum TokenError {
     #[error("the token database is damaged at the token {0:?}")]
     Damaged(String),
     /// The label names another token.
-    #[error("there is a token with the label {0:?} already; revoke it first, or choose another label")]
+    #[error("there is a token with the label {0:?} already; choose another label")]
     LabelTaken(String),
+    /// The label named another token, and what that published stands in the ledger under it.
+    #[error(
+        "the label {0:?} was that of a token that is revoked, which stands in the ledger as who published its files; \
+         choose another label, for example {0}-2"
+    )]
+    LabelRetired(String),
+    /// The label is that of the node's own dashboard.
+    #[error("the label {0:?} is kept for what is done in the dashboard; choose another one")]
+    LabelReserved(String),
 }
 
 /// All tokens of one node: in memory to be asked at every request, on disk to last.
@@ -88,7 +122,7 @@ pub struct Tokens(Mutex<Inner>);
 #[derive(Debug)]
 struct Inner {
     connection: Connection,
-    by_hash: BTreeMap<[u8; 32], TokenRecord>,
+    by_hash: BTreeMap<SecretHash, TokenRecord>,
 }
 
 impl Tokens {
@@ -116,17 +150,42 @@ impl Tokens {
     }
 
     /// Makes a token of 32 bytes from the caller's random source. Its text is in the answer and nowhere else.
+    ///
+    /// A label is used once: the ledger tells what was published for it, and a second token of that name would own it.
     pub fn create(&self, record: TokenRecord, secret: [u8; SECRET_LEN]) -> Result<String, TokenError> {
+        let label = record.label.as_str();
+        if label == CONSOLE_LABEL {
+            return Err(TokenError::LabelReserved(label.to_owned()));
+        }
+        let inner = self.inner();
+        let retired = "SELECT EXISTS (SELECT 1 FROM retired_labels WHERE label = ?1)";
+        if inner.connection.query_row(retired, [label], |row| row.get(0))? {
+            return Err(TokenError::LabelRetired(label.to_owned()));
+        }
+        Self::insert(inner, record, secret)
+    }
+
+    /// Puts a token in the place of the one with its label, if there is or was one: for the token that may do
+    /// everything anyway.
+    pub fn replace(&self, record: TokenRecord, secret: [u8; SECRET_LEN]) -> Result<String, TokenError> {
+        self.revoke(record.label.as_str())?;
+        Self::insert(self.inner(), record, secret)
+    }
+
+    fn insert(
+        mut inner: MutexGuard<'_, Inner>,
+        record: TokenRecord,
+        secret: [u8; SECRET_LEN],
+    ) -> Result<String, TokenError> {
         let text = format!("{PREFIX}{}", BASE32_NOPAD.encode(&secret).to_ascii_lowercase());
-        let hash = hash(&text);
-        let mut inner = self.inner();
+        let hash = SecretHash::of(&text);
         if inner.by_hash.values().any(|token| token.label == record.label) {
             return Err(TokenError::LabelTaken(record.label.as_str().to_owned()));
         }
         let scopes: Vec<_> = record.scopes.iter().map(Scope::to_string).collect();
         inner.connection.execute(
             "INSERT INTO tokens VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![record.label.as_str(), hash, scopes.join(" "), record.created_ms, record.expires_ms],
+            params![record.label.as_str(), hash.0, scopes.join(" "), record.created_ms, record.expires_ms],
         )?;
         inner.by_hash.insert(hash, record);
         Ok(text)
@@ -136,8 +195,13 @@ impl Tokens {
     ///
     /// Looked up by hash: what a guesser learns from the time it takes is about hashes, which he cannot choose.
     pub fn find(&self, text: &str, now_ms: u64) -> Option<TokenRecord> {
-        let found = self.inner().by_hash.get(&hash(text)).cloned()?;
-        found.expires_ms.is_none_or(|expires_ms| now_ms < expires_ms).then_some(found)
+        self.find_by_hash(&SecretHash::of(text), now_ms)
+    }
+
+    /// The same by the hash of its text.
+    pub(crate) fn find_by_hash(&self, hash: &SecretHash, now_ms: u64) -> Option<TokenRecord> {
+        let found = self.inner().by_hash.get(hash).cloned()?;
+        (!found.has_expired(now_ms)).then_some(found)
     }
 
     /// All tokens in the order of their labels.
@@ -147,13 +211,17 @@ impl Tokens {
         tokens
     }
 
-    /// Ends a token; false when there is none with this label.
+    /// Ends a token, and its label with it; false when there is none with this label.
     pub fn revoke(&self, label: &str) -> Result<bool, TokenError> {
         let mut inner = self.inner();
-        inner.connection.execute("DELETE FROM tokens WHERE label = ?1", [label])?;
-        let before = inner.by_hash.len();
+        let found = inner.connection.transaction()?;
+        let gone = found.execute("DELETE FROM tokens WHERE label = ?1", [label])?;
+        if gone > 0 {
+            found.execute("INSERT OR IGNORE INTO retired_labels VALUES (?1)", [label])?;
+        }
+        found.commit()?;
         inner.by_hash.retain(|_, token| token.label.as_str() != label);
-        Ok(inner.by_hash.len() < before)
+        Ok(gone > 0)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -162,11 +230,7 @@ impl Tokens {
     }
 }
 
-fn hash(text: &str) -> [u8; 32] {
-    Sha256::digest(text.as_bytes()).into()
-}
-
-fn load(connection: &Connection) -> Result<BTreeMap<[u8; 32], TokenRecord>, TokenError> {
+fn load(connection: &Connection) -> Result<BTreeMap<SecretHash, TokenRecord>, TokenError> {
     let mut statement =
         connection.prepare("SELECT hash, label, scopes, created_ms, expires_ms FROM tokens")?;
     let mut rows = statement.query([])?;
@@ -179,7 +243,7 @@ fn load(connection: &Connection) -> Result<BTreeMap<[u8; 32], TokenRecord>, Toke
             created_ms: row.get(3)?,
             expires_ms: row.get(4)?,
         };
-        tokens.insert(row.get(0)?, record);
+        tokens.insert(SecretHash(row.get(0)?), record);
     }
     Ok(tokens)
 }
@@ -227,6 +291,26 @@ mod tests {
         let text = tokens.create(record("short", &[Scope::Admin], Some(100)), [1; 32]).unwrap();
         assert!(tokens.find(&text, 99).is_some());
         assert_eq!(tokens.find(&text, 100), None);
+    }
+
+    /// The ledger says for which label a file was published. Whoever got that label anew owned the file.
+    #[test]
+    fn a_label_is_used_once_also_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.db");
+        let tokens = Tokens::open(&path).unwrap();
+        tokens.create(record("ci", &[Scope::Publish], None), [1; 32]).unwrap();
+        assert!(tokens.revoke("ci").unwrap());
+        drop(tokens);
+        let tokens = Tokens::open(&path).unwrap();
+        let again = tokens.create(record("ci", &[Scope::Publish], None), [2; 32]);
+        assert!(matches!(again, Err(TokenError::LabelRetired(_))));
+        let console = tokens.create(record("dashboard", &[Scope::Publish], None), [3; 32]);
+        assert!(matches!(console, Err(TokenError::LabelReserved(_))));
+        // The token of the first start may do everything anyway.
+        let admin = |seed| tokens.replace(record("admin", &[Scope::Admin], None), [seed; 32]).unwrap();
+        let (first, second) = (admin(4), admin(5));
+        assert!(tokens.find(&first, 1).is_none() && tokens.find(&second, 1).is_some());
     }
 
     #[test]

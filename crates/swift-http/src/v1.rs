@@ -13,6 +13,7 @@ mod proof;
 mod refusals;
 mod risk;
 mod scrub;
+mod sessions;
 mod status;
 mod tokens;
 mod transfers;
@@ -57,6 +58,14 @@ pub(crate) fn router() -> Router<Services> {
         .route("/transfers", get(transfers::list))
         .route("/trash", get(trash::list).post(trash::restore).delete(trash::empty))
         .route("/scrub", get(scrub::show).post(scrub::begin))
+        .route(
+            "/sessions",
+            get(sessions::show)
+                .post(sessions::sign_in)
+                .delete(sessions::sign_out)
+                .layer(DefaultBodyLimit::max(sessions::SIGN_IN_LEN_MAX)),
+        )
+        .route("/dashboard", post(sessions::invite))
         .route("/tokens", get(tokens::list).post(tokens::create))
         .route("/tokens/{label}", delete(tokens::revoke))
 }

@@ -55,4 +55,4 @@ pub use exchange::{PeerRequest, PeerResponse};
 pub use listener::{Listener, ListenerConfig};
 pub use peers::PeerClients;
 pub use sessions::{SessionCounts, Sessions};
-pub use tls::{PINNED_ALPN, TlsError, operator_tls, pinned_client_tls};
+pub use tls::{OperatorTls, PINNED_ALPN, TlsError, pinned_client_tls};

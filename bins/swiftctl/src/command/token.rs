@@ -86,7 +86,9 @@ async fn create(context: &Context, args: &CreateArgs) -> Result<(), Error> {
     let output = context.output(&args.shown);
     output.show(&answer, || made.token)?;
     if !output.is_json() {
-        note("keep it like a password: the node cannot show it again; use it as SWIFTSERVE_TOKEN");
+        note(
+            "keep it like a password: the node cannot show it again; use it as SWIFTSERVE_TOKEN, or in a file with --token-file",
+        );
     }
     Ok(())
 }
@@ -101,6 +103,7 @@ async fn list(context: &Context, shown: &Shown) -> Result<(), Error> {
 
 fn row(token: TokenRecord) -> [String; 3] {
     let expires = token.expires_ms.map_or_else(|| "never".into(), date::rfc3339);
+    let expires = if token.expired { format!("expired {expires}") } else { expires };
     [token.label, token.scopes.join(", "), expires]
 }
 

@@ -122,3 +122,14 @@ fn what_speaks_no_tls_is_not_taken_for_the_node() {
     });
     node.ask(&elsewhere, &["status"]).ended(7);
 }
+
+#[test]
+fn a_sign_in_address_is_printed_and_an_expired_token_is_listed_as_such() {
+    let node = RealNode::start();
+    let run = node.ask(&node.named(), &["dashboard"]).ended(0);
+    assert!(run.text().starts_with(&format!("http://{}/#signin=", node.at)), "{}", run.text());
+    assert!(run.stderr.contains("once") && !run.stderr.contains("#signin"), "{}", run.stderr);
+    node.ask(&node.named(), &["token", "create", "short", "--scope", "read", "--expires", "0s"]).ended(0);
+    let listed = node.ask(&node.named(), &["token", "list"]).ended(0).text();
+    assert!(listed.lines().any(|line| line.contains("short") && line.contains("expired ")), "{listed}");
+}

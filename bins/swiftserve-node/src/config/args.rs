@@ -35,6 +35,27 @@ pub struct Args {
     /// Take tokens over plain HTTP also from other machines
     #[arg(long)]
     pub allow_plain_http: bool,
+    /// A name under which clients call this node, besides its addresses; may be given again
+    #[arg(long, value_name = "NAME")]
+    pub client_host: Vec<String>,
+    /// Certificate chain for browsers, in PEM; read again on SIGHUP
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<String>,
+    /// Private key of that certificate, in PEM: P-256 or RSA
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<String>,
+    /// A proxy, or a network of them as 10.0.0.0/8, whose X-Forwarded-For and -Proto are believed; may be given again
+    #[arg(long, value_name = "CIDR")]
+    pub trusted_proxy: Vec<String>,
+    /// Most requests with one token, for example 2000/s; `none` is no limit [default: 2000/s]
+    #[arg(long, value_name = "RATE")]
+    pub requests_per_token: Option<String>,
+    /// Most requests from one address without a valid token [default: 50/s]
+    #[arg(long, value_name = "RATE")]
+    pub requests_per_address: Option<String>,
+    /// Most wrong tokens from one address [default: 60/min]
+    #[arg(long, value_name = "RATE")]
+    pub failures_per_address: Option<String>,
     /// Most bytes of content to hold, for example 200GiB
     #[arg(long, value_name = "SIZE")]
     pub quota: Option<String>,

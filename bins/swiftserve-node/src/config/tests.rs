@@ -17,7 +17,7 @@ fn without_any_setting_a_node_serves_its_own_machine() {
     let config = load(&["--data-dir", "/nonexistent"], &[]).unwrap();
     assert_eq!(config.address.to_string(), "127.0.0.1:8000");
     assert_eq!(config.bind.to_string(), "127.0.0.1:8000");
-    assert_eq!((config.join, config.allow_plain_http), (None, false));
+    assert_eq!((config.join, config.clients.allow_plain_http), (None, false));
 }
 
 #[test]
@@ -72,16 +72,16 @@ fn a_switch_in_the_environment_wins_over_the_file() {
     let file = folder.path().join("settings.toml");
     std::fs::write(&file, "allow_plain_http = true\n").unwrap();
     let file = file.to_str().unwrap();
-    assert!(load(&["--config", file], &[]).unwrap().allow_plain_http);
+    assert!(load(&["--config", file], &[]).unwrap().clients.allow_plain_http);
     let off = [("SWIFTSERVE_ALLOW_PLAIN_HTTP", "0")];
-    assert!(!load(&["--config", file], &off).unwrap().allow_plain_http);
-    assert!(load(&["--config", file, "--allow-plain-http"], &off).unwrap().allow_plain_http);
+    assert!(!load(&["--config", file], &off).unwrap().clients.allow_plain_http);
+    assert!(load(&["--config", file, "--allow-plain-http"], &off).unwrap().clients.allow_plain_http);
 }
 
 #[test]
 fn bad_values_say_what_and_where() {
     type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
-    let cases: [Case<'_>; 13] = [
+    let cases: [Case<'_>; 20] = [
         (&["--port", "0"], &[], "--port: \"0\" is no port"),
         (&["--port", "70000"], &[], "--port: \"70000\" is no port"),
         (&[], &[("PORT", "x")], "the environment variable PORT: \"x\" is no port"),
@@ -90,6 +90,13 @@ fn bad_values_say_what_and_where() {
         (&["--join", "swift1abc"], &[], "--join: the ticket is damaged"),
         (&["--limit-up", "50"], &[], "--limit-up: 50 bytes per second are too few"),
         (&[], &[("SWIFTSERVE_LIMIT_CONNECTIONS", "2")], "LIMIT_CONNECTIONS: 2 connections are too few"),
+        (&["--tls-cert", "a.pem"], &[], "--tls-cert: the certificate needs its key"),
+        (&[], &[("SWIFTSERVE_TLS_KEY", "a.pem")], "TLS_KEY: the key needs its certificate"),
+        (&["--client-host", "a.example:80"], &[], "--client-host: \"a.example:80\" is no host name"),
+        (&["--client-host", "10.0.0.1"], &[], "--client-host: \"10.0.0.1\" is an address"),
+        (&["--trusted-proxy", "10.0.0.0/33"], &[], "--trusted-proxy: \"10.0.0.0/33\" is no network"),
+        (&["--requests-per-token", "50"], &[], "--requests-per-token: \"50\" is no rate of requests"),
+        (&["--failures-per-address", "0/min"], &[], "--failures-per-address: \"0/min\" is no rate"),
         (&["--quota", "lots"], &[], "--quota: \"lots\" is no size"),
         (&["--scrub-rate", "none"], &[], "--scrub-rate: \"none\" is no rate"),
         (&["--trash-keep", "7"], &[], "--trash-keep: \"7\" is no time"),
@@ -110,4 +117,21 @@ fn an_unknown_key_of_the_file_is_named() {
     assert!(error.contains("swiftserve.toml") && error.contains("prot"), "{error}");
     let error = load(&["--config", "/nonexistent/settings.toml"], &[]).unwrap_err();
     assert!(error.contains("/nonexistent/settings.toml"), "{error}");
+}
+
+#[test]
+fn what_is_said_of_clients_is_read_from_every_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("settings.toml");
+    let text =
+        "client_host = \"a.example, b.example\"\ntls_cert = \"c.pem\"\nrequests_per_token = \"none\"\n";
+    std::fs::write(&file, text).unwrap();
+    let args =
+        ["--config", file.to_str().unwrap(), "--trusted-proxy", "127.0.0.1", "--trusted-proxy", "10.0.0.0/8"];
+    let clients = load(&args, &[("SWIFTSERVE_TLS_KEY", "k.pem")]).unwrap().clients;
+    assert_eq!(clients.host_names, ["a.example", "b.example"]);
+    assert_eq!(clients.certificate, Some(CertificateFiles { chain: "c.pem".into(), key: "k.pem".into() }));
+    assert_eq!(clients.trusted_proxies, ["127.0.0.1".parse().unwrap(), "10.0.0.0/8".parse().unwrap()]);
+    assert_eq!(clients.requests.per_token, None);
+    assert_eq!(clients.requests.failures, Some("60/min".parse().unwrap()));
 }

@@ -17,6 +17,7 @@ use swift_p2p::{
     transport::TlsError,
 };
 
+use super::CertificateError;
 use crate::data_dir::DataDirError;
 
 /// A ledger that holds what nobody wrote. Nothing but another file helps.
@@ -81,6 +82,9 @@ pub enum StartError {
     /// TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The certificate for browsers.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// The network did not take this node in.
     #[error(transparent)]
     Join(#[from] JoinError),

@@ -267,11 +267,10 @@ fn ensure_admin_token(data_dir: &DataDir, tokens: &Tokens) -> Result<(), StartEr
         return Ok(());
     }
     // Lost or half made: nobody can hold its secret but through that file.
-    tokens.revoke(ADMIN_LABEL)?;
     let Ok(label) = ADMIN_LABEL.to_owned().try_into() else { unreachable!("a constant that is a label") };
     let scopes = BTreeSet::from([Scope::Admin]);
     let record = TokenRecord { label, scopes, created_ms: wall_clock_ms(), expires_ms: None };
-    let token = tokens.create(record, random()?)?;
+    let token = tokens.replace(record, random()?)?;
     Ok(data_dir.write("admin-token", format!("{token}\n").as_bytes())?)
 }
 

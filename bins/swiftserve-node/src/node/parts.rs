@@ -36,6 +36,8 @@ pub(super) struct Parts {
     pub(super) config: Config,
     pub(super) patience: Patience,
     pub(super) ledger_path: PathBuf,
+    /// Where browsers find the node.
+    pub(super) page_address: String,
 }
 
 /// The parts at work.
@@ -147,9 +149,12 @@ impl Parts {
             limits,
             tokens: Arc::new(tokens),
             policy: Arc::new(AccessPolicy {
-                allow_plain_http: self.config.allow_plain_http,
+                allow_plain_http: self.config.clients.allow_plain_http,
                 keep_at_start: self.config.keep,
-                host_names: host_name.into_iter().collect(),
+                host_names: self.config.clients.host_names.into_iter().chain(host_name).collect(),
+                page_address: self.page_address,
+                trusted_proxies: self.config.clients.trusted_proxies,
+                requests: self.config.clients.requests,
             }),
         });
         let (ledger, ledger_ended) = (ledger.handle, ledger.ended);

@@ -7,7 +7,9 @@
 mod access;
 mod arriving;
 mod backup;
+mod certificate;
 mod client;
+mod clients;
 mod damaged_index;
 mod download;
 mod folder;
@@ -29,6 +31,8 @@ mod restart;
 mod roles;
 mod room;
 mod scrub;
+mod secrets;
+mod sessions;
 mod site;
 mod slices;
 mod start;

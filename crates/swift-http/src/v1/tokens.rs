@@ -25,7 +25,15 @@ pub(super) async fn list(
     Extension(access): Extension<Access>,
 ) -> Result<Json<Value>, Problem> {
     access.require(Scope::Admin)?;
-    Ok(Json(json!({ "tokens": services.tokens.list() })))
+    let now_ms = wall_clock_ms();
+    let row = |token: TokenRecord| {
+        json!({
+            "label": token.label, "scopes": token.scopes, "created_ms": token.created_ms,
+            "expires_ms": token.expires_ms, "expired": token.has_expired(now_ms),
+        })
+    };
+    let rows: Vec<_> = services.tokens.list().into_iter().map(row).collect();
+    Ok(Json(json!({ "tokens": rows })))
 }
 
 #[derive(Deserialize)]
@@ -59,7 +67,9 @@ pub(super) async fn create(
                 "token": token, "label": record.label, "scopes": record.scopes, "expires_ms": record.expires_ms,
             })),
         )),
-        Err(error @ TokenError::LabelTaken(_)) => Err(Problem::conflict("conflict", error.to_string())),
+        Err(
+            error @ (TokenError::LabelTaken(_) | TokenError::LabelRetired(_) | TokenError::LabelReserved(_)),
+        ) => Err(Problem::conflict("conflict", error.to_string())),
         Err(error) => Err(Problem::internal(&error)),
     }
 }

@@ -20,7 +20,7 @@ use super::{
     admission::{Admission, Limits},
     connection::{Shared, turn_away},
     sessions::Sessions,
-    tls::{ServerTls, TlsError},
+    tls::{OperatorTls, ServerTls, TlsError},
 };
 
 /// How long connections that were cut have to notice.
@@ -39,10 +39,10 @@ impl ListenerConfig {
         Ok(Self { tls: ServerTls::new(key, network)?, sessions, limits: Limits::default() })
     }
 
-    /// Also serves HTTPS with the operator's certificate ([`operator_tls`](super::operator_tls)).
+    /// Also serves HTTPS with the operator's certificate.
     #[must_use]
-    pub fn with_operator_tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
-        self.tls.set_operator(config);
+    pub fn with_operator_tls(mut self, tls: OperatorTls) -> Self {
+        self.tls.set_operator(tls);
         self
     }
 

@@ -7,7 +7,7 @@ mod raw_key;
 mod stream;
 mod verifier;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::{
     ClientConfig, ServerConfig,
@@ -73,7 +73,7 @@ pub(super) enum Audience {
 pub(super) struct ServerTls {
     nodes: Arc<ServerConfig>,
     pinned: Arc<ServerConfig>,
-    operator: Option<Arc<ServerConfig>>,
+    operator: Option<OperatorTls>,
     refusal: Arc<ServerConfig>,
 }
 
@@ -98,8 +98,8 @@ impl ServerTls {
         Ok(Self { nodes: nodes.into(), pinned: pinned.into(), operator: None, refusal: refusal.into() })
     }
 
-    pub(super) fn set_operator(&mut self, config: Arc<ServerConfig>) {
-        self.operator = Some(config);
+    pub(super) fn set_operator(&mut self, tls: OperatorTls) {
+        self.operator = Some(tls);
     }
 
     /// Every node of any network and version meets the nodes' configuration, which refuses what is not its own with
@@ -111,7 +111,8 @@ impl ServerTls {
         } else if offers(|name| name == PINNED_ALPN) {
             (self.pinned.clone(), Audience::Clients(Channel::Pinned))
         } else {
-            (self.operator.as_ref().unwrap_or(&self.refusal).clone(), Audience::Clients(Channel::Certified))
+            let config = self.operator.as_ref().map_or_else(|| self.refusal.clone(), OperatorTls::now);
+            (config, Audience::Clients(Channel::Certified))
         }
     }
 }
@@ -134,13 +135,34 @@ impl ResolvesServerCert for NoCertificate {
     }
 }
 
-/// HTTPS for browsers and scripts with the operator's certificate: the chain, leaf first, and the leaf's key, in PEM.
-/// Browsers want a P-256 or RSA key, not Ed25519.
-pub fn operator_tls(chain_pem: &str, key_pem: &str) -> Result<Arc<ServerConfig>, TlsError> {
-    let pem = |error: rustls::pki_types::pem::Error| TlsError::Pem(error.to_string());
-    let chain: Vec<_> =
-        CertificateDer::pem_slice_iter(chain_pem.as_bytes()).collect::<Result<_, _>>().map_err(pem)?;
-    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(pem)?;
+/// HTTPS for browsers and scripts with the operator's certificate, which can be exchanged while the port is open.
+#[derive(Clone, Debug)]
+pub struct OperatorTls(Arc<RwLock<Arc<ServerConfig>>>);
+
+impl OperatorTls {
+    /// The chain, leaf first, and the leaf's key, in PEM. Browsers want a P-256 or RSA key, not Ed25519.
+    pub fn new(chain_pem: &str, key_pem: &str) -> Result<Self, TlsError> {
+        Ok(Self(Arc::new(RwLock::new(operator_config(chain_pem, key_pem)?))))
+    }
+
+    /// From the next connection on this certificate is shown. One that cannot be used changes nothing.
+    pub fn replace(&self, chain_pem: &str, key_pem: &str) -> Result<(), TlsError> {
+        let config = operator_config(chain_pem, key_pem)?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
+        Ok(())
+    }
+
+    fn now(&self) -> Arc<ServerConfig> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn operator_config(chain_pem: &str, key_pem: &str) -> Result<Arc<ServerConfig>, TlsError> {
+    let pem = |what: &str, error: rustls::pki_types::pem::Error| TlsError::Pem(format!("{what}: {error}"));
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(chain_pem.as_bytes())
+        .collect::<Result<_, _>>()
+        .map_err(|error| pem("the certificate", error))?;
+    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|error| pem("the key", error))?;
     if chain.is_empty() {
         return Err(TlsError::Pem("there is no certificate in it".to_owned()));
     }

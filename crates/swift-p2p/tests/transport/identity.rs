@@ -181,7 +181,7 @@ async fn https_needs_the_operator_s_certificate() {
     let refused = https(&bare, browser_tls()).await.unwrap_err();
     assert_eq!(refused, rustls::Error::AlertReceived(AlertDescription::AccessDenied));
 
-    let operator = operator_tls(OPERATOR_CERTIFICATE, OPERATOR_KEY).unwrap();
+    let operator = OperatorTls::new(OPERATOR_CERTIFICATE, OPERATOR_KEY).unwrap();
     let server = Node::start_with(axum::Router::new(), |config| config.with_operator_tls(operator)).await;
     assert_eq!(https(&server, browser_tls()).await.unwrap(), format!("{BROWSER:?}"));
     assert_eq!(ask(&server.client(2)).await.unwrap(), node(2, Standing::Stranger), "nodes as before");
@@ -189,10 +189,10 @@ async fn https_needs_the_operator_s_certificate() {
 
 #[test]
 fn what_is_no_certificate_is_refused_when_it_is_set() {
-    assert!(matches!(operator_tls("", OPERATOR_KEY), Err(TlsError::Pem(_))));
-    assert!(matches!(operator_tls(OPERATOR_CERTIFICATE, ""), Err(TlsError::Pem(_))));
+    assert!(matches!(OperatorTls::new("", OPERATOR_KEY), Err(TlsError::Pem(_))));
+    assert!(matches!(OperatorTls::new(OPERATOR_CERTIFICATE, ""), Err(TlsError::Pem(_))));
     let other_key = key(1).to_pem().unwrap();
-    assert!(matches!(operator_tls(OPERATOR_CERTIFICATE, &other_key), Err(TlsError::Rustls(_))));
+    assert!(matches!(OperatorTls::new(OPERATOR_CERTIFICATE, &other_key), Err(TlsError::Rustls(_))));
 }
 
 #[tokio::test]

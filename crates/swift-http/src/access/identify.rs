@@ -1,0 +1,145 @@
+//! Finds out who is calling, before anything else of a request is looked at.
+
+use std::{net::IpAddr, time::Instant};
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use swift_p2p::{
+    driver::wall_clock_ms,
+    transport::{Caller, Channel, RemoteAddress, Standing},
+};
+use tracing::warn;
+
+use super::{
+    Access,
+    credential::{Credential, cookie_name},
+    rates::TooMany,
+    remote::Source,
+    site::{check_host, check_page},
+};
+use crate::{problem::Problem, services::Services};
+
+/// Puts an [`Access`], and of a client its [`Source`], into the request. Refuses what could come from a page of another
+/// site, credentials in the clear, and too many requests.
+pub(crate) async fn identify(State(services): State<Services>, mut request: Request, next: Next) -> Response {
+    let caller = request.extensions().get::<Caller>().copied();
+    let (channel, peer) = match caller {
+        Some(Caller::Node { id, standing }) => {
+            request.extensions_mut().insert(match standing {
+                Standing::Member(role) => Access::Member { node: id, role },
+                standing => Access::Outsider { removed: standing == Standing::Removed },
+            });
+            return next.run(request).await;
+        }
+        Some(Caller::Client { channel }) => {
+            (channel, request.extensions().get::<RemoteAddress>().map(|remote| remote.0.ip()))
+        }
+        None => (Channel::Plain, None),
+    };
+    let found = Source::find(peer, channel, request.headers(), &services.policy.trusted_proxies);
+    let judged = found.clone().and_then(|source| {
+        // A program that knows this node by its key may call it by any name; one that mounts the routes itself, by none.
+        let headers = request.headers();
+        if channel != Channel::Pinned && (caller.is_some() || headers.contains_key("host")) {
+            check_host(request.uri(), headers, &services.policy.host_names)?;
+        }
+        let cookie = cookie_name(&services.key.id(), &source);
+        let credential = Credential::of(headers, &cookie)?;
+        check_page(request.method(), headers, &source, &credential)?;
+        judge(&services, &source, &credential)
+    });
+    let ip = found.as_ref().ok().and_then(|source| source.ip).or(peer);
+    match meter(&services, ip, judged) {
+        Ok(access) => {
+            if let Ok(source) = found {
+                request.extensions_mut().insert(source);
+            }
+            request.extensions_mut().insert(access);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn judge(services: &Services, source: &Source, credential: &Credential<'_>) -> Result<Access, Problem> {
+    let now_ms = wall_clock_ms();
+    match credential {
+        Credential::None => Ok(Access::Anonymous),
+        Credential::Bearer(token) => {
+            require_safe(services, source)?;
+            match services.tokens.find(token, now_ms) {
+                Some(token) => Ok(Access::Token(token)),
+                None => Err(failed(services, source, "the token is unknown, revoked or expired")),
+            }
+        }
+        Credential::Session(secret) => {
+            require_safe(services, source)?;
+            // A session ends by itself, and a page cannot take the cookie back: its browser is to sign in again.
+            let found = services.sessions().find(&services.tokens, secret, now_ms);
+            Ok(found.map_or(Access::Anonymous, Access::Token))
+        }
+    }
+}
+
+/// Counts a request against the limit of who makes it: of a token, else of an address. So nobody is kept out by what
+/// others do at the same address.
+fn meter(
+    services: &Services,
+    ip: Option<IpAddr>,
+    judged: Result<Access, Problem>,
+) -> Result<Access, Problem> {
+    let (now, rates) = (Instant::now(), services.rates());
+    match (&judged, ip) {
+        (Ok(Access::Token(token)), _) => rates.token(&token.label, now).map_err(|too_many| {
+            let ip = ip.unwrap_or(IpAddr::from([127, 0, 0, 1]));
+            report(services, ip, now, "too many requests with a token", Some(token.label.as_str()));
+            limited("with this token", too_many)
+        })?,
+        (_, Some(ip)) => rates.address(ip, now).map_err(|too_many| {
+            report(services, ip, now, "too many requests from an address", None);
+            limited("from your address without a valid token", too_many)
+        })?,
+        (_, None) => {}
+    }
+    judged
+}
+
+/// Lets a secret pass only where nobody on its way could read it, unless the operator takes it all the same.
+pub(crate) fn require_safe(services: &Services, source: &Source) -> Result<(), Problem> {
+    if source.is_safe() || services.policy.allow_plain_http {
+        return Ok(());
+    }
+    Err(Problem::forbidden(
+        "a token over plain HTTP is taken from this machine only: it would travel readable by everyone between; use \
+         swiftctl --node ID@HOST:PORT, or start the node with --allow-plain-http if your network is safe",
+    ))
+}
+
+/// A wrong credential was shown. The right one is taken from the same address all the while: 256 random bits cannot be
+/// guessed, and others behind that address are not to be kept out.
+pub(crate) fn failed(services: &Services, source: &Source, why: &str) -> Problem {
+    let Some(ip) = source.ip else { return Problem::unauthorized(why) };
+    let now = Instant::now();
+    report(services, ip, now, "a wrong credential", None);
+    match services.rates().failure(ip, now) {
+        Ok(()) => Problem::unauthorized(why),
+        Err(too_many) => limited("with wrong credentials from your address", too_many),
+    }
+}
+
+fn limited(whose: &str, TooMany(wait): TooMany) -> Problem {
+    Problem::rate_limited(format!("too many requests {whose}"), wait)
+}
+
+/// The one place where what clients do wrong is told, once a minute for each address and kind. No secret comes here.
+fn report(services: &Services, from: IpAddr, now: Instant, what: &'static str, token: Option<&str>) {
+    if services.rates().is_news(from, what, now) {
+        match token {
+            Some(token) => warn!(target: "security", %from, token, "{what}"),
+            None => warn!(target: "security", %from, "{what}"),
+        }
+    }
+}
