@@ -5,7 +5,7 @@ mod error;
 mod opening;
 mod parts;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use swift_chain::{Address, AddressError, NetworkId, NetworkParams, NodeId, Poisoned};
@@ -76,7 +76,7 @@ pub struct Node {
     uploads: TaskTracker,
     routes: Routes,
     certificate: Option<Certificate>,
-    sign_in_address: String,
+    sign_in_address: Unprinted,
     drain: oneshot::Sender<Instant>,
     server: JoinHandle<usize>,
     /// Last, so that the folder is free only when nothing uses it.
@@ -151,7 +151,7 @@ impl Node {
             uploads: running.uploads,
             routes,
             certificate,
-            sign_in_address,
+            sign_in_address: Unprinted(sign_in_address),
             drain,
             server,
             data_dir,
@@ -175,7 +175,7 @@ impl Node {
 
     /// Signs one browser in as the operator, once, within ten minutes of the start. It holds a secret.
     pub fn sign_in_address(&self) -> &str {
-        &self.sign_in_address
+        &self.sign_in_address.0
     }
 
     /// Reads the certificate for browsers again, if there is one; false if there is none. One that cannot be used
@@ -264,6 +264,15 @@ impl Node {
             );
         }
         drop(data_dir);
+    }
+}
+
+/// A text with a secret in it, which does not show it where a node is printed.
+struct Unprinted(String);
+
+impl fmt::Debug for Unprinted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(not shown)")
     }
 }
 

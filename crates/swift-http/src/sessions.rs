@@ -215,8 +215,9 @@ mod tests {
         }
         assert_eq!(sessions.find(&tokens, &first, 300), None);
         assert!(sessions.find(&tokens, &last, 300).is_some());
-        let waiting: Vec<_> = (1_000..1_100).map(|at| sessions.invite(seed(at), at).0).collect();
-        let good = waiting.iter().filter(|text| sessions.redeem(text, seed(9), 1_200).is_some()).count();
+        let waiting: Vec<_> = (1_000..1_100).map(|at| (at, sessions.invite(seed(at), at).0)).collect();
+        let opens = |(at, text): &&(u64, String)| sessions.redeem(text, seed(at + 1_000), 1_200).is_some();
+        let good = waiting.iter().filter(opens).count();
         assert_eq!(good, INVITATIONS_MAX);
         assert_eq!(sessions.inner().sessions.len(), SESSIONS_MAX);
     }

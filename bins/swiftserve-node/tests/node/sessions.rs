@@ -53,6 +53,7 @@ async fn a_sign_in_address_opens_one_session_for_a_browser() {
     assert!(address.starts_with(&format!("http://{}/#signin=", site.home.address())), "{address}");
     let shown = json!({ "secret": secret_of(&address) });
     let browser = Browser::sign_in(&site, &shown).await.ok().unwrap();
+    assert!(!format!("{:?}", site.node).contains(&secret_of(&address)), "printing a node shows no secret");
     let name = format!("swift-{}=", site.node.id().short());
     assert!(browser.set_cookie.starts_with(&name), "{}", browser.set_cookie);
     for part in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=43200"] {
