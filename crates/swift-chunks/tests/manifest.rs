@@ -93,6 +93,24 @@ fn a_manifest_of_another_file_under_its_true_hash_blames_the_publisher() {
     assert!(matches!(Manifest::read(&other_version[..], &check), Err(ManifestFault::ManifestFalse)));
 }
 
+/// The ledger has the file's true manifest and a false length. Whoever sends the manifest holds the file.
+#[test]
+fn a_lie_about_the_length_blames_the_publisher() {
+    let manifest = manifest(2 * CHUNK_LEN);
+    let true_len = manifest.layout().file_len();
+    for lie in [0, 1, CHUNK_LEN, true_len - 1, true_len + 1, 3 * CHUNK_LEN, 1 << 44] {
+        let check = ManifestCheck::new(manifest.file_id(), manifest.hash(), lie).unwrap();
+        let judged = Manifest::read(manifest.encoded(), &check);
+        assert!(matches!(judged, Err(ManifestFault::ManifestFalse)), "{lie}");
+        // More or fewer bytes, or others, are their sender's.
+        let cut = &manifest.encoded()[..100];
+        let longer = [manifest.encoded(), &[0]].concat();
+        for other in [cut, &longer, &vec![7; 1_000]] {
+            assert!(matches!(Manifest::read(other, &check), Err(ManifestFault::Content)), "{lie}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn hostile_bytes_are_never_taken(chunks in 0u64..4, bytes in prop::collection::vec(any::<u8>(), 0..300)) {

@@ -13,6 +13,9 @@ use crate::tree::TreeMerger;
 /// Entries that are read at once.
 const BATCH_ENTRIES: usize = 1260;
 
+/// About as much is passed on of a manifest of a file with another length, which may be large for a small file.
+const PROOF_LEN_MAX: usize = 1 << 20;
+
 /// Why bytes are not the manifest that was expected.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestFault {
@@ -73,7 +76,7 @@ impl ManifestCheck {
     }
 
     /// Copies `encoded` to `out` while judging it, in small pieces. Reads one byte more than the manifest has
-    /// at most. What `out` received is worth something only if the answer is `Ok`.
+    /// at most, or than one has of a file with the length that its header names. What `out` received is worth something only if the answer is `Ok`.
     pub fn copy_verified(&self, encoded: impl Read, out: impl Write) -> Result<(), ManifestFault> {
         let (hash, is_of_file) = self.judge(encoded, out)?;
         // In this order: a sender is never blamed for a publisher's lie, nor the other way round.
@@ -96,6 +99,10 @@ impl ManifestCheck {
         read_exact(&mut encoded, &mut header, expected)?;
         sha256.update(header);
         out.write_all(&header).map_err(ManifestFault::Write)?;
+        if header != encode_header(self.layout.file_len()) {
+            let len = claimed_len(&header).unwrap_or(expected);
+            return Ok((hash_rest(sha256, encoded, out, len - HEADER_LEN as u64)?, false));
+        }
 
         let mut batch = vec![0; BATCH_ENTRIES * ENTRY_LEN];
         let mut entries_left = self.layout.chunk_count() as usize;
@@ -113,9 +120,43 @@ impl ManifestCheck {
         if !is_at_end(&mut encoded)? {
             return Err(ManifestFault::TooLong { expected });
         }
-        let is_of_file = header == encode_header(self.layout.file_len())
-            && tree.finish(Subtree::WholeFile) == *self.file_id.as_bytes();
+        let is_of_file = tree.finish(Subtree::WholeFile) == *self.file_id.as_bytes();
         Ok((ManifestHash::from_bytes(sha256.finalize().into()), is_of_file))
+    }
+}
+
+/// Bytes of the manifest that a header is of: it may be the true one of the file, of which the ledger has a false length.
+fn claimed_len(header: &[u8; HEADER_LEN]) -> Option<u64> {
+    let (_, file_len) = header.split_last_chunk()?;
+    let file_len = u64::from_le_bytes(*file_len);
+    (*header == encode_header(file_len)).then_some(())?;
+    Some(manifest_len(ChunkLayout::new(file_len).ok()?))
+}
+
+/// The SHA-256 of a manifest whose header is not that of the file: it says whether that is its publisher's doing, or its
+/// sender's. The beginning of it is passed on, enough for a proof.
+fn hash_rest(
+    mut sha256: Sha256,
+    encoded: impl Read,
+    mut out: impl Write,
+    len: u64,
+) -> Result<ManifestHash, ManifestFault> {
+    // One more, so that what goes on is another's bytes.
+    let mut rest = encoded.take(len + 1);
+    let mut batch = vec![0; BATCH_ENTRIES * ENTRY_LEN];
+    let mut passed_on = 0;
+    loop {
+        let read = match rest.read(&mut batch) {
+            Ok(0) => return Ok(ManifestHash::from_bytes(sha256.finalize().into())),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(ManifestFault::Read(error)),
+        };
+        sha256.update(&batch[..read]);
+        if passed_on < PROOF_LEN_MAX {
+            out.write_all(&batch[..read]).map_err(ManifestFault::Write)?;
+            passed_on += read;
+        }
     }
 }
 

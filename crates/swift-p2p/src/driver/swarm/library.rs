@@ -146,10 +146,11 @@ impl Library {
     fn look_wanted(&self, reader: &LedgerReader, wanted: &Wanted) -> Result<Option<Found>, LookError> {
         let (file, manifest_hash) = (wanted.file_id, wanted.manifest_hash);
         let records = reader.files_by_id(&Hash::from_bytes(*file.as_bytes()), SAME_CONTENT_MAX)?;
-        let mut of_manifest =
-            records.iter().filter(|record| content_of(record).manifest_hash == manifest_hash);
-        let Some(record) = of_manifest.next() else { return Ok(None) };
         let content = ContentRef { file_id: file, manifest_hash, len: wanted.len };
+        // Who named it so is to blame if it is false; others may have named it rightly.
+        let Some(record) = records.iter().find(|record| content_of(record) == content) else {
+            return Ok(None);
+        };
         let opened = if wanted.durable_bytes > 0 { Some(self.store.reader(file)?) } else { None };
         let (held, parts) = match opened.filter(|reader| reader.content() == content) {
             Some(reader) => (reader.held(), reader.open_chunks()),

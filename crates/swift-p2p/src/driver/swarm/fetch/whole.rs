@@ -14,7 +14,11 @@ use tokio::{
 };
 
 use super::{Fetch, FetchEnd, Means, desk::Piece, drain, sink::Sink};
-use crate::{driver::swarm::incoming::Arrival, swarm::FetchFailure, transport::PeerClient};
+use crate::{
+    driver::swarm::incoming::Arrival,
+    swarm::{FetchFailure, FetchOutcome},
+    transport::PeerClient,
+};
 
 /// Bytes of a file of which several come one after the other over the same connection.
 const SMALL_LEN: u64 = 256 * 1024;
@@ -55,8 +59,8 @@ impl Fetch {
     }
 
     /// Takes the file into the store. Its manifest is made from its bytes, with both hashes of the one chunk: where that
-    /// is the one that the ledger names, nothing is left to ask for. Says false if it is another. Then the file has to
-    /// come by the manifest that the ledger names, so that it is seen who is to blame.
+    /// is the one that the ledger names, nothing is left to ask for. Says false if it is another, or the bytes are. Then
+    /// the file has to come by the manifest that the ledger names, so that it is seen who is to blame.
     pub(super) async fn fetch_file(
         &self,
         client: &PeerClient,
@@ -69,15 +73,16 @@ impl Fetch {
         let sink = {
             let _turn = means.turns.take(self.from, content.len).await;
             let response = self.request(client, None).await?;
-            drain(response, arrival, FileSink { upload, len: content.len }, |end| end).await?
+            match drain(response, arrival, FileSink { upload, len: content.len }, |end| end).await {
+                // Its sender may lie, and so may its publisher about its length.
+                Err(end) if end.outcome == FetchOutcome::WrongBytes => return Ok(false),
+                drained => drained?,
+            }
         };
         // Synchronised beside the others that are at it.
         let staged = task::spawn_blocking(move || sink.upload.finish()).await;
         let stopping = || FetchEnd::failed(FetchFailure::Storage, "this node is stopping");
         let staged = staged.map_err(|_| stopping())?.map_err(|error| FetchEnd::of_store(&error))?;
-        if staged.file_id != content.file_id {
-            return Err(FetchEnd::wrong("the bytes are not those of the file"));
-        }
         if staged.key() != content {
             return Ok(false);
         }
