@@ -2,6 +2,8 @@
 
 mod problem;
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 pub(crate) use problem::Problem;
@@ -380,6 +382,36 @@ pub(crate) struct Transfer {
     pub(crate) state: String,
     #[serde(default)]
     pub(crate) detail: Option<String>,
+}
+
+/// One of `GET /v1/peers`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Peer {
+    pub(crate) node_id: String,
+    pub(crate) address: String,
+    #[serde(default)]
+    pub(crate) connected: bool,
+    #[serde(default)]
+    pub(crate) heard_ms: Option<u64>,
+    #[serde(default)]
+    pub(crate) received_bytes: u64,
+    #[serde(default)]
+    pub(crate) sent_bytes: u64,
+    #[serde(default)]
+    pub(crate) offences: BTreeMap<String, u64>,
+    #[serde(default)]
+    pub(crate) last_offence: Option<LastOffence>,
+    #[serde(default)]
+    pub(crate) isolated_until_ms: Option<u64>,
+}
+
+/// The last thing that a peer did wrong.
+#[derive(Debug, Deserialize)]
+pub(crate) struct LastOffence {
+    pub(crate) kind: String,
+    pub(crate) at_ms: u64,
+    #[serde(default)]
+    pub(crate) detail: String,
 }
 
 /// `GET /v1/limits`.

@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     client::Client,
     command::{
-        chain, dashboard, download, files, invite, keep, limit, node, nodes, priority, proof, refusals,
+        chain, dashboard, download, files, invite, keep, limit, node, nodes, peers, priority, proof, refusals,
         scrub, status, token, transfers, trash, upload,
     },
     error::Error,
@@ -69,6 +69,8 @@ enum Command {
     Scrub(scrub::Args),
     /// Shows what is coming in and going out, and how fast
     Transfers(Shown),
+    /// Lists the other members as the node has found them: what moved, and what they did wrong
+    Peers(Shown),
     /// Shows the limits on what moves between the node and other members, or sets one
     Limit(limit::Args),
     /// Shows which files on their way are wanted sooner or later than others, or sets that
@@ -141,6 +143,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Status(shown) => status::run(context, shown).await,
         Command::Scrub(args) => scrub::run(context, args).await,
         Command::Transfers(shown) => transfers::run(context, shown).await,
+        Command::Peers(shown) => peers::list(context, shown).await,
         Command::Limit(args) => limit::run(context, args).await,
         Command::Priority(args) => priority::run(context, args).await,
         Command::Refusals(args) => refusals::run(context, args).await,

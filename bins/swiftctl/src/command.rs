@@ -11,6 +11,7 @@ mod new_file;
 pub(crate) mod node;
 pub(crate) mod nodes;
 mod pages;
+pub(crate) mod peers;
 pub(crate) mod priority;
 mod progress;
 pub(crate) mod proof;

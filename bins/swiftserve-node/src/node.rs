@@ -11,8 +11,8 @@ use serde::Serialize;
 use swift_chain::{Address, AddressError, NetworkId, NetworkParams, NodeId, Poisoned};
 use swift_p2p::{
     driver::{
-        CatalogError, GossipTask, LedgerHandle, Members, Patience, UpkeepTask, ask_to_join, fetch_chain,
-        wall_clock_ms,
+        CatalogError, ConductTask, GossipTask, LedgerHandle, Members, Patience, UpkeepTask, ask_to_join,
+        fetch_chain, wall_clock_ms,
     },
     transport::{Dialer, Listener, ListenerConfig, Sessions},
 };
@@ -67,6 +67,7 @@ pub struct Node {
     ledger: LedgerHandle,
     gossip: GossipTask,
     upkeep: UpkeepTask,
+    conduct: ConductTask,
     ledger_ended: oneshot::Receiver<Result<(), Poisoned>>,
     catalog_ended: oneshot::Receiver<Result<(), CatalogError>>,
     swarm_ended: oneshot::Receiver<()>,
@@ -142,6 +143,7 @@ impl Node {
             ledger: running.ledger,
             gossip: running.gossip,
             upkeep: running.upkeep,
+            conduct: running.conduct,
             ledger_ended: running.ledger_ended,
             catalog_ended: running.catalog_ended,
             swarm_ended: running.swarm_ended,
@@ -225,6 +227,7 @@ impl Node {
             ledger,
             gossip,
             upkeep,
+            conduct,
             ledger_ended,
             catalog_ended,
             swarm_ended,
@@ -246,7 +249,7 @@ impl Node {
         }
         // The last handle ends the ledger's thread, and that the catalog. Writes still running are in their queue.
         routes.clear();
-        drop((gossip, upkeep, ledger));
+        drop((gossip, upkeep, conduct, ledger));
         uploads.close();
         let ended = async {
             (

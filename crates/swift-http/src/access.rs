@@ -111,6 +111,33 @@ impl Rule for MembersOnly {
     }
 }
 
+/// Members, and nodes that were members: these learn that they are none any more.
+pub(crate) struct MembersOrRemoved;
+
+impl Rule for MembersOrRemoved {
+    fn check(access: &Access) -> Result<(), Problem> {
+        match access {
+            Access::Outsider { removed: true } => Ok(()),
+            _ => access.require_member().map(|_| ()),
+        }
+    }
+}
+
+/// Nodes that were never removed: members, and those that want to be.
+pub(crate) struct NodesOnly;
+
+impl Rule for NodesOnly {
+    fn check(access: &Access) -> Result<(), Problem> {
+        match access {
+            Access::Outsider { removed: false } => Ok(()),
+            Access::Outsider { removed: true } => Err(Problem::forbidden(
+                "this node was removed from the network; a removed key never comes back",
+            )),
+            _ => access.require_member().map(|_| ()),
+        }
+    }
+}
+
 /// Members, and tokens that may read.
 pub(crate) struct MembersOrRead;
 

@@ -39,6 +39,7 @@
 //! ```
 
 mod access;
+mod conduct;
 mod content;
 mod ingest;
 mod legacy;
@@ -81,6 +82,7 @@ pub fn router(services: Services) -> Router {
         // These find out who is calling by themselves: their refusals have a shape of their own.
         .merge(legacy::router(&services))
         .layer(middleware::from_fn_with_state(services.clone(), access::make_room))
+        .layer(middleware::from_fn_with_state(services.clone(), conduct::watch))
         .layer(middleware::from_fn(say_close))
         .with_state(services)
 }

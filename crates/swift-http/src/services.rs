@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc};
 use swift_chain::NodeKey;
 use swift_chunks::{KeepRule, Store};
 use swift_p2p::driver::{
-    CatalogHandle, Finality, GossipHandle, JoinDesk, KeepingHandle, LedgerHandle, Limits, Presence,
+    CatalogHandle, Conduct, Finality, GossipHandle, JoinDesk, KeepingHandle, LedgerHandle, Limits, Presence,
     Publisher, ScrubHandle, SwarmHandle,
 };
 
@@ -101,6 +101,8 @@ pub struct Handles {
     pub limits: Limits,
     /// Credentials of clients.
     pub tokens: Arc<Tokens>,
+    /// What is known of members' conduct.
+    pub conduct: Conduct,
     /// Who may call how.
     pub policy: Arc<AccessPolicy>,
 }

@@ -8,6 +8,7 @@ mod keep;
 mod limits;
 mod nodes;
 mod page;
+mod peers;
 mod priorities;
 mod proof;
 mod refusals;
@@ -54,6 +55,7 @@ pub(crate) fn router() -> Router<Services> {
         .route("/limits", get(limits::show).patch(limits::change))
         .route("/priorities", get(priorities::list))
         .route("/priorities/{*name}", put(priorities::change))
+        .route("/peers", get(peers::list))
         .route("/promises", get(keep::promises))
         .route("/transfers", get(transfers::list))
         .route("/trash", get(trash::list).post(trash::restore).delete(trash::empty))

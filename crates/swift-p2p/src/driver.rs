@@ -3,6 +3,7 @@
 //! Each machine has one owner. Everybody else holds a handle and sends it inputs: no lock is held across a machine.
 
 mod catalog;
+mod conduct;
 mod finality;
 mod gossip;
 mod intake;
@@ -20,6 +21,9 @@ mod upkeep;
 mod validators;
 
 pub use catalog::{CatalogError, CatalogHandle, CatalogTask, LevelError, bring_level};
+pub use conduct::{
+    BODIES_OF_ALL_MAX, BODIES_OF_ONE_MAX, Conduct, ConductTask, Conducted, Isolations, LastOffence,
+};
 pub use finality::{FINAL_WAIT_MAX, Finality, NO_QUORUM_WAIT_MAX, NotFinal, Patience};
 pub use gossip::{GossipError, GossipHandle, GossipSetup, GossipTask};
 pub use join::{
@@ -40,9 +44,9 @@ pub use publish::{PublishError, Published, Publisher, Publishing, Withdrawing};
 pub use rebuilding::{Attempt, Attempts, RebuildError, RebuildSetup, RebuiltLedger, rebuild_ledger};
 pub use scrub::{NoScrub, ScrubHandle, ScrubPace, ScrubSettings, ScrubState, ScrubTask, Scrubbing};
 pub use swarm::{
-    Arriving, ArrivingContent, FileCopies, GRAINS_HEADER, NoLongerArriving, Outgoing, PeerRate, Prioritized,
-    SendGuard, Serving, Stopped, SwarmHandle, SwarmSetup, SwarmStartError, SwarmTask, Traffic, TransferStage,
-    TransferState, Transfers,
+    Arriving, ArrivingContent, FileCopies, GRAINS_HEADER, NoLongerArriving, Outgoing, PeerRate, PeerTraffic,
+    Prioritized, SendGuard, Serving, Stopped, SwarmHandle, SwarmSetup, SwarmStartError, SwarmTask, Traffic,
+    TransferStage, TransferState, Transfers,
 };
 pub use upkeep::UpkeepTask;
 pub use validators::ForValidatorsSource;

@@ -1,10 +1,10 @@
 //! What SwiftServe nodes say to each other, and how.
 //!
-//! The protocols are state machines: [`swarm`] distributes files, [`gossip`] keeps ledgers level, [`keeping`] lets go of files that
-//! others keep. They take what
-//! happened, say what to do, and never do it themselves: no socket, no clock, no random source, no thread. With feature
-//! `net` (the default) there is also what runs them: [`transport`], a port on which callers are known by their keys,
-//! and [`driver`], the threads and tasks that own the machines of a node. Without it the crate needs no tokio.
+//! The protocols are state machines: [`swarm`] distributes files, [`gossip`] keeps ledgers level, [`keeping`] lets go of
+//! files that others keep, [`offences`] judges who does wrong. They take what happened, say what to do, and never
+//! do it themselves: no socket, no clock, no random source, no thread. With feature `net` (the default) there is also
+//! what runs them: [`transport`], a port on which callers are known by their keys, and [`driver`], the threads and tasks
+//! that own the machines of a node. Without it the crate needs no tokio.
 //!
 //! The crate knows no rules of the ledger but asks `swift-chain`, and reads no content but through `swift-chunks`.
 //!
@@ -76,6 +76,7 @@ pub mod driver;
 
 pub mod gossip;
 pub mod keeping;
+pub mod offences;
 pub mod swarm;
 
 #[cfg(feature = "net")]

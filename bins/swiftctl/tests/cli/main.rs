@@ -8,6 +8,7 @@ mod fake_node;
 mod keep;
 mod made_up;
 mod members;
+mod peers;
 mod pinned;
 mod program;
 mod proof;

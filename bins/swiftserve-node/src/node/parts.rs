@@ -6,9 +6,9 @@ use swift_chain::{Action, Address, NodeChange, NodeId, NodeKey, Poisoned};
 use swift_http::{AccessPolicy, Handles, Services};
 use swift_p2p::{
     driver::{
-        CatalogError, CatalogTask, ConnectionLimit, Finality, GossipSetup, GossipTask, JoinDesk,
-        KeepingSetup, KeepingTask, LedgerHandle, LedgerTask, Members, Patience, PeerEvent, Presence,
-        Publisher, ScrubTask, SwarmSetup, SwarmTask, UpkeepTask,
+        CatalogError, CatalogTask, Conduct, ConductTask, ConnectionLimit, Finality, GossipSetup, GossipTask,
+        JoinDesk, KeepingSetup, KeepingTask, LedgerHandle, LedgerTask, Members, Patience, PeerEvent,
+        Presence, Publisher, ScrubTask, SwarmSetup, SwarmTask, UpkeepTask,
     },
     gossip::Shelf,
     swarm,
@@ -46,6 +46,7 @@ pub(super) struct Running {
     pub(super) ledger: LedgerHandle,
     pub(super) gossip: GossipTask,
     pub(super) upkeep: UpkeepTask,
+    pub(super) conduct: ConductTask,
     pub(super) ledger_ended: oneshot::Receiver<Result<(), Poisoned>>,
     pub(super) catalog_ended: oneshot::Receiver<Result<(), CatalogError>>,
     pub(super) swarm_ended: oneshot::Receiver<()>,
@@ -66,6 +67,7 @@ impl Parts {
         });
         let id = self.key.id();
         let presence = Presence::default();
+        let (conduct, isolations) = Conduct::new(id, self.members.clone());
         let finality = Finality::new(id, self.members.clone(), presence.clone(), self.patience);
         let is_held = replica.is_held();
         let ledger = LedgerTask::spawn(replica, &self.ledger_path, self.members)?;
@@ -89,6 +91,7 @@ impl Parts {
             clients: clients.clone(),
             dialer: self.dialer.clone(),
             limits: limits.clone(),
+            conduct: conduct.clone(),
             seed: u64::from_le_bytes(random()?),
             config: swarm::Config::default(),
         })?;
@@ -113,16 +116,26 @@ impl Parts {
             shelf: shelf_in,
             seed: u64::from_le_bytes(random()?),
         });
-        let told = swarm.handle.clone();
+        let conduct_task = ConductTask::spawn(
+            conduct.clone(),
+            isolations,
+            self.sessions.clone(),
+            presence.clone(),
+            swarm.handle.clone(),
+        );
+        let (told, judged) = (swarm.handle.clone(), conduct.clone());
         let gossip = GossipTask::spawn(GossipSetup {
             me: id,
             ledger: ledger.handle.clone(),
             clients,
             sessions: self.sessions,
+            conduct: conduct.clone(),
             for_validators: ledger.for_validators,
             presence: presence.clone(),
             shelf: shelf.clone(),
             on_peer: Box::new(move |event| match event {
+                // When that is over, the swarm is told then.
+                PeerEvent::Online(peer) if judged.isolated_for(&peer).is_some() => {}
                 PeerEvent::Online(peer) => told.peer_online(peer),
                 PeerEvent::Offline(peer) => told.peer_offline(peer),
             }),
@@ -148,6 +161,7 @@ impl Parts {
             shelf,
             limits,
             tokens: Arc::new(tokens),
+            conduct,
             policy: Arc::new(AccessPolicy {
                 allow_plain_http: self.config.clients.allow_plain_http,
                 keep_at_start: self.config.keep,
@@ -163,6 +177,7 @@ impl Parts {
             ledger,
             gossip,
             upkeep,
+            conduct: conduct_task,
             ledger_ended,
             catalog_ended: catalog.ended,
             swarm_ended: swarm.ended,

@@ -1,8 +1,8 @@
 //! What a node says of its ledger, and what it lets itself be told.
 
 use swift_chain::{
-    Audit, Block, BlockHash, Certificate, ChainFrame, FrameDecoder, Hash, Header, LedgerDb, NodeKey,
-    SealedBlock, block_frame,
+    Audit, Block, BlockHash, Certificate, ChainFrame, FrameDecoder, Hash, Header, LedgerDb, NetworkId,
+    NodeKey, SealedBlock, block_frame,
 };
 
 use crate::site::Site;
@@ -17,7 +17,7 @@ async fn with_blocks() -> Site {
 }
 
 /// The chain from a height on, as a stream of frames.
-async fn stream_from(site: &Site, height: u64) -> Vec<u8> {
+pub(crate) async fn stream_from(site: &Site, height: u64) -> Vec<u8> {
     site.client.post("/getBlockDatas", height.to_string()).await.is(200).body
 }
 
@@ -88,7 +88,7 @@ async fn a_block_that_is_there_already_is_taken_and_changes_nothing() {
 }
 
 /// A block that follows the head and claims to be by `key`.
-fn next_block(site: &Site, key: &NodeKey, change: impl FnOnce(&mut Header)) -> Vec<u8> {
+pub(crate) fn next_block(site: &Site, key: &NodeKey, change: impl FnOnce(&mut Header)) -> Vec<u8> {
     let (head, network) = (site.node.ledger().head(), site.node.network());
     let mut header = Header {
         height: head.height + 1,
@@ -101,6 +101,16 @@ fn next_block(site: &Site, key: &NodeKey, change: impl FnOnce(&mut Header)) -> V
     };
     change(&mut header);
     let certificate = Certificate::sign_alone(key, &network, header.height, header.hash());
+    certified_block(key, header, certificate, network)
+}
+
+/// A block without transactions.
+pub(crate) fn certified_block(
+    key: &NodeKey,
+    header: Header,
+    certificate: Certificate,
+    network: NetworkId,
+) -> Vec<u8> {
     let block = Block::sign(key, &network, header, Vec::new());
     block_frame(&SealedBlock { block, certificate }.to_bytes())
 }

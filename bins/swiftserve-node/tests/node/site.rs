@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use swift_chain::{LedgerDb, NodeId, NodeKey};
+use swift_chain::{LedgerDb, NetworkParams, NodeId, NodeKey};
 use swift_p2p::{
     driver::Patience,
     transport::{AddressBook, Dialer, PeerClient},
@@ -108,6 +108,13 @@ impl Home {
         let mut options = self.options();
         options.patience = patience;
         options.config.join = ticket.map(|ticket| ticket.parse().unwrap());
+        self.launch(options).await.map_err(|(error, _)| error).unwrap()
+    }
+
+    /// Founds a network here that has these limits.
+    pub(crate) async fn found_with_limits(self, params: NetworkParams) -> Site {
+        let mut options = self.options();
+        options.params = params;
         self.launch(options).await.map_err(|(error, _)| error).unwrap()
     }
 

@@ -3,8 +3,8 @@
 use axum::{
     Extension, Json,
     body::{Body, Bytes},
-    extract::{Query, State},
-    http::header,
+    extract::{FromRequest, Query, Request, State},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use futures_util::stream;
@@ -104,12 +104,18 @@ pub(super) async fn add_block(
 pub(super) async fn overwrite(
     _: Allowed<MembersOrAdmin>,
     State(services): State<Services>,
-    body: Bytes,
+    request: Request,
 ) -> Result<Json<Value>, Problem> {
+    // Before the body is read: it may be long, and is of use only once.
     if services.ledger.head().height > 0 {
         let detail = "this chain has blocks already; a chain is never overwritten, only continued";
         return Err(Problem::conflict("conflict", detail));
     }
+    let body = Bytes::from_request(request, &()).await;
+    let body = body.map_err(|error| {
+        let is_long = error.status() == StatusCode::PAYLOAD_TOO_LARGE;
+        Problem::new(error.status(), if is_long { "too_large" } else { "bad_request" }, error.body_text())
+    })?;
     let network = services.ledger.network();
     // What the network began with is here already; what came is looked at all the same, and then left.
     let mut beginning = None;

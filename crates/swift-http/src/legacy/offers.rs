@@ -13,18 +13,22 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
+use swift_chain::NodeId;
 use swift_chunks::{ChunkLayout, FileId, Slice};
 use swift_p2p::swarm::message::{Answer, Confirm, Message, Offer, TOGETHER_MAX, Verdict};
 
 use super::files::named;
 use crate::{
     access::Access,
+    conduct,
     peer::{bare, decode_all},
     problem::Problem,
     services::Services,
     tokens::Scope,
 };
 
+/// As many messages as an offer counts for that is of a file nobody knows.
+const UNKNOWN_COST: usize = 20;
 /// Bytes of an answer without its map.
 const BARE_ANSWER_LEN_MAX: usize = 64;
 
@@ -69,7 +73,10 @@ pub(super) async fn offer(
     access.require_member_or(Scope::Publish)?;
     let fields = match Exchange::<Offer>::read(request).await? {
         Exchange::Messages(offers) => {
-            let mut answers = services.swarm.offers(access.require_member()?, offers).await?;
+            let from = access.require_member()?;
+            conduct::charge(&services.conduct, from, offers.len())?;
+            let mut answers = services.swarm.offers(from, offers).await?;
+            charge_for_unknown(&services, from, &answers)?;
             fit(&mut answers);
             return Ok(bare(Answer::encode_all(&answers)));
         }
@@ -104,7 +111,9 @@ pub(super) async fn confirm(
     access.require_member_or(Scope::Publish)?;
     let fields = match Exchange::<Confirm>::read(request).await? {
         Exchange::Messages(confirms) => {
-            services.swarm.confirmed(access.require_member()?, confirms).await?;
+            let by = access.require_member()?;
+            conduct::charge(&services.conduct, by, confirms.len())?;
+            services.swarm.confirmed(by, confirms).await?;
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
         Exchange::Form(fields) => fields,
@@ -118,6 +127,14 @@ pub(super) async fn confirm(
     };
     services.swarm.confirmed(member, vec![Confirm { file, slice: slice.number() }]).await?;
     Ok(verdict(true, "noted").into_response())
+}
+
+/// A file that this node does not know is looked for in the ledger. One whose block is on its way here is offered now and
+/// then; files that do not exist are offered by nobody else.
+fn charge_for_unknown(services: &Services, from: NodeId, answers: &[Answer]) -> Result<(), Problem> {
+    let is_unknown = |answer: &&Answer| answer.verdicts.iter().all(|verdict| *verdict == Verdict::Unknown);
+    let unknown = answers.iter().filter(is_unknown).count();
+    conduct::charge(&services.conduct, from, unknown * UNKNOWN_COST)
 }
 
 /// Leaves out the maps for which there is no room: they are told again by and by.

@@ -15,12 +15,12 @@ use swift_chain::{Action, NodeId, Receipt, SignedTransaction};
 use swift_p2p::{
     driver::{JOIN_OFFER_LEN_MAX, JoinOffer, JoinRefusal},
     gossip::{HELLO_LEN_MAX, Hello, consensus_frames},
-    transport::{Caller, RemoteAddress, Standing},
+    transport::{Caller, RemoteAddress},
 };
 
 use super::bare;
 use crate::{
-    access::{Access, Allowed, MembersOnly},
+    access::{Access, Allowed, MembersOnly, MembersOrRemoved, NodesOnly},
     problem::Problem,
     services::Services,
 };
@@ -38,6 +38,7 @@ pub(super) fn router() -> Router<Services> {
 
 /// A greeting. A node that was removed gets the block that says so, and nothing else ever.
 async fn hello(
+    _: Allowed<MembersOrRemoved>,
     State(services): State<Services>,
     Extension(caller): Extension<Caller>,
     Extension(access): Extension<Access>,
@@ -96,19 +97,15 @@ async fn consensus(
 }
 
 async fn join(
+    _: Allowed<NodesOnly>,
     State(services): State<Services>,
     Extension(caller): Extension<Caller>,
     remote: Option<Extension<RemoteAddress>>,
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
-    let Caller::Node { id, standing } = caller else {
+    let Caller::Node { id, .. } = caller else {
         return Err(Problem::forbidden("only a node asks to join, over TLS with its key"));
     };
-    if standing == Standing::Removed {
-        return Err(Problem::forbidden(
-            "this node was removed from the network; a removed key never comes back",
-        ));
-    }
     let offer = JoinOffer::from_bytes(&body).map_err(|error| Problem::bad_request(error.to_string()))?;
     let from = remote.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Extension(remote)| remote.0.ip());
     let settled = services.desk.admit(id, from, offer).await.map_err(|refusal| match refusal {

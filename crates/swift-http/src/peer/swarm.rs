@@ -18,7 +18,12 @@ use swift_p2p::swarm::message::{HOLDINGS_BYTES_MAX, Holdings, Message, WhoHas};
 use tokio::task;
 
 use super::bare;
-use crate::{access::Access, problem::Problem, services::Services};
+use crate::{
+    access::{Access, Allowed, MembersOnly},
+    conduct,
+    problem::Problem,
+    services::Services,
+};
 
 /// Bytes of a manifest that are read at a time.
 const MANIFEST_PIECE_LEN: usize = 256 * 1024;
@@ -42,26 +47,33 @@ pub(crate) fn decode_all<M: Message>(bytes: &[u8]) -> Result<Vec<M>, Problem> {
 }
 
 async fn who_has(
+    _: Allowed<MembersOnly>,
     State(services): State<Services>,
     Extension(access): Extension<Access>,
     body: Bytes,
 ) -> Result<Response, Problem> {
     let from = access.require_member()?;
-    let holdings = services.swarm.who_has(from, decode::<WhoHas>(&body)?).await?;
+    let who_has = decode::<WhoHas>(&body)?;
+    conduct::charge(&services.conduct, from, who_has.asks.len())?;
+    let holdings = services.swarm.who_has(from, who_has).await?;
     Ok(bare(holdings.encode()))
 }
 
 async fn announce(
+    _: Allowed<MembersOnly>,
     State(services): State<Services>,
     Extension(access): Extension<Access>,
     body: Bytes,
 ) -> Result<StatusCode, Problem> {
     let from = access.require_member()?;
-    services.swarm.announced(from, decode::<Holdings>(&body)?).await?;
+    let holdings = decode::<Holdings>(&body)?;
+    conduct::charge(&services.conduct, from, holdings.holdings.len())?;
+    services.swarm.announced(from, holdings).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn keep(
+    _: Allowed<MembersOnly>,
     State(services): State<Services>,
     Extension(access): Extension<Access>,
     body: Bytes,
@@ -79,11 +91,10 @@ struct Which {
 
 /// A file's manifest, as soon as it is here: its receiver checks it against the ledger.
 async fn manifest(
+    _: Allowed<MembersOnly>,
     State(services): State<Services>,
-    Extension(access): Extension<Access>,
     query: Result<Query<Which>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, Problem> {
-    access.require_member()?;
     let Query(which) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let store = services.store.clone();
     let opened = task::spawn_blocking(move || {

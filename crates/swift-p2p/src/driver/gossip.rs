@@ -20,6 +20,7 @@ use greeting::greet;
 use pushing::push;
 
 use super::{
+    conduct::Conduct,
     ledger::LedgerHandle,
     presence::{PeerEvent, Presence},
     validators::{ForValidatorsSource, keep_links},
@@ -42,6 +43,8 @@ pub struct GossipSetup {
     pub clients: Arc<PeerClients>,
     /// Cut when their node is removed.
     pub sessions: Sessions,
+    /// Is told who does wrong.
+    pub conduct: Conduct,
     /// What goes to the validators, from [`LedgerTask`](super::LedgerTask).
     pub for_validators: ForValidatorsSource,
     /// Kept level with who can be reached.
@@ -114,6 +117,7 @@ impl GossipTask {
             ledger: setup.ledger,
             clients: setup.clients,
             sessions: setup.sessions,
+            conduct: setup.conduct,
             presence: setup.presence,
             shelf: setup.shelf,
             on_peer: setup.on_peer,
@@ -151,6 +155,7 @@ struct Driver {
     ledger: LedgerHandle,
     clients: Arc<PeerClients>,
     sessions: Sessions,
+    conduct: Conduct,
     presence: Presence,
     shelf: watch::Receiver<Shelf>,
     on_peer: Box<dyn Fn(PeerEvent) + Send>,
@@ -209,6 +214,7 @@ impl Driver {
     /// A block may have changed who is a member, and where.
     fn take_members(&mut self) {
         self.clients.refresh();
+        self.conduct.forget_former_members();
         let cut = self.sessions.close_former_members();
         if cut > 0 {
             info!(cut, "closed the connections of a node that was removed");
@@ -228,12 +234,16 @@ impl Driver {
             Output::Greet { to } => {
                 let (me, clients, ledger) = (self.me, self.clients.clone(), self.ledger.clone());
                 let (presence, shelf) = (self.presence.clone(), *self.shelf.borrow());
-                self.work.spawn(async move { greet(me, &clients, &ledger, (&presence, shelf), to).await });
+                let conduct = self.conduct.clone();
+                self.work.spawn(async move {
+                    greet(me, &clients, &ledger, (&presence, &conduct, shelf), to).await
+                });
             }
             Output::Fetch { from } => {
                 let (clients, ledger) = (self.clients.clone(), self.ledger.clone());
+                let conduct = self.conduct.clone();
                 let fetch = self.work.spawn(async move {
-                    let outcome = fetch(&clients, &ledger, from).await?;
+                    let outcome = fetch(&clients, &ledger, &conduct, from).await?;
                     Ok(Input::Fetched { from, outcome })
                 });
                 self.fetch = Some(fetch);

@@ -41,7 +41,10 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::{catalog::CatalogHandle, intake::Intake, ledger::LedgerHandle, limits::Limits, wall_clock_ms};
+use super::{
+    catalog::CatalogHandle, conduct::Conduct, intake::Intake, ledger::LedgerHandle, limits::Limits,
+    wall_clock_ms,
+};
 use crate::{
     swarm::{Config, Swarm},
     transport::{Dialer, PeerClients},
@@ -54,7 +57,7 @@ pub use priorities::Prioritized;
 pub use rates::PeerRate;
 pub use sends::SendGuard;
 pub use serving::Serving;
-pub use transfers::{Outgoing, Traffic, TransferStage, TransferState, Transfers};
+pub use transfers::{Outgoing, PeerTraffic, Traffic, TransferStage, TransferState, Transfers};
 pub use trees::GRAINS_HEADER;
 
 use lanes::Lanes;
@@ -82,6 +85,8 @@ pub struct SwarmSetup {
     pub dialer: Dialer,
     /// What may move how fast.
     pub limits: Limits,
+    /// Is told who does wrong.
+    pub conduct: Conduct,
     /// All choices follow from it.
     pub seed: u64,
     /// The machine's numbers. Its incarnation is set here.
@@ -129,7 +134,7 @@ impl SwarmTask {
             Swarm::new(setup.me, config, setup.seed),
             lanes,
             Library::new(setup.ledger.weak(), setup.store),
-            Post::new(setup.clients, events_in.clone()),
+            Post::new(setup.clients, setup.conduct, events_in.clone()),
             (events_in.clone(), work),
             followed,
         );

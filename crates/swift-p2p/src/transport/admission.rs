@@ -19,6 +19,8 @@ pub struct Limits {
     pub connections_per_address_max: usize,
     /// The same for addresses of this machine, where a proxy or many nodes may stand behind one address.
     pub connections_from_loopback_max: usize,
+    /// Open connections of one node. A transfer over a long way takes up to 96.
+    pub connections_per_node_max: usize,
     /// Open connections in all of nodes that are no members. They may ask to join and little else.
     pub strangers_max: usize,
     /// From accepting a connection to its first byte and, with TLS, to the end of the handshake.
@@ -34,6 +36,7 @@ impl Default for Limits {
             connections_max: 2_048,
             connections_per_address_max: 256,
             connections_from_loopback_max: 1_024,
+            connections_per_node_max: 128,
             strangers_max: 16,
             handshake_deadline: Duration::from_secs(10),
             header_deadline: Duration::from_secs(30),

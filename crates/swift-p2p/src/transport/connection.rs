@@ -45,6 +45,9 @@ const TLS_HANDSHAKE: u8 = 0x16;
 const TLS_BUFFER_BYTES: usize = 64 << 10;
 /// What one read from a connection may take: large enough that a body is not read in crumbs.
 const READ_BUFFER_BYTES: usize = 8_192 + 4_096 * 100;
+/// The same from a client, which has proved nothing when it sends the head of its first request: so much a thousand of
+/// them can make a node hold.
+const CLIENT_BUFFER_BYTES: usize = 64 << 10;
 /// How long a caller has to send the request that will be refused.
 const REFUSAL_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -116,7 +119,7 @@ impl<B: Body> Body for Attended<B> {
 enum Met {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>, Guest),
-    /// A node that is no member, while all seats for those are taken.
+    /// A node that has too many connections, or is no member, while all seats for those are taken.
     Unseated(Box<TlsStream<TcpStream>>),
 }
 
@@ -177,13 +180,16 @@ where
         })
     }
 
-    /// Lists the node's connection; nothing when it is no member and no seat is free.
+    /// Lists the node's connection; nothing when it has too many, or is no member and no seat is free.
     fn register(&self, tls: &TlsStream<TcpStream>) -> io::Result<Option<Session>> {
         let raw_key = tls.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let Some(node) = raw_key.and_then(node_of) else {
             return Err(io::Error::other("the handshake ended without a node's key"));
         };
         let session = self.sessions.register(node, self.cut.child_token());
+        if self.sessions.count(&node) > self.admission.limits().connections_per_node_max {
+            return Ok(None);
+        }
         if !session.standing().is_member() {
             let Some(seat) = self.admission.seat_stranger() else { return Ok(None) };
             session.take_seat(seat);
@@ -226,7 +232,7 @@ where
             .header_read_timeout(self.admission.limits().header_deadline)
             // No node looks at it, and many answers to nodes are shorter than it.
             .auto_date_header(is_client)
-            .max_buf_size(READ_BUFFER_BYTES)
+            .max_buf_size(if is_client { CLIENT_BUFFER_BYTES } else { READ_BUFFER_BYTES })
             .half_close(false)
             .serve_connection(TokioIo::new(io), service);
         let ended = tokio::select! {

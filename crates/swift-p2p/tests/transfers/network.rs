@@ -17,8 +17,8 @@ use swift_chain::*;
 use swift_chunks::{FileId, Hold, ManifestHash, SLICE_LEVEL_MAX, Store, StoreOptions};
 use swift_p2p::{
     driver::{
-        CatalogError, CatalogTask, LedgerHandle, LedgerTask, Members, Publisher, SwarmHandle, SwarmSetup,
-        SwarmTask, wall_clock_ms,
+        CatalogError, CatalogTask, Conduct, LedgerHandle, LedgerTask, Members, Publisher, SwarmHandle,
+        SwarmSetup, SwarmTask, wall_clock_ms,
     },
     swarm::Config,
     transport::{Dialer, Listener, ListenerConfig, PeerClients, Sessions},
@@ -333,6 +333,7 @@ impl Peer {
         let dialer = Dialer::new(&self.key, network, Arc::new(members.clone())).unwrap();
         let swarm = SwarmTask::spawn(SwarmSetup {
             limits: swift_p2p::driver::Limits::unlimited(),
+            conduct: Conduct::new(self.id(), members.clone()).0,
             me: self.id(),
             ledger: ledger.handle.clone(),
             catalog: catalog.handle.clone(),

@@ -9,8 +9,9 @@ use tracing::{error, info, warn};
 
 use super::GossipError;
 use crate::{
-    driver::{LedgerError, LedgerHandle},
+    driver::{Conduct, LedgerError, LedgerHandle},
     gossip::FetchOutcome,
+    offences::Offence,
     transport::{DialError, PeerClients, PeerResponse},
 };
 
@@ -36,6 +37,7 @@ enum Stop {
 pub(super) async fn fetch(
     clients: &PeerClients,
     ledger: &LedgerHandle,
+    conduct: &Conduct,
     from: NodeId,
 ) -> Result<FetchOutcome, GossipError> {
     match try_fetch(clients, ledger, from).await {
@@ -49,7 +51,7 @@ pub(super) async fn fetch(
             Ok(FetchOutcome::Failed)
         }
         Err(Stop::Refused(reason)) => {
-            warn!(peer = %from, %reason, "a member sent blocks that break a rule");
+            conduct.note(from, Offence::BadBlocks, &reason);
             Ok(FetchOutcome::Refused)
         }
         Err(Stop::Fatal(error)) => Err(error),

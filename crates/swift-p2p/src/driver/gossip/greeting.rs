@@ -5,12 +5,13 @@ use std::time::Duration;
 use hyper::StatusCode;
 use swift_chain::{NodeId, limits::RECEIPT_LEN_MAX};
 use tokio::time::timeout;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::{GossipError, note, removal};
 use crate::{
-    driver::{LedgerHandle, Presence},
+    driver::{Conduct, LedgerHandle, Presence},
     gossip::{HELLO_LEN_MAX, Hello, Input, Shelf},
+    offences::Offence,
     transport::{DialError, PeerClients, PeerResponse},
 };
 
@@ -22,11 +23,12 @@ pub(super) async fn greet(
     me: NodeId,
     clients: &PeerClients,
     ledger: &LedgerHandle,
-    (presence, shelf): (&Presence, Shelf),
+    (presence, conduct, shelf): (&Presence, &Conduct, Shelf),
     to: NodeId,
 ) -> Result<Input, GossipError> {
     match timeout(GREET_TIMEOUT, exchange(clients, to, Hello::new(note(ledger), shelf))).await {
         Ok(Ok(Answer::Hello(hello))) => {
+            conduct.heard(to);
             presence.note_hello(to, hello);
             Ok(Input::Answered { by: to, head: hello.into() })
         }
@@ -35,7 +37,7 @@ pub(super) async fn greet(
             None => Ok(Input::NotReached { to }),
         },
         Ok(Ok(Answer::Other)) => {
-            warn!(peer = %to, "a member answers greetings with something else");
+            conduct.note(to, Offence::Malformed, &"its answer to a greeting is none");
             Ok(Input::NotReached { to })
         }
         Ok(Err(error)) => {

@@ -15,7 +15,7 @@ use super::{
     post::Kind,
     priorities, reading,
     serving::Serving,
-    transfers::{Traffic, Transfers},
+    transfers::{PeerTraffic, Traffic, Transfers},
 };
 use crate::swarm::{
     CheckOutcome, ExchangeId, FetchFailure, FetchOutcome, Priority, SendOutcome,
@@ -100,6 +100,9 @@ pub(super) enum Command {
     },
     Traffic {
         reply: oneshot::Sender<Traffic>,
+    },
+    PeerTraffic {
+        reply: oneshot::Sender<Vec<PeerTraffic>>,
     },
 }
 

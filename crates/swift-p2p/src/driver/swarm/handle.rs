@@ -13,7 +13,7 @@ use super::{
     priorities::Prioritized,
     serving::Serving,
     survey::FILES_MAX,
-    transfers::{Traffic, Transfers},
+    transfers::{PeerTraffic, Traffic, Transfers},
 };
 use crate::swarm::{
     Priority,
@@ -179,6 +179,11 @@ impl SwarmHandle {
     /// How much content has moved since the node started.
     pub async fn traffic(&self) -> Result<Traffic, Stopped> {
         self.ask(|reply| Command::Traffic { reply }).await
+    }
+
+    /// The same of each member with whom any was moved.
+    pub async fn peer_traffic(&self) -> Result<Vec<PeerTraffic>, Stopped> {
+        self.ask(|reply| Command::PeerTraffic { reply }).await
     }
 
     /// What keeps content from being stored, if anything does.

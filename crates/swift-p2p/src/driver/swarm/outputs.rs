@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::error;
 
 use super::{
     copies::Saying,
@@ -12,7 +12,10 @@ use super::{
     files::Stage,
     owner::{Owner, Running},
 };
-use crate::swarm::{AbandonReason, FetchFailure, OffenceKind, Output};
+use crate::{
+    offences::Offence,
+    swarm::{AbandonReason, FetchFailure, OffenceKind, Output},
+};
 
 impl Owner {
     /// Starts what an output asks for. Nothing here waits; results come back as events.
@@ -60,6 +63,8 @@ impl Owner {
             }
             Output::Abandoned { file, publisher, reason: AbandonReason::ManifestFalse { chunk } } => {
                 error!(%file, %publisher, chunk = chunk.get(), "a member published a false manifest; the file cannot be had");
+                let detail = format!("the manifest of file {file} is false; chunk {} proves it", chunk.get());
+                self.conduct.note(publisher, Offence::FalseManifest, &detail);
                 if let Some(entry) = self.files.get_mut(&file)
                     && let Stage::Receiving(receiving) = std::mem::replace(&mut entry.stage, Stage::Abandoned)
                 {
@@ -69,20 +74,21 @@ impl Owner {
                 // The same bytes may be live under a true manifest as well.
                 self.look_for_others();
             }
-            Output::Offence { peer, file, kind } => match kind {
-                OffenceKind::WrongBytes { slice } => {
-                    warn!(%peer, %file, ?slice, offence = "wrong bytes", "a member did wrong");
-                }
-                OffenceKind::NotThere { slice } => {
-                    warn!(%peer, %file, ?slice, offence = "offered what it does not have", "a member did wrong");
-                }
-                OffenceKind::Stalled { slice } => {
-                    warn!(%peer, %file, ?slice, offence = "stalled", "a member was dropped as a source for a while");
-                }
-                OffenceKind::Malformed => {
-                    warn!(%peer, %file, offence = "malformed state", "a member did wrong");
-                }
-            },
+            Output::Offence { peer, file, kind } => {
+                let (offence, slice) = match kind {
+                    OffenceKind::WrongBytes { slice } => (Offence::WrongBytes, Some(slice)),
+                    OffenceKind::NotThere { slice } => (Offence::NotThere, Some(slice)),
+                    OffenceKind::Stalled { slice } => (Offence::Stalled, Some(slice)),
+                    OffenceKind::Malformed => (Offence::Malformed, None),
+                };
+                let detail = match slice {
+                    Some(slice) => {
+                        format!("file {file}, chunk {}, slice {}", slice.chunk().get(), slice.number())
+                    }
+                    None => format!("a map or an answer that does not fit file {file}"),
+                };
+                self.conduct.note(peer, offence, &detail);
+            }
         }
     }
 }

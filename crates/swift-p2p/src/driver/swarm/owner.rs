@@ -32,6 +32,7 @@ use super::{
     survey::Surveys,
     trees::Trees,
 };
+use crate::driver::conduct::Conduct;
 use crate::swarm::{
     ExchangeId, FetchFailure, FetchOutcome, Input, Swarm, Time,
     message::{Answer, Holdings},
@@ -64,6 +65,7 @@ pub(super) struct Owner {
     pub(super) lanes: Lanes,
     pub(super) library: Library,
     pub(super) post: Post,
+    pub(super) conduct: Conduct,
     pub(super) events: mpsc::UnboundedSender<Event>,
     /// Blocking work under way: the store is not free before it is done.
     pub(super) work: TaskTracker,
@@ -113,6 +115,7 @@ impl Owner {
             start: Instant::now(),
             lanes,
             library,
+            conduct: post.conduct().clone(),
             post,
             events,
             work,
@@ -261,6 +264,7 @@ impl Owner {
             }
             Command::Transfers { reply } => drop(reply.send(self.transfers())),
             Command::Traffic { reply } => drop(reply.send(self.traffic())),
+            Command::PeerTraffic { reply } => drop(reply.send(self.peer_traffic())),
         }
     }
 

@@ -9,6 +9,8 @@ use tracing::debug;
 
 use super::events::Event;
 use crate::{
+    driver::conduct::Conduct,
+    offences::Offence,
     swarm::{
         ExchangeId,
         message::{
@@ -25,6 +27,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Requests with offers, and with confirmations, that are under way to one peer at once: as many as there are connections
 /// that stay open. What comes up meanwhile goes together in the next.
 const EXCHANGES_MAX: usize = 4;
+/// Bytes that are read of the answer to a message that needs none.
+const RECEIPT_LEN_MAX: usize = 64 * 1024;
 /// Announcements, for which nobody waits.
 const ANNOUNCEMENTS_MAX: usize = 1;
 /// Files that wait to be announced to a peer that does not answer; of more the oldest are not announced.
@@ -33,6 +37,7 @@ const WAITING_MAX: usize = 4096;
 /// Sends messages and reports their answers. What is said to one peer in one turn goes together.
 pub(super) struct Post {
     clients: Arc<PeerClients>,
+    conduct: Conduct,
     events: mpsc::UnboundedSender<Event>,
     offers: BTreeMap<NodeId, Queue<(ExchangeId, Offer)>>,
     confirms: BTreeMap<NodeId, Queue<Confirm>>,
@@ -88,12 +93,30 @@ enum PostError {
     Dial(#[from] DialError),
     #[error("the answer is no message: {0}")]
     Answer(#[from] MessageError),
+    #[error("{answers} answers to {questions} messages")]
+    Count { questions: usize, answers: usize },
+}
+
+impl PostError {
+    /// Whether it is the member's doing, and not the way's.
+    fn is_offence(&self) -> bool {
+        !matches!(self, Self::Dial(_))
+    }
 }
 
 impl Post {
-    pub(super) fn new(clients: Arc<PeerClients>, events: mpsc::UnboundedSender<Event>) -> Self {
+    pub(super) fn new(
+        clients: Arc<PeerClients>,
+        conduct: Conduct,
+        events: mpsc::UnboundedSender<Event>,
+    ) -> Self {
         let (offers, confirms, announcements) = Default::default();
-        Self { clients, events, offers, confirms, announcements }
+        Self { clients, conduct, events, offers, confirms, announcements }
+    }
+
+    /// Whom it tells of offences.
+    pub(super) fn conduct(&self) -> &Conduct {
+        &self.conduct
     }
 
     /// Goes out with [`Self::flush`].
@@ -166,7 +189,7 @@ impl Post {
     fn send_offers(&self, to: NodeId, offers: Vec<(ExchangeId, Offer)>) {
         let body = Offer::encode_all(offers.iter().map(|(_, offer)| offer));
         let exchanges: Vec<ExchangeId> = offers.into_iter().map(|(exchange, _)| exchange).collect();
-        let (clients, events) = (self.clients.clone(), self.events.clone());
+        let (clients, events, conduct) = (self.clients.clone(), self.events.clone(), self.conduct.clone());
         task::spawn(async move {
             match ask::<Answer>(&clients, to, "/response", body).await {
                 Ok(answers) if answers.len() == exchanges.len() => {
@@ -175,7 +198,9 @@ impl Post {
                     }
                 }
                 outcome => {
-                    debug!(%to, error = ?outcome.err(), "offers were not answered");
+                    let questions = exchanges.len();
+                    let count = |answers: Vec<_>| PostError::Count { questions, answers: answers.len() };
+                    note_failure(&conduct, to, "an offer", &outcome.map_or_else(|error| error, count));
                     for exchange in exchanges {
                         let _ = events.send(Event::OfferFailed { to, exchange });
                     }
@@ -188,12 +213,17 @@ impl Post {
     pub(super) fn who_has(&self, to: NodeId, who_has: &WhoHas) {
         let asked: Vec<FileId> = who_has.asks.iter().map(|ask| ask.file).collect();
         let (clients, events, body) = (self.clients.clone(), self.events.clone(), who_has.encode());
+        let conduct = self.conduct.clone();
         task::spawn(async move {
             let answers = ask::<Holdings>(&clients, to, "/peer/who-has", body).await;
-            let event = match answers.map(|mut answers| (answers.pop(), answers.is_empty())) {
-                Ok((Some(holdings), true)) => Event::WhoHasAnswered { by: to, asked, holdings },
-                outcome => {
-                    debug!(%to, error = ?outcome.err(), "a question was not answered");
+            let one = |answers: Vec<Holdings>| {
+                <[Holdings; 1]>::try_from(answers)
+                    .map_err(|answers| PostError::Count { questions: 1, answers: answers.len() })
+            };
+            let event = match answers.and_then(one) {
+                Ok([holdings]) => Event::WhoHasAnswered { by: to, asked, holdings },
+                Err(error) => {
+                    note_failure(&conduct, to, "a question", &error);
                     Event::WhoHasFailed { to, asked }
                 }
             };
@@ -245,9 +275,22 @@ async fn ask<M: Message>(
 }
 
 async fn tell(clients: &PeerClients, to: NodeId, path: &str, body: Vec<u8>) -> Result<(), DialError> {
-    // Read to its end, short as it is, so that the connection can be used again.
-    send(clients, to, path, body).await?.bytes().await?;
+    let mut response = send(clients, to, path, body).await?;
+    // Read to its end, short as it is, so that the connection can be used again; and not kept, however long it is.
+    let mut len = 0;
+    while let Some(piece) = response.chunk().await?
+        && len <= RECEIPT_LEN_MAX
+    {
+        len += piece.len();
+    }
     Ok(())
+}
+
+fn note_failure(conduct: &Conduct, to: NodeId, what: &str, error: &PostError) {
+    debug!(%to, %error, "{what} was not answered");
+    if error.is_offence() {
+        conduct.note(to, Offence::Malformed, &format!("its answer to {what}: {error}"));
+    }
 }
 
 async fn send(

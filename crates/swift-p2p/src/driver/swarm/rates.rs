@@ -16,6 +16,8 @@ pub(super) struct Rates {
     gauges: BTreeMap<(FileId, NodeId), Gauge>,
     /// Of all files and peers, since the start.
     bytes: u64,
+    /// The same of each peer. There are no more of them than were ever members.
+    of_peers: BTreeMap<NodeId, u64>,
 }
 
 #[derive(Default)]
@@ -44,6 +46,9 @@ impl Rates {
     /// Bytes have moved.
     pub(super) fn add(&mut self, file: FileId, peer: NodeId, bytes: u64) {
         self.bytes += bytes;
+        if bytes > 0 {
+            *self.of_peers.entry(peer).or_default() += bytes;
+        }
         let is_full = self.gauges.len() >= GAUGES_MAX && !self.gauges.contains_key(&(file, peer));
         if bytes > 0 && !is_full {
             let gauge = self.gauges.entry((file, peer)).or_default();
@@ -54,6 +59,11 @@ impl Rates {
     /// All that has moved since the start.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// What has moved since the start between this node and each peer.
+    pub(super) fn peers(&self) -> impl Iterator<Item = (NodeId, u64)> {
+        self.of_peers.iter().map(|(&peer, &bytes)| (peer, bytes))
     }
 
     /// A turn that took this long has ended.
@@ -150,5 +160,6 @@ mod tests {
         (0..IDLE_TURNS).for_each(|_| rates.turn(Duration::from_secs(1)));
         rates.add(file, peer, 20);
         assert_eq!(rates.bytes(), 320);
+        assert_eq!(rates.peers().collect::<Vec<_>>(), [(peer, 320)]);
     }
 }

@@ -1,8 +1,9 @@
 //! What moves, for people and programs to see: files on their way here, and what goes out.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{collections::BTreeMap, sync::atomic::Ordering, time::Duration};
 
 use serde::Serialize;
+use swift_chain::NodeId;
 use swift_chunks::FileId;
 
 use super::{
@@ -34,6 +35,15 @@ pub struct Traffic {
     pub received_bytes: u64,
     /// Bytes that went out.
     pub sent_bytes: u64,
+}
+
+/// Content that moved between this node and one member since this node started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerTraffic {
+    /// Who.
+    pub peer: NodeId,
+    /// How much.
+    pub traffic: Traffic,
 }
 
 /// How far a file is that is on its way here.
@@ -98,6 +108,18 @@ impl Owner {
     pub(super) fn traffic(&mut self) -> Traffic {
         self.measure();
         Traffic { received_bytes: self.received.bytes(), sent_bytes: self.sent.bytes() }
+    }
+
+    pub(super) fn peer_traffic(&mut self) -> Vec<PeerTraffic> {
+        self.measure();
+        let mut all: BTreeMap<NodeId, Traffic> = BTreeMap::new();
+        for (peer, bytes) in self.received.peers() {
+            all.entry(peer).or_default().received_bytes = bytes;
+        }
+        for (peer, bytes) in self.sent.peers() {
+            all.entry(peer).or_default().sent_bytes = bytes;
+        }
+        all.into_iter().map(|(peer, traffic)| PeerTraffic { peer, traffic }).collect()
     }
 
     pub(super) fn transfers(&mut self) -> Transfers {

@@ -1,0 +1,270 @@
+//! Keeps an eye on members: what they do wrong, how much they say, and who is isolated for it.
+//!
+//! Whoever finds an offence says so to [`Conduct::note`], the one place that counts it, logs it for security, and
+//! isolates. What isolation is: the swarm takes the member for one that cannot be reached, its connections are cut, and
+//! the routes refuse it, but for what the ledger needs. Consensus judges by signatures and has bounds of its own, so
+//! nobody can stop it by having validators isolated.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Display,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use swift_chain::NodeId;
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+use tracing::{info, warn};
+
+use super::{Members, Presence, SwarmHandle, wall_clock_ms};
+use crate::{
+    offences::{Budget, Offence, Offences},
+    swarm::Time,
+    transport::{Membership as _, Sessions},
+};
+
+/// Bytes of requests of one member that are in memory at once: what the ledger's routes take together, and some.
+pub const BODIES_OF_ONE_MAX: usize = 12 << 20;
+/// The same of all members.
+pub const BODIES_OF_ALL_MAX: usize = 64 << 20;
+
+/// What is known of members' conduct. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Conduct(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    me: NodeId,
+    members: Members,
+    start: Instant,
+    state: Mutex<State>,
+    isolations: mpsc::UnboundedSender<Isolation>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    offences: Offences,
+    said: HashMap<NodeId, Said>,
+    /// Bytes of requests that are in memory.
+    held_bytes: usize,
+}
+
+/// What one member said.
+#[derive(Debug, Default)]
+struct Said {
+    budget: Budget,
+    held_bytes: usize,
+    total_bytes: u64,
+    heard_ms: u64,
+}
+
+/// A member is isolated from now on.
+#[derive(Clone, Copy, Debug)]
+struct Isolation {
+    node: NodeId,
+    until: Instant,
+}
+
+/// Those that are isolated, for [`ConductTask`].
+#[derive(Debug)]
+pub struct Isolations(mpsc::UnboundedReceiver<Isolation>);
+
+/// One member's conduct as people and programs are told of it. Times are those of the wall clock.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conducted {
+    /// When it last asked or told something.
+    pub heard_ms: Option<u64>,
+    /// Bytes of what it told, content apart.
+    pub message_bytes: u64,
+    /// How often it did what.
+    pub offences: BTreeMap<Offence, u64>,
+    /// What it did last.
+    pub last: Option<LastOffence>,
+    /// How often it was isolated, as far as that is remembered.
+    pub isolations: u32,
+    /// Until when it is isolated.
+    pub isolated_until_ms: Option<u64>,
+}
+
+/// The last thing a member did wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastOffence {
+    /// What.
+    pub kind: Offence,
+    /// When.
+    pub at_ms: u64,
+    /// What there is to say about it.
+    pub detail: String,
+}
+
+impl Conduct {
+    /// Nobody did anything wrong yet. What `me` does is not judged.
+    pub fn new(me: NodeId, members: Members) -> (Self, Isolations) {
+        let (isolations, inbox) = mpsc::unbounded_channel();
+        let (start, state) = (Instant::now(), Mutex::default());
+        (Self(Arc::new(Inner { me, members, start, state, isolations })), Isolations(inbox))
+    }
+
+    /// A member did wrong.
+    pub fn note(&self, node: NodeId, kind: Offence, detail: &dyn Display) {
+        if node == self.0.me || !self.is_member(&node) {
+            return;
+        }
+        let (now, detail) = (Instant::now(), detail.to_string());
+        let isolated_for = self.state().offences.note(self.time(now), node, kind, &detail);
+        let kind = kind.name();
+        if kind == Offence::Stalled.name() {
+            info!(%node, offence = kind, ?detail, "a member was slow");
+        } else {
+            warn!(target: "security", %node, offence = kind, ?detail, "a member did wrong");
+        }
+        if let Some(term) = isolated_for {
+            let seconds = term.as_secs();
+            warn!(target: "security", %node, offence = kind, seconds, "a member is isolated for its offences");
+            // Where nobody listens, isolation is what the routes ask for.
+            let _ = self.0.isolations.send(Isolation { node, until: now + term });
+        }
+    }
+
+    /// How much longer a member is isolated; nothing if it is not.
+    pub fn isolated_for(&self, node: &NodeId) -> Option<Duration> {
+        self.state().offences.isolated_for(self.time(Instant::now()), node)
+    }
+
+    /// A member says so many things more. False if they are too many.
+    pub fn charge(&self, node: NodeId, messages: usize) -> bool {
+        let now = self.time(Instant::now());
+        self.said(node, |said| said.budget.take(now, messages))
+    }
+
+    /// A member has asked or told something.
+    pub fn heard(&self, node: NodeId) {
+        self.said(node, |said| said.heard_ms = wall_clock_ms());
+    }
+
+    /// Bytes of a request come into memory. False if there is no room for them.
+    pub fn take_in(&self, node: NodeId, len: usize) -> bool {
+        let mut state = self.state();
+        let all = state.held_bytes.saturating_add(len);
+        let said = state.said.entry(node).or_default();
+        let of_one = said.held_bytes.saturating_add(len);
+        if all > BODIES_OF_ALL_MAX || of_one > BODIES_OF_ONE_MAX {
+            return false;
+        }
+        said.held_bytes = of_one;
+        said.total_bytes = said.total_bytes.saturating_add(len as u64);
+        state.held_bytes = all;
+        true
+    }
+
+    /// They are not needed any more.
+    pub fn let_go(&self, node: NodeId, len: usize) {
+        let mut state = self.state();
+        state.held_bytes = state.held_bytes.saturating_sub(len);
+        if let Some(said) = state.said.get_mut(&node) {
+            said.held_bytes = said.held_bytes.saturating_sub(len);
+        }
+    }
+
+    /// What is known of a member.
+    pub fn of(&self, node: &NodeId) -> Conducted {
+        let (now, now_ms) = (self.time(Instant::now()), wall_clock_ms());
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let state = self.state();
+        let isolated_for = state.offences.isolated_for(now, node);
+        let record = state.offences.of(node);
+        let last = record.and_then(|record| record.last.as_ref()).map(|last| LastOffence {
+            kind: last.kind,
+            at_ms: now_ms.saturating_sub(millis(now.since(last.at))),
+            detail: last.detail.clone(),
+        });
+        let said = state.said.get(node);
+        Conducted {
+            heard_ms: said.map(|said| said.heard_ms).filter(|&at| at > 0),
+            message_bytes: said.map_or(0, |said| said.total_bytes),
+            offences: record.map(|record| record.counts.clone()).unwrap_or_default(),
+            last,
+            isolations: record.map_or(0, |record| record.isolations),
+            isolated_until_ms: isolated_for.map(|left| now_ms.saturating_add(millis(left))),
+        }
+    }
+
+    /// Forgets those that are members no more.
+    pub fn forget_former_members(&self) {
+        let mut state = self.state();
+        state.offences.keep_only(|node| self.is_member(node));
+        state.said.retain(|node, said| said.held_bytes > 0 || self.is_member(node));
+    }
+
+    fn is_member(&self, node: &NodeId) -> bool {
+        self.0.members.standing(node).is_member()
+    }
+
+    fn said<T>(&self, node: NodeId, change: impl FnOnce(&mut Said) -> T) -> T {
+        change(self.state().said.entry(node).or_default())
+    }
+
+    fn time(&self, now: Instant) -> Time {
+        Time::after_start(now.duration_since(self.0.start))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves it whole: at worst some bytes count as held for good.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Isolates. It ends when it is dropped.
+#[derive(Debug)]
+pub struct ConductTask {
+    _task: JoinSet<()>,
+}
+
+impl ConductTask {
+    /// Has the swarm let go of those that are isolated, until they are not any more, and cuts their connections.
+    pub fn spawn(
+        conduct: Conduct,
+        isolations: Isolations,
+        sessions: Sessions,
+        presence: Presence,
+        swarm: SwarmHandle,
+    ) -> Self {
+        let mut task = JoinSet::new();
+        task.spawn(isolate(conduct, isolations, sessions, presence, swarm));
+        Self { _task: task }
+    }
+}
+
+async fn isolate(
+    conduct: Conduct,
+    Isolations(mut inbox): Isolations,
+    sessions: Sessions,
+    presence: Presence,
+    swarm: SwarmHandle,
+) {
+    let mut ends: BTreeMap<Instant, Vec<NodeId>> = BTreeMap::new();
+    loop {
+        let next = ends.first_key_value().map(|(&end, _)| end);
+        tokio::select! {
+            isolated = inbox.recv() => {
+                let Some(Isolation { node, until }) = isolated else { return };
+                swarm.peer_offline(node);
+                sessions.close(&node);
+                ends.entry(until).or_default().push(node);
+            }
+            () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
+                let ended = ends.pop_first().map(|(_, nodes)| nodes).unwrap_or_default();
+                for node in ended {
+                    info!(%node, "a member is not isolated any more");
+                    if presence.is_online(&node) && conduct.isolated_for(&node).is_none() {
+                        swarm.peer_online(node);
+                    }
+                }
+            }
+        }
+    }
+}
