@@ -32,6 +32,7 @@ mod quorum;
 mod reading;
 mod rebuilding;
 mod recovery;
+mod removal;
 mod restart;
 mod roles;
 mod room;

@@ -13,6 +13,7 @@
 
 mod crowding;
 mod exchange;
+mod forged;
 mod harness;
 mod identity;
 mod limits;
