@@ -163,7 +163,7 @@ async fn a_member_whose_answers_do_not_come_is_not_isolated() {
 }
 
 /// Many requests at once, as fast as they are taken.
-async fn floods(liar: &Liar, path: &str, body: Vec<u8>) -> Vec<u16> {
+pub(crate) async fn floods(liar: &Liar, path: &str, body: Vec<u8>) -> Vec<u16> {
     let body = Bytes::from(body);
     let lane = async || {
         let mut answers = Vec::new();

@@ -14,7 +14,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
-use swift_chain::{Action, FileEntry, Hash, NodeId, NodeKey, Role, SignedTransaction, Transaction};
+use swift_chain::{
+    Action, FileEntry, Hash, NetworkId, NodeId, NodeKey, Role, SignedTransaction, Transaction,
+};
 use swift_chunks::{FileId, Manifest};
 use swift_p2p::{
     driver::ask_to_join,
@@ -23,7 +25,10 @@ use swift_p2p::{
 };
 use tokio::{sync::watch, task::JoinHandle};
 
-use crate::{client::soon, site::Site};
+use crate::{
+    client::{Client, soon},
+    site::Site,
+};
 
 /// What it answers to a request for a path, given the body.
 type Script = Box<dyn Fn(&Request<()>, Bytes) -> Response + Send>;
@@ -53,7 +58,7 @@ pub(crate) struct Liar {
     pub(crate) key: NodeKey,
     /// Asks the node that took it in.
     pub(crate) client: PeerClient,
-    network: swift_chain::NetworkId,
+    network: NetworkId,
     scripts: Scripts,
     /// How often which path was asked for.
     asked: Asked,
@@ -64,19 +69,27 @@ pub(crate) struct Liar {
 impl Liar {
     /// A publisher that is taken in by a node.
     pub(crate) async fn join(site: &Site) -> Self {
+        Self::enter(&site.client, site.home.address()).await
+    }
+
+    /// The same by the node at an address, which an admin's client asks.
+    pub(crate) async fn enter(admin: &Client, address: SocketAddr) -> Self {
         let key = NodeKey::from_seed(rand_seed());
-        let network = site.node.network();
+        let status = admin.get("/v1/status").await.ok().json();
+        let network: NetworkId = status["network_id"].as_str().unwrap().parse().unwrap();
+        let node: NodeId = status["node_id"].as_str().unwrap().parse().unwrap();
         let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
-        let address = listener.local_addr().unwrap().to_string().parse().unwrap();
+        let mine = listener.local_addr().unwrap().to_string().parse().unwrap();
         let (scripts, asked) = (Scripts::default(), Asked::default());
         let answering = (scripts.clone(), asked.clone());
         let router = Router::new().fallback(move |request: Request| answer(answering.clone(), request));
         let config = ListenerConfig::new(&key, network, Sessions::new(Arc::new(Everybody))).unwrap();
         let server = tokio::spawn(listener.serve(router, config, std::future::pending()));
-        let ticket = site.invite().await.parse().unwrap();
+        let made = admin.post("/v1/invites", "").await.ok().json();
+        let ticket = made["ticket"].as_str().unwrap().parse().unwrap();
         let dialer = Dialer::new(&key, network, Arc::new(Nowhere)).unwrap();
-        soon(ask_to_join(&dialer, &key, &ticket, address)).await.unwrap();
-        let client = site.seen_by(&key);
+        soon(ask_to_join(&dialer, &key, &ticket, mine)).await.unwrap();
+        let client = dialer.client_at(node, address.to_string().parse().unwrap()).unwrap();
         Self { key, client, network, scripts, asked, server, sequence: 1.into() }
     }
 

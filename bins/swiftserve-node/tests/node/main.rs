@@ -42,6 +42,7 @@ mod sessions;
 mod site;
 mod slices;
 mod start;
+mod storm;
 mod together;
 mod tokens;
 mod trash;
