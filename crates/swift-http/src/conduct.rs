@@ -31,6 +31,8 @@ const BODY_GRACE: Duration = Duration::from_secs(20);
 /// Bytes of a body that a second has to bring after that, all in all. The slowest link that a node is of use on brings
 /// more.
 const BODY_RATE_MIN: u64 = 1024;
+/// As many messages as one counts for that is about what nobody knows.
+pub(crate) const UNKNOWN_COST: usize = 20;
 /// How long a refusal takes of one who is isolated, or says too much.
 const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 /// What members may ask also while they are isolated: the ledger's messages prove themselves, and are bounded.
@@ -110,7 +112,13 @@ pub(crate) async fn watch(State(services): State<Services>, mut request: Request
     };
     if let Some(node) = member {
         note(conduct, node, &path, fate, response.status());
-        if response.status() == StatusCode::TOO_MANY_REQUESTS {
+        // What is not here was looked for: in the index, and in the ledger.
+        let was_too_much = match response.status() {
+            StatusCode::TOO_MANY_REQUESTS => true,
+            StatusCode::NOT_FOUND => charge(conduct, node, UNKNOWN_COST).is_err(),
+            _ => false,
+        };
+        if was_too_much {
             sleep(REFUSAL_DELAY).await;
         }
     }

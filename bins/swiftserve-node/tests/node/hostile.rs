@@ -196,6 +196,23 @@ async fn a_flood_of_offers_is_refused_and_isolates() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_questions_for_what_nobody_has_isolates() {
+    let site = Site::found().await;
+    let liar = Liar::join(&site).await;
+    let path = format!("/download?id={}", "ab".repeat(32));
+    let lane = async || {
+        for _ in 0..100 {
+            // Connections are cut in the moment of isolation.
+            if liar.client.get(&path).send().await.is_ok_and(|answer| answer.status() == 403) {
+                break;
+            }
+        }
+    };
+    crate::client::soon(join_all((0..40).map(|_| lane()))).await;
+    assert_eq!(liar.is_isolated(&site).await["last_offence"]["kind"], "flood");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn confirmations_of_what_was_never_sent_change_nothing() {
     let site = Site::found().await;
     let liar = Liar::join(&site).await;

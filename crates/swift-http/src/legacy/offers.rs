@@ -27,8 +27,6 @@ use crate::{
     tokens::Scope,
 };
 
-/// As many messages as an offer counts for that is of a file nobody knows.
-const UNKNOWN_COST: usize = 20;
 /// Bytes of an answer without its map.
 const BARE_ANSWER_LEN_MAX: usize = 64;
 
@@ -134,7 +132,7 @@ pub(super) async fn confirm(
 fn charge_for_unknown(services: &Services, from: NodeId, answers: &[Answer]) -> Result<(), Problem> {
     let is_unknown = |answer: &&Answer| answer.verdicts.iter().all(|verdict| *verdict == Verdict::Unknown);
     let unknown = answers.iter().filter(is_unknown).count();
-    conduct::charge(&services.conduct, from, unknown * UNKNOWN_COST)
+    conduct::charge(&services.conduct, from, unknown * conduct::UNKNOWN_COST)
 }
 
 /// Leaves out the maps for which there is no room: they are told again by and by.
