@@ -6,6 +6,7 @@
 
 mod backup;
 mod founding;
+mod history;
 mod reader;
 mod salvage;
 mod snapshot;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 use rusqlite::ErrorCode;
 
 pub use founding::LedgerBuilder;
+pub use history::{HistoryEntry, HistoryFilter, HistoryPage, HistoryPlace};
 pub use reader::{FileFilter, LedgerCounts, LedgerReader};
 pub use salvage::{Readable, Wreck};
 pub use state::SqlState;
@@ -28,7 +30,7 @@ use crate::{encoding::DecodeError, genesis::GenesisError, snapshot::SnapshotErro
 /// Tells SQLite files of ours from others: "SwLg".
 const APPLICATION_ID: i32 = 0x5377_4c67;
 /// Version of the tables.
-const SCHEMA_VERSION: i32 = 3;
+const SCHEMA_VERSION: i32 = 4;
 
 const SCHEMA: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT;
@@ -46,7 +48,8 @@ CREATE TABLE invitations (nonce BLOB PRIMARY KEY) WITHOUT ROWID, STRICT;
 CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, signed BLOB NOT NULL) STRICT;
 ";
 
-/// Version 3 is made of the tables of version 2 by [`sums::add`]. What version 2 added: validator sets by the first height they certify, the write-ahead log of the height that is
+/// Version 3 is made of the tables of version 2 by [`sums::add`], and version 4 of these by [`sums::add_to_blocks`]. What
+/// version 2 added: validator sets by the first height they certify, the write-ahead log of the height that is
 /// being decided, evidence against validators, and the imported state of a recovered network as it travels.
 const SCHEMA_2: &str = "
 CREATE TABLE validator_sets (height INTEGER PRIMARY KEY, validators BLOB NOT NULL) STRICT;

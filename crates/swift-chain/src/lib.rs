@@ -91,7 +91,10 @@ pub use address::{Address, AddressError};
 pub use audit::{Audit, AuditError};
 pub use block::{Block, Header, SealedBlock};
 pub use certificate::{Certificate, CertificateError, Vote, VoteKind};
-pub use db::{DbError, FileFilter, LedgerBuilder, LedgerCounts, LedgerDb, LedgerReader, SqlState};
+pub use db::{
+    DbError, FileFilter, HistoryEntry, HistoryFilter, HistoryPage, HistoryPlace, LedgerBuilder, LedgerCounts,
+    LedgerDb, LedgerReader, SqlState,
+};
 pub use encoding::DecodeError;
 pub use evidence::{Evidence, EvidenceError, EvidenceFileError, Fork};
 pub use execution::{

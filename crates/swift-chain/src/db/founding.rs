@@ -38,6 +38,7 @@ impl LedgerBuilder {
         connection.execute_batch(SCHEMA)?;
         connection.execute_batch(SCHEMA_2)?;
         sums::add(&connection)?;
+        sums::add_to_blocks(&connection)?;
         connection.execute(
             "INSERT INTO blocks VALUES (0, ?1, ?2)",
             params![genesis.id().as_bytes(), genesis.to_bytes()],

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use super::{
     APPLICATION_ID, DbError, SCHEMA_VERSION,
     state::{Counts, SqlState, decode, read_meta},
-    sums::{EVIDENCE, FILE, MEMBER, VALIDATORS, teach},
+    sums::{BLOCK, EVIDENCE, FILE, MEMBER, VALIDATORS, teach},
     writer::LedgerDb,
 };
 use crate::{
@@ -146,7 +146,8 @@ impl LedgerReader {
     /// A block and its certificate; none for the genesis block and above the head.
     pub fn block(&self, height: u64) -> Result<Option<SealedBlock>, DbError> {
         let Some(height) = i64::try_from(height).ok().filter(|height| *height > 0) else { return Ok(None) };
-        let mut statement = self.connection.prepare_cached("SELECT body FROM blocks WHERE height = ?1")?;
+        let sql = format!("SELECT body, {BLOCK} FROM blocks WHERE height = ?1");
+        let mut statement = self.connection.prepare_cached(&sql)?;
         let body: Option<Vec<u8>> = statement.query_row([height], |row| row.get(0)).optional()?;
         body.map(|body| {
             let sealed = SealedBlock::from_bytes(&body);
@@ -204,8 +205,8 @@ impl LedgerReader {
     ) -> Result<ChainPosition, DbError> {
         let mut next = from;
         let Ok(first) = i64::try_from(from) else { return Ok(next.into()) };
-        let sql = "SELECT height, body FROM blocks WHERE height >= ?1 ORDER BY height";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let sql = format!("SELECT height, body, {BLOCK} FROM blocks WHERE height >= ?1 ORDER BY height");
+        let mut statement = self.connection.prepare_cached(&sql)?;
         let mut rows = statement.query([first])?;
         while let Some(row) = rows.next()? {
             let height: u64 = row.get(0)?;

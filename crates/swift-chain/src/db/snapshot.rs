@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 
 use rusqlite::OptionalExtension;
 
-use super::{DbError, reader::LedgerReader, state::decode, sums::FILE};
+use super::{
+    DbError,
+    reader::LedgerReader,
+    state::decode,
+    sums::{FILE, SNAPSHOT},
+};
 use crate::{
     identity::NodeId,
     snapshot::{
@@ -47,7 +52,8 @@ impl LedgerReader {
 
     /// A part of the state that this network began with; none of a network that began with nothing.
     pub(super) fn snapshot_part(&self, frame: u32) -> Result<Option<Vec<u8>>, DbError> {
-        let mut statement = self.connection().prepare_cached("SELECT body FROM snapshot WHERE frame = ?1")?;
+        let sql = format!("SELECT body, {SNAPSHOT} FROM snapshot WHERE frame = ?1");
+        let mut statement = self.connection().prepare_cached(&sql)?;
         Ok(statement.query_row([frame], |row| row.get(0)).optional()?)
     }
 

@@ -1,7 +1,7 @@
 //! Rows that carry a sum over all that is in them: SQLite does not notice when a bit of a value changes by itself.
 //!
 //! The sum is a stored generated column: it is written with the row, and never set by hand. No statement changes a part of
-//! a row. Blocks have none: their hashes say what they are.
+//! a row. Blocks have one too: their hashes say nothing of their certificates.
 
 use rusqlite::{
     Connection, Error, ffi,
@@ -19,7 +19,7 @@ struct Table {
     options: &'static str,
 }
 
-/// All tables but those of blocks and of the state that a network began with.
+/// The tables that have sums since version 3.
 const TABLES: [Table; 10] = [
     Table {
         name: "meta",
@@ -83,6 +83,24 @@ const TABLES: [Table; 10] = [
     },
 ];
 
+/// The tables that have sums since version 4.
+const BODIES: [Table; 2] = [
+    Table {
+        name: "blocks",
+        columns: &[("height", "INTEGER PRIMARY KEY"), ("hash", "BLOB NOT NULL"), ("body", "BLOB NOT NULL")],
+        options: "STRICT",
+    },
+    Table {
+        name: "snapshot",
+        columns: &[("frame", "INTEGER PRIMARY KEY"), ("body", "BLOB NOT NULL")],
+        options: "STRICT",
+    },
+];
+
+/// The table that version 4 added.
+const HISTORY: Table =
+    Table { name: "history", columns: &[("entry", "BLOB PRIMARY KEY")], options: "WITHOUT ROWID, STRICT" };
+
 /// Asked for beside what is read of a row: comes to an error at one that is not what its sum says.
 pub(super) const META: &str = "intact(sum, 'meta', key, value)";
 /// See [`META`].
@@ -99,11 +117,36 @@ pub(super) const VALIDATORS: &str = "intact(sum, 'validator_sets', height, valid
 pub(super) const WAL: &str = "intact(sum, 'wal', id, entry)";
 /// See [`META`].
 pub(super) const EVIDENCE: &str = "intact(sum, 'evidence', id, height, found_ms, proof)";
+/// See [`META`].
+pub(super) const BLOCK: &str = "intact(sum, 'blocks', height, hash, body)";
+/// See [`META`].
+pub(super) const SNAPSHOT: &str = "intact(sum, 'snapshot', frame, body)";
+/// See [`META`].
+pub(super) const ENTRY: &str = "intact(sum, 'history', entry)";
 
 impl Table {
     fn column_names(&self) -> String {
         let names: Vec<&str> = self.columns.iter().map(|(column, _)| *column).collect();
         names.join(", ")
+    }
+
+    fn create(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let (name, columns, options) = (self.name, self.column_names(), self.options);
+        let defined: Vec<String> =
+            self.columns.iter().map(|(column, kind)| format!("{column} {kind}")).collect();
+        connection.execute_batch(&format!(
+            "CREATE TABLE {name} ({}, sum INTEGER NOT NULL GENERATED ALWAYS AS (row_sum('{name}', {columns})) STORED)
+                 {options}",
+            defined.join(", ")
+        ))
+    }
+
+    /// Makes the table anew, with sums. What it was goes under another name.
+    fn refit(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let (name, columns) = (self.name, self.column_names());
+        connection.execute_batch(&format!("ALTER TABLE {name} RENAME TO {name}_old"))?;
+        self.create(connection)?;
+        connection.execute_batch(&format!("INSERT INTO {name} ({columns}) SELECT {columns} FROM {name}_old"))
     }
 }
 
@@ -111,26 +154,27 @@ impl Table {
 pub(super) fn add(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("DROP INDEX files_by_id")?;
     for table in &TABLES {
-        let (name, columns, options) = (table.name, table.column_names(), table.options);
-        let defined: Vec<String> =
-            table.columns.iter().map(|(column, kind)| format!("{column} {kind}")).collect();
-        connection.execute_batch(&format!(
-            "ALTER TABLE {name} RENAME TO {name}_2;
-             CREATE TABLE {name} ({}, sum INTEGER NOT NULL GENERATED ALWAYS AS (row_sum('{name}', {columns})) STORED)
-                 {options};
-             INSERT INTO {name} ({columns}) SELECT {columns} FROM {name}_2;",
-            defined.join(", ")
-        ))?;
+        table.refit(connection)?;
     }
     // No number of a queued transaction is used twice.
     connection.execute_batch(
         "DELETE FROM sqlite_sequence WHERE name = 'outbox';
-         INSERT INTO sqlite_sequence (name, seq) SELECT 'outbox', seq FROM sqlite_sequence WHERE name = 'outbox_2';",
+         INSERT INTO sqlite_sequence (name, seq) SELECT 'outbox', seq FROM sqlite_sequence WHERE name = 'outbox_old';",
     )?;
     for table in &TABLES {
-        connection.execute_batch(&format!("DROP TABLE {}_2", table.name))?;
+        connection.execute_batch(&format!("DROP TABLE {}_old", table.name))?;
     }
     connection.execute_batch("CREATE INDEX files_by_id ON files (file_id)")
+}
+
+/// Makes the tables of version 3 to those of version 4: blocks and what a network began with get their sums, and there is
+/// an index of what concerns whom, which is still empty.
+pub(super) fn add_to_blocks(connection: &Connection) -> rusqlite::Result<()> {
+    for table in &BODIES {
+        table.refit(connection)?;
+        connection.execute_batch(&format!("DROP TABLE {}_old", table.name))?;
+    }
+    HISTORY.create(connection)
 }
 
 /// Lets SQL work sums out.
@@ -181,14 +225,14 @@ fn push(bytes: &mut Vec<u8>, kind: u8, content: &[u8]) {
 impl LedgerReader {
     /// Looks through the whole file for damage: pages that do not fit together, indexes that do not say what their tables
     /// say, rows that are not what their sums say, blocks that are not what their hashes say. Takes as long as reading it
-    /// does. Signatures are not checked.
+    /// does. Signatures are not checked: what was stored had been, and the sums say that it still is what was stored.
     pub fn check_file(&self) -> Result<(), DbError> {
         let connection = self.connection();
         let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
         if found != "ok" {
             return Err(DbError::Pages(found));
         }
-        for table in &TABLES {
+        for table in TABLES.iter().chain(&BODIES).chain([&HISTORY]) {
             let (name, columns) = (table.name, table.column_names());
             let sql = format!("SELECT count(*) FROM {name} WHERE intact(sum, '{name}', {columns})");
             connection.query_row(&sql, [], |_| Ok(()))?;

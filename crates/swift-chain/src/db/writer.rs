@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 use super::{
     DbError, SCHEMA_2, SCHEMA_VERSION,
     founding::LedgerBuilder,
+    history,
     reader::{LedgerReader, check_tables},
     state::{SqlState, read_meta, write_meta},
     sums::{self, OUTBOX, WAL, teach},
@@ -112,6 +113,7 @@ impl LedgerStore for LedgerDb {
         let sql = "INSERT INTO blocks VALUES (?1, ?2, ?3)";
         let body = block.sealed().to_bytes();
         connection.prepare_cached(sql)?.execute(params![head.height, head.hash.as_bytes(), body])?;
+        history::note(connection, block.block())?;
         SqlState(connection).apply(&block.effect().changes)?;
         connection.prepare_cached("DELETE FROM wal")?.execute([])?;
         write_meta(connection, "head", &head)
@@ -194,7 +196,11 @@ fn upgrade(connection: &Connection, found: i32) -> Result<(), DbError> {
     if found < 2 {
         connection.execute_batch(SCHEMA_2)?;
     }
-    sums::add(connection)?;
+    if found < 3 {
+        sums::add(connection)?;
+    }
+    sums::add_to_blocks(connection)?;
+    history::note_all(connection)?;
     if found < 2 {
         write_validators(connection, 1, &read_meta(connection, "validators")?)?;
     }
@@ -257,6 +263,7 @@ mod tests {
         old.execute("INSERT INTO meta VALUES ('validators', ?1)", [sole]).unwrap();
         let head = encoding::encode(&Head::of_genesis(&genesis));
         old.execute("INSERT INTO meta VALUES ('head', ?1)", [head]).unwrap();
+        old.execute_batch("INSERT INTO outbox (signed) VALUES (x'00'); DELETE FROM outbox").unwrap();
         old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
         old.pragma_update(None, "user_version", 1).unwrap();
         drop(old);
