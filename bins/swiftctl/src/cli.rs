@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 use crate::{
     client::Client,
     command::{
-        chain, dashboard, download, files, invite, keep, limit, node, nodes, peers, priority, proof, refusals,
-        scrub, status, token, transfers, trash, upload,
+        chain, dashboard, download, files, invite, keep, limit, log, node, nodes, peers, priority, proof,
+        refusals, scrub, status, token, transfers, trash, upload, watch,
     },
     error::Error,
     output::{Format, Output, Shown},
@@ -77,6 +77,10 @@ enum Command {
     Priority(priority::Args),
     /// Shows writes that were refused after they had waited for a block
     Refusals(refusals::Args),
+    /// Shows who did what and when, from the ledger: all of it, or what concerns a name or a node
+    Log(log::Args),
+    /// Shows what happens on the node, as it happens, until it is interrupted
+    Watch(watch::Args),
     /// Makes a ticket, with which one machine can join
     Invite(invite::Args),
     /// Manages the tokens of clients
@@ -147,6 +151,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Limit(args) => limit::run(context, args).await,
         Command::Priority(args) => priority::run(context, args).await,
         Command::Refusals(args) => refusals::run(context, args).await,
+        Command::Log(args) => log::run(context, args).await,
+        Command::Watch(args) => watch::run(context, args).await,
         Command::Invite(args) => invite::run(context, args).await,
         Command::Token(command) => token::run(context, command).await,
         Command::Dashboard(shown) => dashboard::run(context, shown).await,

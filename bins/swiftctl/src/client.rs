@@ -112,6 +112,20 @@ impl Client {
         self.answer(what, request, STALL_LIMIT).await
     }
 
+    /// Begins to hear of events, those behind the last one that was heard of if there was one.
+    pub(crate) async fn stream(
+        &self,
+        what: &str,
+        path: &str,
+        last_id: Option<&str>,
+    ) -> Result<Response, Error> {
+        let mut request = self.request(Method::GET, path);
+        if let Some(last_id) = last_id {
+            request = request.header("last-event-id", last_id);
+        }
+        self.answer(what, request, STALL_LIMIT).await
+    }
+
     /// Asks for bytes, at most so many.
     pub(crate) async fn bytes(&self, what: &str, path: &str, len_max: usize) -> Result<Vec<u8>, Error> {
         let mut answer = self.answer(what, self.request(Method::GET, path), STALL_LIMIT).await?;

@@ -84,6 +84,15 @@ impl Error {
         matches!(self, Self::Refused { problem, .. } if problem.status == 503)
     }
 
+    /// Whether the same may go well a little later: the node starts, stops, or has too much to do.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Refused { problem, .. } => problem.status >= 500 || problem.status == 429,
+            _ => false,
+        }
+    }
+
     /// Whether a connection that broke may have swallowed what the node had to say.
     pub(crate) fn lacks_reasons(&self) -> bool {
         match self {

@@ -2,6 +2,7 @@
 
 pub(crate) mod date;
 pub(crate) mod duration;
+pub(crate) mod moment;
 pub(crate) mod name;
 pub(crate) mod shell;
 pub(crate) mod size;

@@ -7,7 +7,7 @@ use std::{process::ExitCode, time::Duration};
 use clap::Parser;
 use cli::Cli;
 use swift_chain::{NetworkParams, Role};
-use swift_p2p::driver::Patience;
+use swift_p2p::driver::{LOOK_EVERY, Patience};
 use swiftserve_node::{Args, Config, Node, NodeOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, level_filters::LevelFilter};
@@ -71,7 +71,12 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     };
     let address = config.address.clone();
     let data_dir = config.data_dir.display().to_string();
-    let options = NodeOptions { config, params: NetworkParams::default(), patience: Patience::default() };
+    let options = NodeOptions {
+        config,
+        params: NetworkParams::default(),
+        patience: Patience::default(),
+        look_every: LOOK_EVERY,
+    };
     let mut node = tokio::select! {
         node = Node::start(options) => node?,
         _ = terminate.recv() => return Ok(ExitCode::SUCCESS),

@@ -5,15 +5,17 @@ mod error;
 mod opening;
 mod parts;
 
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use swift_chain::{Address, AddressError, NetworkId, NetworkParams, NodeId, Poisoned};
+use swift_http::EventsFeed;
 use swift_p2p::{
     driver::{
-        CatalogError, ConductTask, GossipTask, LedgerHandle, Members, Patience, UpkeepTask, ask_to_join,
-        fetch_chain, wall_clock_ms,
+        CatalogError, ConductTask, GossipTask, LOOK_EVERY, LedgerHandle, Members, Patience, UpkeepTask,
+        ask_to_join, fetch_chain, wall_clock_ms,
     },
+    security::SecurityTask,
     transport::{Dialer, Listener, ListenerConfig, Sessions},
 };
 use tokio::{
@@ -45,6 +47,8 @@ pub struct NodeOptions {
     pub params: NetworkParams,
     /// How long clients wait for a block.
     pub patience: Patience,
+    /// How often the swarm looks for itself what the store wants, besides being told.
+    pub look_every: Duration,
 }
 
 impl NodeOptions {
@@ -54,6 +58,7 @@ impl NodeOptions {
             config: Config::new(data_dir, Address::new(host, port)?),
             params: NetworkParams::default(),
             patience: Patience::default(),
+            look_every: LOOK_EVERY,
         })
     }
 }
@@ -68,12 +73,14 @@ pub struct Node {
     gossip: GossipTask,
     upkeep: UpkeepTask,
     conduct: ConductTask,
+    events: EventsFeed,
     ledger_ended: oneshot::Receiver<Result<(), Poisoned>>,
     catalog_ended: oneshot::Receiver<Result<(), CatalogError>>,
     swarm_ended: oneshot::Receiver<()>,
     keeping_ended: oneshot::Receiver<()>,
     store_stopped: oneshot::Receiver<String>,
     scrub_ended: oneshot::Receiver<()>,
+    security_ended: oneshot::Receiver<()>,
     uploads: TaskTracker,
     routes: Routes,
     certificate: Option<Certificate>,
@@ -92,7 +99,7 @@ impl Node {
     }
 
     async fn try_start(options: NodeOptions) -> Result<Self, StartError> {
-        let (config, patience) = (options.config.clone(), options.patience);
+        let (config, patience, look_every) = (options.config.clone(), options.patience, options.look_every);
         let certificate = config.clients.certificate.clone().map(Certificate::load).transpose()?;
         let listener = bind(config.bind).await?;
         let local_addr = listener.local_addr().map_err(StartError::bind(config.bind))?;
@@ -104,7 +111,10 @@ impl Node {
         let sessions = Sessions::new(Arc::new(members.clone()));
         let routes = Routes::default();
         let (drain, drained) = oneshot::channel();
-        let mut listener_config = ListenerConfig::new(&key, network, sessions.clone())?;
+        let SecurityTask { log: security, ended: security_ended } =
+            start_security(data_dir.file("security.log"))?;
+        let mut listener_config =
+            ListenerConfig::new(&key, network, sessions.clone())?.with_security(security.clone());
         if let Some(certificate) = &certificate {
             listener_config = listener_config.with_operator_tls(certificate.tls());
         }
@@ -130,7 +140,18 @@ impl Node {
             Some(_) => format!("https://{}", browser_host(&config, local_addr)),
             None => node_file.url.clone(),
         };
-        let parts = Parts { key, members, sessions, dialer, config, patience, ledger_path, page_address };
+        let parts = Parts {
+            key,
+            members,
+            sessions,
+            dialer,
+            config,
+            patience,
+            look_every,
+            security,
+            ledger_path,
+            page_address,
+        };
         let running = parts.start(stored).await?;
         let (sign_in_address, _) = running.services.invite_browser(random()?, wall_clock_ms());
         routes.set(swift_http::router(running.services));
@@ -144,12 +165,14 @@ impl Node {
             gossip: running.gossip,
             upkeep: running.upkeep,
             conduct: running.conduct,
+            events: running.events,
             ledger_ended: running.ledger_ended,
             catalog_ended: running.catalog_ended,
             swarm_ended: running.swarm_ended,
             keeping_ended: running.keeping_ended,
             store_stopped: running.store_stopped,
             scrub_ended: running.scrub_ended,
+            security_ended,
             uploads: running.uploads,
             routes,
             certificate,
@@ -228,11 +251,13 @@ impl Node {
             gossip,
             upkeep,
             conduct,
+            events,
             ledger_ended,
             catalog_ended,
             swarm_ended,
             keeping_ended,
             scrub_ended,
+            security_ended,
             uploads,
             routes,
             drain,
@@ -240,6 +265,8 @@ impl Node {
             data_dir,
             ..
         } = self;
+        // Streams of events have no end of their own.
+        drop(events);
         // The server may have ended already.
         let _ = drain.send(Instant::now() + grace);
         match server.await {
@@ -258,6 +285,7 @@ impl Node {
                 ledger_ended.await,
                 catalog_ended.await,
                 scrub_ended.await,
+                security_ended.await,
                 uploads.wait().await,
             )
         };
@@ -286,6 +314,10 @@ fn browser_host(config: &Config, listening: SocketAddr) -> String {
         Some(name) => format!("{name}:{port}"),
         None => config.address.to_string(),
     }
+}
+
+fn start_security(path: PathBuf) -> Result<SecurityTask, StartError> {
+    SecurityTask::spawn(&path, wall_clock_ms).map_err(|source| StartError::SecurityLog { path, source })
 }
 
 async fn bind(address: SocketAddr) -> Result<Listener, StartError> {

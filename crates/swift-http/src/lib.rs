@@ -41,6 +41,7 @@
 mod access;
 mod conduct;
 mod content;
+mod events;
 mod ingest;
 mod legacy;
 mod peer;
@@ -63,6 +64,7 @@ use axum::{
 use http_body::Body as _;
 
 pub use access::{Cidr, CidrError, RequestLimits, RequestRate, RequestRateError};
+pub use events::{Events, EventsFeed};
 pub use services::{AccessPolicy, Handles, Services};
 pub use tokens::{Scope, TokenError, TokenRecord, Tokens};
 

@@ -9,12 +9,13 @@ use swift_p2p::driver::{
     Publisher, ScrubHandle, SwarmHandle,
 };
 
-use swift_p2p::gossip::Shelf;
+use swift_p2p::{gossip::Shelf, security::SecurityLog};
 use tokio::sync::watch;
 
 use crate::{
     access::{Cidr, Rates, RequestLimits},
     content::Buffers,
+    events::Events,
     sessions::Sessions,
     tokens::Tokens,
 };
@@ -99,6 +100,10 @@ pub struct Handles {
     pub shelf: watch::Receiver<Shelf>,
     /// What may move between members how fast.
     pub limits: Limits,
+    /// What happens, for those who watch it.
+    pub events: Events,
+    /// Where it is noted who was refused and who did wrong.
+    pub security: SecurityLog,
     /// Credentials of clients.
     pub tokens: Arc<Tokens>,
     /// What is known of members' conduct.

@@ -1,6 +1,7 @@
 //! The `/v1` API.
 
 mod blocks;
+mod events;
 mod evidence;
 mod files;
 mod invites;
@@ -14,9 +15,11 @@ mod proof;
 mod refusals;
 mod risk;
 mod scrub;
+mod security;
 mod sessions;
 mod status;
 mod tokens;
+mod transactions;
 mod transfers;
 mod trash;
 
@@ -30,6 +33,8 @@ use serde_json::{Value, json};
 use swift_chain::Settled;
 use swift_chunks::{Store, StoreError};
 use tokio::task;
+
+pub(crate) use transfers::rows as transfers;
 
 use crate::{problem::Problem, services::Services};
 
@@ -47,7 +52,10 @@ pub(crate) fn router() -> Router<Services> {
         .route("/invites", post(invites::invite))
         .route("/blocks", get(blocks::list))
         .route("/blocks/{height}", get(blocks::one))
+        .route("/transactions", get(transactions::list))
+        .route("/events", get(events::watch))
         .route("/evidence", get(evidence::list))
+        .route("/security", get(security::list))
         .route("/refusals", get(refusals::list))
         .route("/keep", get(keep::show).put(keep::set))
         .route("/pins", get(keep::pins))

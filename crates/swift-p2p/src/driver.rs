@@ -44,9 +44,9 @@ pub use publish::{PublishError, Published, Publisher, Publishing, Withdrawing};
 pub use rebuilding::{Attempt, Attempts, RebuildError, RebuildSetup, RebuiltLedger, rebuild_ledger};
 pub use scrub::{NoScrub, ScrubHandle, ScrubPace, ScrubSettings, ScrubState, ScrubTask, Scrubbing};
 pub use swarm::{
-    Arriving, ArrivingContent, FileCopies, GRAINS_HEADER, NoLongerArriving, Outgoing, PeerRate, PeerTraffic,
-    Prioritized, SendGuard, Serving, Stopped, SwarmHandle, SwarmSetup, SwarmStartError, SwarmTask, Traffic,
-    TransferStage, TransferState, Transfers,
+    Arriving, ArrivingContent, FileCopies, GRAINS_HEADER, LOOK_EVERY, NoLongerArriving, Outgoing, PeerRate,
+    PeerTraffic, Prioritized, SendGuard, Serving, Stopped, SwarmHandle, SwarmSetup, SwarmStartError,
+    SwarmTask, Traffic, TransferStage, TransferState, Transfers,
 };
 pub use upkeep::UpkeepTask;
 pub use validators::ForValidatorsSource;

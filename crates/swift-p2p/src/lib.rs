@@ -3,8 +3,9 @@
 //! The protocols are state machines: [`swarm`] distributes files, [`gossip`] keeps ledgers level, [`keeping`] lets go of
 //! files that others keep, [`offences`] judges who does wrong. They take what happened, say what to do, and never
 //! do it themselves: no socket, no clock, no random source, no thread. With feature `net` (the default) there is also
-//! what runs them: [`transport`], a port on which callers are known by their keys, and [`driver`], the threads and tasks
-//! that own the machines of a node. Without it the crate needs no tokio.
+//! what runs them: [`transport`], a port on which callers are known by their keys, [`driver`], the threads and tasks
+//! that own the machines of a node, and [`security`], where all of them note who was refused and who did wrong. Without
+//! it the crate needs no tokio.
 //!
 //! The crate knows no rules of the ledger but asks `swift-chain`, and reads no content but through `swift-chunks`.
 //!
@@ -79,5 +80,7 @@ pub mod keeping;
 pub mod offences;
 pub mod swarm;
 
+#[cfg(feature = "net")]
+pub mod security;
 #[cfg(feature = "net")]
 pub mod transport;

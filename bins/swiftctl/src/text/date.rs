@@ -1,6 +1,9 @@
 //! Times in UTC, by the proleptic Gregorian calendar.
 
-const MS_PER_DAY: u64 = 86_400_000;
+pub(super) const MS_PER_DAY: u64 = 86_400_000;
+const DAYS_PER_400_YEARS: u64 = 146_097;
+/// Days from 0000-03-01 to 1970-01-01.
+const TO_1970: u64 = 719_468;
 
 /// A time as RFC 3339 in UTC, whole seconds.
 pub(crate) fn rfc3339(ms_since_1970: u64) -> String {
@@ -10,13 +13,23 @@ pub(crate) fn rfc3339(ms_since_1970: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}Z")
 }
 
+/// The day counted from 1970-01-01; none for one that is not in the calendar, or before.
+pub(super) fn day(year: u64, month: u64, day: u64) -> Option<u64> {
+    // Years here begin in March; see `civil`.
+    let (march_year, month_from_march) =
+        if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
+    let (era, year_of_era) = (march_year / 400, march_year % 400);
+    let day_of_year = (153 * month_from_march + 2) / 5 + day.checked_sub(1)?;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = (era * DAYS_PER_400_YEARS + day_of_era).checked_sub(TO_1970)?;
+    (civil(days) == (year, month, day)).then_some(days)
+}
+
 /// Year, month and day of a day counted from 1970-01-01.
 ///
 /// Years are taken to begin on the first of March, which puts the leap day at their end; 400 of them have 146,097 days.
 fn civil(days_since_1970: u64) -> (u64, u64, u64) {
-    const DAYS_PER_400_YEARS: u64 = 146_097;
-    // From 0000-03-01 to 1970-01-01.
-    let days = days_since_1970 + 719_468;
+    let days = days_since_1970 + TO_1970;
     let era = days / DAYS_PER_400_YEARS;
     let day_of_era = days % DAYS_PER_400_YEARS;
     let leaps = day_of_era / 1460 + day_of_era / 146_096;
@@ -57,6 +70,7 @@ mod tests {
         let (mut year, mut month, mut day) = (1970, 1, 1);
         for days in 0..200_000 {
             assert_eq!(civil(days), (year, month, day), "day {days}");
+            assert_eq!(super::day(year, month, day), Some(days));
             let len = match month {
                 2 => 28 + u64::from(is_leap(year)),
                 4 | 6 | 9 | 11 => 30,

@@ -79,6 +79,14 @@ pub enum StartError {
     /// The tokens.
     #[error(transparent)]
     Tokens(#[from] TokenError),
+    /// The log of who was refused.
+    #[error("cannot open {}: {source}", .path.display())]
+    SecurityLog {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),

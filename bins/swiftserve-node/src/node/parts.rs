@@ -1,9 +1,9 @@
 //! A node's parts, wired to each other.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use swift_chain::{Action, Address, NodeChange, NodeId, NodeKey, Poisoned};
-use swift_http::{AccessPolicy, Handles, Services};
+use swift_http::{AccessPolicy, Events, EventsFeed, Handles, Services};
 use swift_p2p::{
     driver::{
         CatalogError, CatalogTask, Conduct, ConductTask, ConnectionLimit, Finality, GossipSetup, GossipTask,
@@ -11,6 +11,7 @@ use swift_p2p::{
         Presence, Publisher, ScrubTask, SwarmSetup, SwarmTask, UpkeepTask,
     },
     gossip::Shelf,
+    security::SecurityLog,
     swarm,
     transport::{Dialer, PeerClients, Sessions},
 };
@@ -35,6 +36,8 @@ pub(super) struct Parts {
     pub(super) dialer: Dialer,
     pub(super) config: Config,
     pub(super) patience: Patience,
+    pub(super) look_every: Duration,
+    pub(super) security: SecurityLog,
     pub(super) ledger_path: PathBuf,
     /// Where browsers find the node.
     pub(super) page_address: String,
@@ -43,6 +46,7 @@ pub(super) struct Parts {
 /// The parts at work.
 pub(super) struct Running {
     pub(super) services: Services,
+    pub(super) events: EventsFeed,
     pub(super) ledger: LedgerHandle,
     pub(super) gossip: GossipTask,
     pub(super) upkeep: UpkeepTask,
@@ -67,7 +71,7 @@ impl Parts {
         });
         let id = self.key.id();
         let presence = Presence::default();
-        let (conduct, isolations) = Conduct::new(id, self.members.clone());
+        let (conduct, isolations) = Conduct::new(id, self.members.clone(), self.security.clone());
         let finality = Finality::new(id, self.members.clone(), presence.clone(), self.patience);
         let is_held = replica.is_held();
         let ledger = LedgerTask::spawn(replica, &self.ledger_path, self.members)?;
@@ -94,6 +98,7 @@ impl Parts {
             conduct: conduct.clone(),
             seed: u64::from_le_bytes(random()?),
             config: swarm::Config::default(),
+            look_every: self.look_every,
         })?;
         let on_verified = || {
             let swarm = swarm.handle.clone();
@@ -160,6 +165,8 @@ impl Parts {
             scrub: scrub.handle,
             shelf,
             limits,
+            security: self.security,
+            events: Events::default(),
             tokens: Arc::new(tokens),
             conduct,
             policy: Arc::new(AccessPolicy {
@@ -171,9 +178,11 @@ impl Parts {
                 requests: self.config.clients.requests,
             }),
         });
+        let events = EventsFeed::spawn(services.clone());
         let (ledger, ledger_ended) = (ledger.handle, ledger.ended);
         Ok(Running {
             services,
+            events,
             ledger,
             gossip,
             upkeep,

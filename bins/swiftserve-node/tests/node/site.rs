@@ -103,6 +103,13 @@ impl Home {
         self.launch(options).await
     }
 
+    /// Starts a node here as no operator can.
+    pub(crate) async fn start_as(self, change: impl FnOnce(&mut NodeOptions)) -> Site {
+        let mut options = self.options();
+        change(&mut options);
+        self.launch(options).await.map_err(|(error, _)| error).unwrap()
+    }
+
     /// Starts a node here whose clients wait so long, with a ticket where there is no ledger yet.
     pub(crate) async fn start_with(self, patience: Patience, ticket: Option<&str>) -> Site {
         let mut options = self.options();

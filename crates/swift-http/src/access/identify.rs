@@ -7,11 +7,12 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use swift_chain::NodeId;
 use swift_p2p::{
     driver::wall_clock_ms,
+    security::SecurityKind,
     transport::{Caller, Channel, RemoteAddress, Standing},
 };
-use tracing::warn;
 
 use super::{
     Access,
@@ -28,11 +29,14 @@ pub(crate) async fn identify(State(services): State<Services>, mut request: Requ
     let caller = request.extensions().get::<Caller>().copied();
     let (channel, peer) = match caller {
         Some(Caller::Node { id, standing }) => {
+            let outsider = Outsider::of(id, standing, &request);
             request.extensions_mut().insert(match standing {
                 Standing::Member(role) => Access::Member { node: id, role },
                 standing => Access::Outsider { removed: standing == Standing::Removed },
             });
-            return next.run(request).await;
+            let response = next.run(request).await;
+            outsider.filter(|_| !response.status().is_success()).inspect(|outsider| outsider.note(&services));
+            return response;
         }
         Some(Caller::Client { channel }) => {
             (channel, request.extensions().get::<RemoteAddress>().map(|remote| remote.0.ip()))
@@ -94,12 +98,15 @@ fn meter(
     let (now, rates) = (Instant::now(), services.rates());
     match (&judged, ip) {
         (Ok(Access::Token(token)), _) => rates.token(&token.label, now).map_err(|too_many| {
-            let ip = ip.unwrap_or(IpAddr::from([127, 0, 0, 1]));
-            report(services, ip, now, "too many requests with a token", Some(token.label.as_str()));
+            services.security.record(SecurityKind::RateLimited, token.label.as_str(), "too many requests");
             limited("with this token", too_many)
         })?,
         (_, Some(ip)) => rates.address(ip, now).map_err(|too_many| {
-            report(services, ip, now, "too many requests from an address", None);
+            services.security.record(
+                SecurityKind::RateLimited,
+                ip,
+                "too many requests without a valid token",
+            );
             limited("from your address without a valid token", too_many)
         })?,
         (_, None) => {}
@@ -123,7 +130,7 @@ pub(crate) fn require_safe(services: &Services, source: &Source) -> Result<(), P
 pub(crate) fn failed(services: &Services, source: &Source, why: &str) -> Problem {
     let Some(ip) = source.ip else { return Problem::unauthorized(why) };
     let now = Instant::now();
-    report(services, ip, now, "a wrong credential", None);
+    services.security.record(SecurityKind::BadToken, ip, why);
     match services.rates().failure(ip, now) {
         Ok(()) => Problem::unauthorized(why),
         Err(too_many) => limited("with wrong credentials from your address", too_many),
@@ -134,12 +141,29 @@ fn limited(whose: &str, TooMany(wait): TooMany) -> Problem {
     Problem::rate_limited(format!("too many requests {whose}"), wait)
 }
 
-/// The one place where what clients do wrong is told, once a minute for each address and kind. No secret comes here.
-fn report(services: &Services, from: IpAddr, now: Instant, what: &'static str, token: Option<&str>) {
-    if services.rates().is_news(from, what, now) {
-        match token {
-            Some(token) => warn!(target: "security", %from, token, "{what}"),
-            None => warn!(target: "security", %from, "{what}"),
-        }
+/// Where a node asks to join.
+const JOIN_PATH: &str = "/peer/join";
+
+/// A node that is no member, and what it asked for: noted where it was refused.
+struct Outsider {
+    kind: SecurityKind,
+    key: NodeId,
+    asked: String,
+}
+
+impl Outsider {
+    fn of(key: NodeId, standing: Standing, request: &Request) -> Option<Self> {
+        let kind = match standing {
+            Standing::Member(_) => return None,
+            Standing::Removed => SecurityKind::RemovedKey,
+            Standing::Stranger => SecurityKind::UnknownKey,
+        };
+        // The desk says itself why it refused an unknown one.
+        let asked = request.uri().path().to_owned();
+        (kind == SecurityKind::RemovedKey || asked != JOIN_PATH).then_some(Self { kind, key, asked })
+    }
+
+    fn note(&self, services: &Services) {
+        services.security.record(self.kind, self.key, format_args!("asked for {}", self.asked));
     }
 }

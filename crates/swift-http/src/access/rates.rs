@@ -18,8 +18,6 @@ const BURST_MIN: u32 = 20;
 const BURST_TIME: Duration = Duration::from_secs(10);
 /// Callers that are remembered, in each of two generations.
 const REMEMBERED_MAX: usize = 8_192;
-/// The same about the same caller stands in the log this often.
-const TOLD_PER_MINUTE: NonZeroU32 = NonZeroU32::MIN;
 
 /// How often something may happen: a whole number per second or per minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,18 +92,11 @@ pub(crate) struct Rates {
     tokens: Mutex<Meter<String>>,
     addresses: Mutex<Meter<IpAddr>>,
     failures: Mutex<Meter<IpAddr>>,
-    told: Mutex<Meter<(IpAddr, &'static str)>>,
 }
 
 impl Rates {
     pub(crate) fn new(limits: RequestLimits) -> Self {
-        Self {
-            limits,
-            tokens: Mutex::default(),
-            addresses: Mutex::default(),
-            failures: Mutex::default(),
-            told: Mutex::default(),
-        }
+        Self { limits, tokens: Mutex::default(), addresses: Mutex::default(), failures: Mutex::default() }
     }
 
     /// A request with a token.
@@ -121,12 +112,6 @@ impl Rates {
     /// A wrong credential.
     pub(crate) fn failure(&self, ip: IpAddr, now: Instant) -> Result<(), TooMany> {
         take(&self.failures, self.limits.failures, network(ip), now)
-    }
-
-    /// Whether it is time to say this of an address again.
-    pub(crate) fn is_news(&self, ip: IpAddr, what: &'static str, now: Instant) -> bool {
-        let rate = RequestRate(TOLD_PER_MINUTE);
-        lock(&self.told).take_with(rate.interval(), (network(ip), what), rate, now).is_ok()
     }
 }
 
@@ -171,13 +156,9 @@ impl<K> Default for Meter<K> {
 
 impl<K: Eq + Hash> Meter<K> {
     fn take(&mut self, key: K, rate: RequestRate, now: Instant) -> Result<(), TooMany> {
-        self.take_with(rate.burst(), key, rate, now)
-    }
-
-    fn take_with(&mut self, burst: Duration, key: K, rate: RequestRate, now: Instant) -> Result<(), TooMany> {
         let known = self.young.get(&key).or_else(|| self.old.get(&key)).copied();
         let full = known.unwrap_or(now).max(now) + rate.interval();
-        let wait = full.saturating_duration_since(now).saturating_sub(burst);
+        let wait = full.saturating_duration_since(now).saturating_sub(rate.burst());
         if !wait.is_zero() {
             return Err(TooMany(wait));
         }
@@ -253,15 +234,6 @@ mod tests {
         assert!(!ask("2001:db8::ffff"));
         assert!(ask("2001:db8:0:1::1"));
         assert_eq!(network("::ffff:192.0.2.1".parse().unwrap()), IpAddr::from([192, 0, 2, 1]));
-    }
-
-    #[test]
-    fn the_same_about_an_address_is_said_once_a_minute() {
-        let (rates, now) = (Rates::new(RequestLimits::default()), Instant::now());
-        let ip = IpAddr::from([192, 0, 2, 1]);
-        assert_eq!((0..100).filter(|_| rates.is_news(ip, "one thing", now)).count(), 1);
-        assert!(rates.is_news(ip, "another", now));
-        assert!(rates.is_news(ip, "one thing", now + Duration::from_secs(60)));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use swift_chain::{Action, NodeId, Receipt, SignedTransaction};
 use swift_p2p::{
     driver::{JOIN_OFFER_LEN_MAX, JoinOffer, JoinRefusal},
     gossip::{HELLO_LEN_MAX, Hello, consensus_frames},
+    security::SecurityKind,
     transport::{Caller, RemoteAddress},
 };
 
@@ -108,7 +109,10 @@ async fn join(
     };
     let offer = JoinOffer::from_bytes(&body).map_err(|error| Problem::bad_request(error.to_string()))?;
     let from = remote.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Extension(remote)| remote.0.ip());
-    let settled = services.desk.admit(id, from, offer).await.map_err(|refusal| match refusal {
+    let admitted = services.desk.admit(id, from, offer).await.inspect_err(|refusal| {
+        services.security.record(SecurityKind::JoinRefused, id, format_args!("from {from}: {refusal}"));
+    });
+    let settled = admitted.map_err(|refusal| match refusal {
         JoinRefusal::Ledger(error) => error.into(),
         JoinRefusal::NotFinal(error) => error.into(),
         JoinRefusal::Busy => Problem::unavailable(refusal.to_string()),

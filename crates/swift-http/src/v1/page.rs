@@ -14,6 +14,11 @@ impl PageLen {
         Self(asked.map_or(LEN, |asked| u16::try_from(asked).unwrap_or(LEN_MAX)).clamp(1, LEN_MAX))
     }
 
+    /// Rows on a page.
+    pub(super) fn len(self) -> usize {
+        self.0.into()
+    }
+
     /// Rows to look for.
     pub(super) fn to_find<N: From<u16>>(self) -> N {
         N::from(self.0 + 1)

@@ -23,7 +23,7 @@ use crate::{
 /// How soon a file is wanted, as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Level {
+pub(crate) enum Level {
     High,
     Normal,
     Low,

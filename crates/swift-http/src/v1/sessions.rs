@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use swift_p2p::driver::wall_clock_ms;
+use swift_p2p::{driver::wall_clock_ms, security::SecurityKind};
 
 use crate::{
     access::{Access, AdminOnly, Allowed, Credential, Source, cookie_name, failed, require_safe},
@@ -61,6 +61,8 @@ pub(super) async fn sign_in(
              another), a token until it is revoked or expires",
         ));
     };
+    let from = source.ip.map_or_else(|| "-".to_owned(), |ip| ip.to_string());
+    services.security.record(SecurityKind::SignIn, grant.label.as_str(), format_args!("from {from}"));
     let cookie = cookie(&services, &source, &secret, SESSION_MS / 1000)?;
     Ok((StatusCode::CREATED, cookie, Json(about(&grant))))
 }

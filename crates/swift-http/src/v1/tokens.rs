@@ -10,7 +10,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use swift_chain::Label;
-use swift_p2p::driver::wall_clock_ms;
+use swift_p2p::{driver::wall_clock_ms, security::SecurityKind};
 
 use crate::{
     access::{Access, AdminOnly, Allowed},
@@ -47,8 +47,10 @@ pub(super) struct NewToken {
 pub(super) async fn create(
     _: Allowed<AdminOnly>,
     State(services): State<Services>,
+    Extension(access): Extension<Access>,
     body: Result<Json<NewToken>, axum::extract::rejection::JsonRejection>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
+    let by = access.require(Scope::Admin)?.label.clone();
     let Json(new) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
     if new.scopes.is_empty() {
         return Err(Problem::bad_request("a token needs at least one scope"));
@@ -61,12 +63,19 @@ pub(super) async fn create(
     let (tokens, stored, secret) = (services.tokens.clone(), record.clone(), random()?);
     let made = tokio::task::spawn_blocking(move || tokens.create(stored, secret)).await;
     match made.map_err(|error| Problem::internal(&error))? {
-        Ok(token) => Ok((
-            StatusCode::CREATED,
-            Json(json!({
-                "token": token, "label": record.label, "scopes": record.scopes, "expires_ms": record.expires_ms,
-            })),
-        )),
+        Ok(token) => {
+            services.security.record(
+                SecurityKind::TokenMade,
+                record.label.as_str(),
+                told(&record.scopes, &by),
+            );
+            Ok((
+                StatusCode::CREATED,
+                Json(json!({
+                    "token": token, "label": record.label, "scopes": record.scopes, "expires_ms": record.expires_ms,
+                })),
+            ))
+        }
         Err(
             error @ (TokenError::LabelTaken(_) | TokenError::LabelRetired(_) | TokenError::LabelReserved(_)),
         ) => Err(Problem::conflict("conflict", error.to_string())),
@@ -74,16 +83,25 @@ pub(super) async fn create(
     }
 }
 
+/// What a token allows, and who made it.
+fn told(scopes: &BTreeSet<Scope>, by: &Label) -> String {
+    let scopes: Vec<String> = scopes.iter().map(Scope::to_string).collect();
+    format!("scopes {}, by {}", scopes.join(", "), by.as_str())
+}
+
 pub(super) async fn revoke(
     State(services): State<Services>,
     Extension(access): Extension<Access>,
     Path(label): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    access.require(Scope::Admin)?;
+    let by = access.require(Scope::Admin)?.label.clone();
     let (tokens, revoked) = (services.tokens.clone(), label.clone());
     let found = tokio::task::spawn_blocking(move || tokens.revoke(&revoked)).await;
     match found.map_err(|error| Problem::internal(&error))? {
-        Ok(true) => Ok(Json(json!({ "status": true, "label": label }))),
+        Ok(true) => {
+            services.security.record(SecurityKind::TokenRevoked, &label, format!("by {}", by.as_str()));
+            Ok(Json(json!({ "status": true, "label": label })))
+        }
         Ok(false) => Err(Problem::not_found(format!("there is no token with the label {label:?}"))),
         Err(error) => Err(Problem::internal(&error)),
     }

@@ -15,7 +15,7 @@ use crate::{access::Access, problem::Problem, services::Services, tokens::Scope}
 /// Content on its way to this node, or from it.
 #[derive(Serialize)]
 #[serde(tag = "direction", rename_all = "snake_case")]
-pub(super) enum Transfer {
+pub(crate) enum Transfer {
     In {
         file: String,
         file_id: Hash,
@@ -44,7 +44,7 @@ pub(super) enum Transfer {
 
 /// What moves between this node and another.
 #[derive(Serialize)]
-pub(super) struct Peer {
+pub(crate) struct Peer {
     node_id: NodeId,
     bytes: u64,
     bytes_per_second: u64,
@@ -61,6 +61,11 @@ pub(super) async fn list(
     Extension(access): Extension<Access>,
 ) -> Result<Json<Vec<Transfer>>, Problem> {
     access.require(Scope::Read)?;
+    Ok(Json(rows(&services).await?))
+}
+
+/// What moves now.
+pub(crate) async fn rows(services: &Services) -> Result<Vec<Transfer>, Problem> {
     let transfers = services.swarm.transfers().await?;
     let incoming = transfers.incoming.iter().map(|row| row.file);
     let files: Vec<FileId> = incoming.chain(transfers.outgoing.iter().map(|row| row.file)).collect();
@@ -87,7 +92,7 @@ pub(super) async fn list(
         rows.extend(outgoing.filter_map(|row| records.get(&row.file).map(|record| going(row, record))));
         Ok::<_, StoreError>(rows)
     });
-    Ok(Json(rows.await.map_err(|error| Problem::internal(&error))??))
+    Ok(rows.await.map_err(|error| Problem::internal(&error))??)
 }
 
 fn coming(store: &Store, row: TransferState, record: &FileRecord) -> Result<Transfer, StoreError> {

@@ -18,11 +18,12 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until},
 };
-use tracing::{info, warn};
+use tracing::info;
 
 use super::{Members, Presence, SwarmHandle, wall_clock_ms};
 use crate::{
     offences::{Budget, Offence, Offences},
+    security::{SecurityKind, SecurityLog},
     swarm::Time,
     transport::{Membership as _, Sessions},
 };
@@ -41,6 +42,7 @@ struct Inner {
     me: NodeId,
     members: Members,
     start: Instant,
+    security: SecurityLog,
     state: Mutex<State>,
     isolations: mpsc::UnboundedSender<Isolation>,
 }
@@ -102,11 +104,11 @@ pub struct LastOffence {
 }
 
 impl Conduct {
-    /// Nobody did anything wrong yet. What `me` does is not judged.
-    pub fn new(me: NodeId, members: Members) -> (Self, Isolations) {
+    /// Nobody did anything wrong yet. What `me` does is not judged. What others do goes into the log for security.
+    pub fn new(me: NodeId, members: Members, security: SecurityLog) -> (Self, Isolations) {
         let (isolations, inbox) = mpsc::unbounded_channel();
         let (start, state) = (Instant::now(), Mutex::default());
-        (Self(Arc::new(Inner { me, members, start, state, isolations })), Isolations(inbox))
+        (Self(Arc::new(Inner { me, members, start, security, state, isolations })), Isolations(inbox))
     }
 
     /// A member did wrong.
@@ -120,11 +122,12 @@ impl Conduct {
         if kind == Offence::Stalled.name() {
             info!(%node, offence = kind, ?detail, "a member was slow");
         } else {
-            warn!(target: "security", %node, offence = kind, ?detail, "a member did wrong");
+            self.0.security.record(SecurityKind::Offence, node, format_args!("{kind}: {detail}"));
         }
         if let Some(term) = isolated_for {
             let seconds = term.as_secs();
-            warn!(target: "security", %node, offence = kind, seconds, "a member is isolated for its offences");
+            let why = format_args!("isolated for {seconds} s after {kind}: {detail}");
+            self.0.security.record(SecurityKind::Ban, node, why);
             // Where nobody listens, isolation is what the routes ask for.
             let _ = self.0.isolations.send(Isolation { node, until: now + term });
         }

@@ -31,7 +31,7 @@ mod survey;
 mod transfers;
 mod trees;
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use swift_chain::NodeId;
 use swift_chunks::{Store, StoreError};
@@ -66,6 +66,9 @@ use owner::Owner;
 use post::Post;
 use priorities::Priorities;
 
+/// How often the store is asked what it wants beside what blocks and reports brought: chunks that rotted, a manifest that
+/// replaces a false one.
+pub const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Requests of peers and clients that may wait for the task; who comes later waits outside.
 const COMMANDS_MAX: usize = 256;
 
@@ -91,6 +94,8 @@ pub struct SwarmSetup {
     pub seed: u64,
     /// The machine's numbers. Its incarnation is set here.
     pub config: Config,
+    /// How often it looks for itself what the store wants; [`LOOK_EVERY`], but for a test that must see who tells it.
+    pub look_every: Duration,
 }
 
 /// What the owner of a running swarm holds.
@@ -139,7 +144,8 @@ impl SwarmTask {
             followed,
         );
         owner.priorities = priorities;
-        let handle = SwarmHandle::new(setup.me, commands_in, events_in, status);
+        owner.look_every = setup.look_every;
+        let handle = SwarmHandle::new(setup.me, commands_in, events_in, status, owner.stored.downgrade());
         let heights = setup.catalog.watch();
         drop(setup.ledger);
         task::spawn(async move {

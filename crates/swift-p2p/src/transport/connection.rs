@@ -36,6 +36,7 @@ use super::{
     socket::{Socket, discard, first_byte, part, prepare},
     tls::{Audience, ServerTls, node_of},
 };
+use crate::security::{SecurityKind, SecurityLog};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -57,6 +58,7 @@ pub(super) struct Shared<S> {
     pub(super) tls: ServerTls,
     pub(super) admission: Admission,
     pub(super) sessions: Sessions,
+    pub(super) security: Option<SecurityLog>,
     /// Cancelled when the listener stops: no further requests.
     pub(super) drain: CancellationToken,
     /// Cancelled when running requests have had their time.
@@ -191,7 +193,12 @@ where
             return Ok(None);
         }
         if !session.standing().is_member() {
-            let Some(seat) = self.admission.seat_stranger() else { return Ok(None) };
+            let Some(seat) = self.admission.seat_stranger() else {
+                if let Some(security) = &self.security {
+                    security.record(SecurityKind::RateLimited, node, "too many nodes that are no members");
+                }
+                return Ok(None);
+            };
             session.take_seat(seat);
         }
         Ok(Some(session))

@@ -22,6 +22,7 @@ use super::{
     sessions::Sessions,
     tls::{OperatorTls, ServerTls, TlsError},
 };
+use crate::security::{SecurityKind, SecurityLog};
 
 /// How long connections that were cut have to notice.
 const CUT_DEADLINE: Duration = Duration::from_secs(1);
@@ -31,18 +32,26 @@ pub struct ListenerConfig {
     tls: ServerTls,
     sessions: Sessions,
     limits: Limits,
+    security: Option<SecurityLog>,
 }
 
 impl ListenerConfig {
     /// Serves as the holder of `key` in `network`; the nodes that connect are listed in `sessions`.
     pub fn new(key: &NodeKey, network: NetworkId, sessions: Sessions) -> Result<Self, TlsError> {
-        Ok(Self { tls: ServerTls::new(key, network)?, sessions, limits: Limits::default() })
+        Ok(Self { tls: ServerTls::new(key, network)?, sessions, limits: Limits::default(), security: None })
     }
 
     /// Also serves HTTPS with the operator's certificate.
     #[must_use]
     pub fn with_operator_tls(mut self, tls: OperatorTls) -> Self {
         self.tls.set_operator(tls);
+        self
+    }
+
+    /// Notes who is turned away.
+    #[must_use]
+    pub fn with_security(mut self, log: SecurityLog) -> Self {
+        self.security = Some(log);
         self
     }
 
@@ -96,6 +105,7 @@ impl Listener {
             tls: config.tls,
             admission: Admission::new(config.limits),
             sessions: config.sessions,
+            security: config.security,
             drain: CancellationToken::new(),
             cut: CancellationToken::new(),
         });
@@ -152,7 +162,12 @@ where
     let from = SocketAddr::new(from.ip().to_canonical(), from.port());
     if let Some(place) = shared.admission.enter(from.ip()) {
         connections.spawn(shared.clone().serve(tcp, from, place));
-    } else if let Some(leave) = shared.admission.refusal() {
+        return;
+    }
+    if let Some(security) = &shared.security {
+        security.record(SecurityKind::RateLimited, from.ip(), "too many connections");
+    }
+    if let Some(leave) = shared.admission.refusal() {
         let drain = shared.drain.clone();
         connections.spawn(async move {
             drain.run_until_cancelled(turn_away(tcp)).await;

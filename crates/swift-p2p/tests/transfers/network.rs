@@ -17,9 +17,10 @@ use swift_chain::*;
 use swift_chunks::{FileId, Hold, ManifestHash, SLICE_LEVEL_MAX, Store, StoreOptions};
 use swift_p2p::{
     driver::{
-        CatalogError, CatalogTask, Conduct, LedgerHandle, LedgerTask, Members, Publisher, SwarmHandle,
-        SwarmSetup, SwarmTask, wall_clock_ms,
+        CatalogError, CatalogTask, Conduct, LOOK_EVERY, LedgerHandle, LedgerTask, Members, Publisher,
+        SwarmHandle, SwarmSetup, SwarmTask, wall_clock_ms,
     },
+    security::SecurityLog,
     swarm::Config,
     transport::{Dialer, Listener, ListenerConfig, PeerClients, Sessions},
 };
@@ -332,8 +333,9 @@ impl Peer {
         let publisher = Publisher::new(ledger.handle.clone(), catalog.handle.clone(), store.clone());
         let dialer = Dialer::new(&self.key, network, Arc::new(members.clone())).unwrap();
         let swarm = SwarmTask::spawn(SwarmSetup {
+            look_every: LOOK_EVERY,
             limits: swift_p2p::driver::Limits::unlimited(),
-            conduct: Conduct::new(self.id(), members.clone()).0,
+            conduct: Conduct::new(self.id(), members.clone(), SecurityLog::in_memory(wall_clock_ms)).0,
             me: self.id(),
             ledger: ledger.handle.clone(),
             catalog: catalog.handle.clone(),

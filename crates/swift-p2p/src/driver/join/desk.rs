@@ -8,11 +8,8 @@ use std::{
 };
 
 use swift_chain::{BlockContext, JudgeError, NodeId, Rejection, Settled, Transaction, judge_action};
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout},
-};
-use tracing::{info, warn};
+use tokio::{sync::Semaphore, time::timeout};
+use tracing::info;
 
 use super::JoinOffer;
 use crate::{
@@ -26,8 +23,6 @@ const DESK_PLACES: usize = 8;
 const DIAL_BACKS_PER_INVITATION: u32 = 16;
 /// Invitations that are counted; with more, counting begins anew.
 const INVITATIONS_COUNTED_MAX: usize = 4096;
-/// How often the log is told of refusals, at most.
-const TELL_EVERY: Duration = Duration::from_secs(1);
 /// How long the joiner has to answer when it is dialled back.
 const DIAL_BACK_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -41,15 +36,6 @@ pub struct JoinDesk {
     places: Arc<Semaphore>,
     /// Dial-backs by invitation.
     attempts: Arc<Mutex<BTreeMap<[u8; 16], u32>>>,
-    told: Arc<Mutex<Told>>,
-}
-
-/// What the log was told of refusals.
-#[derive(Debug, Default)]
-struct Told {
-    at: Option<Instant>,
-    /// Refusals since that it was not told of.
-    untold: u64,
 }
 
 /// Why a node was not taken in. The ledger is unchanged.
@@ -90,7 +76,7 @@ impl JoinDesk {
     /// The desk of one node.
     pub fn new(me: NodeId, ledger: LedgerHandle, finality: Finality, dialer: Dialer) -> Self {
         let places = Arc::new(Semaphore::new(DESK_PLACES));
-        Self { me, ledger, finality, dialer, places, attempts: Arc::default(), told: Arc::default() }
+        Self { me, ledger, finality, dialer, places, attempts: Arc::default() }
     }
 
     /// Takes a node in and waits until its membership is final, as long as one waits for that. `caller` proved its key
@@ -101,29 +87,6 @@ impl JoinDesk {
         from: IpAddr,
         offer: JoinOffer,
     ) -> Result<Settled, JoinRefusal> {
-        let admitted = self.look_at(caller, from, offer).await;
-        if let Err(refusal) = &admitted {
-            self.tell(caller, from, refusal);
-        }
-        admitted
-    }
-
-    /// Strangers can have themselves refused as often as they like: one line a second says how often it was.
-    fn tell(&self, node: NodeId, from: IpAddr, refusal: &JoinRefusal) {
-        if matches!(refusal, JoinRefusal::NotFinal(_)) {
-            return;
-        }
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.at.is_some_and(|at| at.elapsed() < TELL_EVERY) {
-            told.untold += 1;
-            return;
-        }
-        let untold = std::mem::take(&mut told.untold);
-        told.at = Some(Instant::now());
-        warn!(target: "security", %node, %from, %refusal, untold, "a request to join was refused");
-    }
-
-    async fn look_at(&self, caller: NodeId, from: IpAddr, offer: JoinOffer) -> Result<Settled, JoinRefusal> {
         let _place = self.places.try_acquire().map_err(|_| JoinRefusal::Busy)?;
         let node = offer.request.node;
         if node != caller {

@@ -183,6 +183,8 @@ impl Owner {
         }
         self.received.forget(file);
         self.priorities.forget(&file);
+        // Nobody may be listening.
+        let _ = self.stored.send(file);
         let (held, parts) = (ChunkSet::full(layout), Vec::new());
         self.tell(Input::FileAdded { file, publisher, held, parts, want: Want::Wanted });
         self.tell(Input::Durable { file });

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use swift_chain::NodeId;
 use swift_chunks::{FileId, HeldPromise, StoreError};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::{
     arriving::Arriving,
@@ -38,6 +38,7 @@ pub struct SwarmHandle {
     commands: mpsc::Sender<Command>,
     events: mpsc::UnboundedSender<Event>,
     status: watch::Receiver<Status>,
+    stored: broadcast::WeakSender<FileId>,
 }
 
 impl SwarmHandle {
@@ -46,8 +47,9 @@ impl SwarmHandle {
         commands: mpsc::Sender<Command>,
         events: mpsc::UnboundedSender<Event>,
         status: watch::Receiver<Status>,
+        stored: broadcast::WeakSender<FileId>,
     ) -> Self {
-        Self { me, commands, events, status }
+        Self { me, commands, events, status, stored }
     }
 
     /// A member can be reached.
@@ -189,6 +191,13 @@ impl SwarmHandle {
     /// What keeps content from being stored, if anything does.
     pub fn problem(&self) -> Option<String> {
         self.status.borrow().problem.clone()
+    }
+
+    /// Hears of files that are whole here from now on; nothing more when the node is stopping.
+    pub fn stored(&self) -> broadcast::Receiver<FileId> {
+        self.stored
+            .upgrade()
+            .map_or_else(|| broadcast::Sender::new(1).subscribe(), |stored| stored.subscribe())
     }
 
     /// This node.

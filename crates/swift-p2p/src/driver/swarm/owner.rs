@@ -9,7 +9,7 @@ use std::{
 use swift_chain::NodeId;
 use swift_chunks::{FileId, Slice};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{broadcast, mpsc, oneshot, watch},
     task,
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
@@ -17,6 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
 use super::{
+    LOOK_EVERY,
     copies::Copies,
     events::{Command, Event, FetchEnd},
     files::{Files, Receiving},
@@ -42,9 +43,9 @@ use crate::swarm::{
 const TICK: Duration = Duration::from_secs(1);
 /// Events that are taken in one turn, at most, before others have theirs.
 const TURN_EVENTS_MAX: usize = 256;
-/// How often the store is asked what it wants beside what blocks brought: chunks that rotted, a manifest that replaces a
-/// false one.
-const CHECK_EVERY: Duration = Duration::from_secs(30);
+
+/// Files that became whole of which a slow listener hears still.
+const STORED_HEARD_MAX: usize = 1024;
 
 /// One request to a peer that runs in a lane.
 pub(super) struct Running {
@@ -96,6 +97,9 @@ pub(super) struct Owner {
     pub(super) is_more_wanted: bool,
     /// When it was last asked without a reason.
     checked: Instant,
+    pub(super) look_every: Duration,
+    /// Hears of files that are whole here now.
+    pub(super) stored: broadcast::Sender<FileId>,
 }
 
 impl Owner {
@@ -141,6 +145,8 @@ impl Owner {
             is_looking: false,
             is_more_wanted: true,
             checked: Instant::now(),
+            look_every: LOOK_EVERY,
+            stored: broadcast::Sender::new(STORED_HEARD_MAX),
         };
         (owner, watched)
     }
@@ -417,7 +423,7 @@ impl Owner {
         let pending: Vec<FileId> = pending.map(|(&file, _)| file).collect();
         pending.into_iter().for_each(|file| self.drive_disk(file));
         self.end_quiet_reads();
-        if self.checked.elapsed() >= CHECK_EVERY {
+        if self.checked.elapsed() >= self.look_every {
             self.checked = Instant::now();
             self.is_more_wanted = true;
         }

@@ -1,0 +1,177 @@
+//! `log`: who did what, when, as the ledger says.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{chain::told_action, nodes};
+use crate::{
+    cli::Context,
+    client::{Client, understand, with_query},
+    error::Error,
+    output::{Shown, note, table},
+    text::{date, moment, name, short},
+};
+
+/// Rows asked for at once.
+const PAGE_LEN: usize = 1000;
+
+/// What to show.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only what gave this name a meaning, or took it: also what it meant before
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+    /// Only what this member did, and what was done to it: its id, or at least 6 characters from its beginning
+    #[arg(long, value_name = "ID")]
+    member: Option<String>,
+    /// Only what is not older: so long ago (2h, 3d), a day (2026-03-01), or a time (2026-03-01T14:30:00Z)
+    #[arg(long, value_name = "T")]
+    since: Option<String>,
+    /// At most so many, the newest; they are shown last
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    limit: usize,
+    /// Instead what this node alone noted: who was refused, who came too often, who did wrong
+    #[arg(long, conflicts_with_all = ["name", "member"])]
+    security: bool,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    height: u64,
+    #[serde(default)]
+    time_ms: u64,
+    author: String,
+    #[serde(default)]
+    on_behalf_of: Option<String>,
+    action: Value,
+}
+
+/// Reads what `--since` says.
+pub(super) fn since_ms(since: &str) -> Result<u64, Error> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    moment::parse(since, u64::try_from(now.as_millis()).unwrap_or(u64::MAX)).map_err(Error::Usage)
+}
+
+pub(crate) async fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    if args.security {
+        return security(context, args).await;
+    }
+    let what = "cannot show the log";
+    let mut query = Vec::new();
+    if let Some(text) = &args.name {
+        query.push(("name", name::parse(text)?.as_str().to_owned()));
+    }
+    if let Some(since) = &args.since {
+        query.push(("since_ms", since_ms(since)?.to_string()));
+    }
+    let (client, output) = (context.client()?, context.output(&args.shown));
+    if let Some(id) = &args.member {
+        query.push(("node", nodes::find(&client, id).await?));
+    }
+    let (mut rows, is_all) =
+        newest(&client, what, ("/v1/transactions", "transactions"), &query, args.limit, |_| true).await?;
+    rows.reverse();
+    let told: Vec<Row> = rows.iter().map(|row| understand(what, row)).collect::<Result<_, _>>()?;
+    if told.is_empty() && !output.is_json() {
+        note("the ledger has nothing of that");
+        return Ok(());
+    }
+    output.show(&rows, || table(["block", "time", "by", "for", "what"], told.into_iter().map(row)))?;
+    if !is_all && !output.is_json() {
+        note(&format!("there is more before that: give a larger --limit than {}", args.limit));
+    }
+    Ok(())
+}
+
+fn row(row: Row) -> [String; 5] {
+    let label = row.on_behalf_of.unwrap_or_else(|| "-".to_owned());
+    let (height, time) = (row.height.to_string(), date::rfc3339(row.time_ms));
+    [height, time, short(&row.author), label, told_action(&row.action)]
+}
+
+/// The newest rows, the newest first, and whether there are no others.
+async fn newest(
+    client: &Client,
+    what: &str,
+    (path, field): (&str, &str),
+    query: &[(&str, String)],
+    limit: usize,
+    is_new_enough: impl Fn(&Value) -> bool,
+) -> Result<(Vec<Value>, bool), Error> {
+    let (mut rows, mut after) = (Vec::new(), None::<String>);
+    loop {
+        let before = rows.len();
+        let left = limit.saturating_sub(before).min(PAGE_LEN);
+        if left == 0 {
+            return Ok((rows, false));
+        }
+        let left = left.to_string();
+        let mut query: Vec<(&str, &str)> = query.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        query.push(("limit", &left));
+        query.extend(after.as_deref().map(|after| ("after", after)));
+        let mut page = client.get(what, &with_query(path, &query)).await?;
+        match page.get_mut(field).map(Value::take) {
+            Some(Value::Array(some)) => {
+                let len = some.len();
+                rows.extend(some.into_iter().take_while(&is_new_enough));
+                if rows.len() < before + len {
+                    return Ok((rows, true));
+                }
+            }
+            _ => {
+                return Err(Error::Failed(format!(
+                    "{what}: the answer has no {field}; is this a SwiftServe node?"
+                )));
+            }
+        }
+        let next = page.get("next").and_then(Value::as_str).map(str::to_owned);
+        if next.is_some() && next == after {
+            return Err(Error::Failed(format!("{what}: the node's pages do not end")));
+        }
+        match next {
+            Some(_) => after = next,
+            None => return Ok((rows, true)),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Noted {
+    time_ms: u64,
+    last_ms: u64,
+    kind: String,
+    who: String,
+    #[serde(default)]
+    detail: String,
+    count: u64,
+}
+
+async fn security(context: &Context, args: &Args) -> Result<(), Error> {
+    let what = "cannot show the security log";
+    let since_ms = args.since.as_deref().map(since_ms).transpose()?.unwrap_or(0);
+    let is_new_enough =
+        |row: &Value| row.get("last_ms").and_then(Value::as_u64).is_none_or(|last_ms| last_ms >= since_ms);
+    let (client, output) = (context.client()?, context.output(&args.shown));
+    let list = ("/v1/security", "events");
+    let (mut rows, is_all) = newest(&client, what, list, &[], args.limit, is_new_enough).await?;
+    rows.reverse();
+    let told: Vec<Noted> = rows.iter().map(|row| understand(what, row)).collect::<Result<_, _>>()?;
+    if told.is_empty() && !output.is_json() {
+        note("this node has noted nothing of that");
+        return Ok(());
+    }
+    output.show(&rows, || {
+        let row = |noted: Noted| {
+            let first = date::rfc3339(noted.time_ms);
+            let last = if noted.count > 1 { date::rfc3339(noted.last_ms) } else { "-".to_owned() };
+            [first, last, noted.count.to_string(), noted.kind.replace('_', " "), noted.who, noted.detail]
+        };
+        table(["time", "last", "times", "what", "who", "detail"], told.into_iter().map(row))
+    })?;
+    if !is_all && !output.is_json() {
+        note(&format!("there is more before that: give a larger --limit than {}", args.limit));
+    }
+    Ok(())
+}
