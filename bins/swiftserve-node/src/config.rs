@@ -173,6 +173,12 @@ impl Config {
         }
     }
 
+    /// Reads a settings file's text and drops what it says.
+    #[doc(hidden)]
+    pub fn check_text(text: &str) -> Result<(), String> {
+        toml::from_str::<FileSettings>(text).map(drop).map_err(|error| one_line(&error, text))
+    }
+
     /// Puts settings together. `environment` looks a variable up.
     pub fn load(args: &Args, environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let layers = Layers { environment: &environment, file: None };

@@ -14,6 +14,8 @@ use axum::{
 
 use swift_p2p::swarm::message::EXCHANGE_BYTES_MAX;
 
+pub(crate) use offers::form_name;
+
 use crate::{
     access, not_allowed,
     problem::{self, Problem},

@@ -120,3 +120,58 @@ async fn ready(
         Err(Problem::unavailable(format!("the store has applied block {applied} of {height}")))
     }
 }
+
+/// Readers of what comes from outside, for those who attack them; no part of the interface.
+#[doc(hidden)]
+pub mod untrusted {
+    use std::ops::Range;
+
+    use axum::{
+        body::Body,
+        extract::{FromRequest as _, Multipart, Request},
+        http::{HeaderMap, HeaderValue, header},
+    };
+    use futures_util::FutureExt as _;
+
+    /// The parts of a file that a `Range` header asks for.
+    pub fn range(value: &[u8], len: u64) -> Vec<Range<u64>> {
+        let Some(headers) = headers(header::RANGE, value) else { return Vec::new() };
+        crate::range::wanted(&headers, len, "\"tag\"").parts(len)
+    }
+
+    /// The token in an `Authorization` header.
+    pub fn bearer(value: &[u8]) -> Option<String> {
+        let headers = headers(header::AUTHORIZATION, value)?;
+        match crate::access::Credential::of(&headers, "").ok()? {
+            crate::access::Credential::Bearer(token) => Some(token.to_owned()),
+            crate::access::Credential::None | crate::access::Credential::Session(_) => None,
+        }
+    }
+
+    /// The name in a form of the original service.
+    pub fn offer_form(body: &[u8]) -> Option<String> {
+        let request = posted("application/x-www-form-urlencoded", body)?;
+        crate::legacy::form_name(request).now_or_never()?
+    }
+
+    /// The name of the first file in a form whose boundary is `b`.
+    pub fn multipart_name(body: &[u8]) -> Option<String> {
+        let request = posted("multipart/form-data; boundary=b", body)?;
+        let first = async {
+            let mut form = Multipart::from_request(request, &()).await.ok()?;
+            form.next_field().await.ok()?.and_then(|field| field.file_name().map(str::to_owned))
+        };
+        first.now_or_never()?
+    }
+
+    fn headers(name: header::HeaderName, value: &[u8]) -> Option<HeaderMap> {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_bytes(value).ok()?);
+        Some(headers)
+    }
+
+    fn posted(content_type: &str, body: &[u8]) -> Option<Request> {
+        let request = Request::post("/").header(header::CONTENT_TYPE, content_type);
+        request.body(Body::from(body.to_vec())).ok()
+    }
+}

@@ -31,6 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("swift-sim", &["swift-chunks", "swift-chain", "swift-p2p"]),
     ("swift-http", &["swift-chunks", "swift-chain", "swift-p2p"]),
     ("swiftserve-node", &["swift-chunks", "swift-chain", "swift-p2p", "swift-http"]),
+    ("swift-fuzz", &["swift-chunks", "swift-chain", "swift-p2p", "swift-http", "swiftserve-node"]),
     ("swiftctl", &["swift-chunks", "swift-chain", "swift-p2p", "swift-http"]),
     ("xtask", &[]),
 ];

@@ -67,6 +67,10 @@ async fn no_route_but_three_answers_without_a_credential() {
         for method in METHODS {
             let request = stranger.request(method.parse::<Method>().unwrap(), &path);
             let status = answered(request).await.status;
+            if (method, path.as_str()) == ("POST", "/v1/sessions") {
+                assert_eq!(status, 400, "a sign-in without a credential in its body");
+                continue;
+            }
             // What is asked in a way that the route does not know says nothing either.
             assert!(matches!(status, 401 | 403 | 405), "{method} {path}: {status}");
             guarded += usize::from(status != 405);

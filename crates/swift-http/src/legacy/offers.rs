@@ -62,6 +62,14 @@ impl<M: Message> Exchange<M> {
     }
 }
 
+/// The name in a form.
+pub(crate) async fn form_name(request: Request) -> Option<String> {
+    match Exchange::<Offer>::read(request).await.ok()? {
+        Exchange::Form(fields) => Some(fields.filename),
+        Exchange::Messages(_) => None,
+    }
+}
+
 /// Steps 1 and 2: an offer is answered at once. From a client it is a hint that the file can be had.
 pub(super) async fn offer(
     State(services): State<Services>,

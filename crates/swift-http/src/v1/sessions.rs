@@ -34,9 +34,10 @@ pub(super) enum SignIn {
 
 pub(super) async fn sign_in(
     State(services): State<Services>,
-    Extension(source): Extension<Source>,
+    source: Option<Extension<Source>>,
     body: Result<Json<SignIn>, JsonRejection>,
 ) -> Result<impl IntoResponse, Problem> {
+    let source = of_client(source)?;
     require_safe(&services, &source)?;
     // The reason would repeat what was sent.
     let Json(shown) = body.map_err(|_| {
@@ -75,16 +76,22 @@ pub(super) async fn show(Extension(access): Extension<Access>) -> Result<impl In
 
 pub(super) async fn sign_out(
     State(services): State<Services>,
-    Extension(source): Extension<Source>,
+    source: Option<Extension<Source>>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
+    let source = of_client(source)?;
     let name = cookie_name(&services.key.id(), &source);
     let was_signed_in = match Credential::of(&headers, &name)? {
         Credential::Session(secret) => services.sessions().sign_out(secret),
-        Credential::Bearer(_) | Credential::None => false,
+        Credential::Bearer(_) | Credential::None => return Err(Problem::unauthorized("nobody is signed in")),
     };
     let cookie = cookie(&services, &source, "", 0)?;
     Ok((cookie, Json(json!({ "status": true, "already": !was_signed_in }))))
+}
+
+/// Nodes have no browsers.
+fn of_client(source: Option<Extension<Source>>) -> Result<Source, Problem> {
+    source.map(|Extension(source)| source).ok_or_else(|| Problem::forbidden("a node does not sign in"))
 }
 
 /// A new one-time address.
