@@ -1,9 +1,14 @@
-//! Documents: links lead somewhere, decisions are numbered, and nothing speaks of one person's machine.
+//! Documents: links lead somewhere, decisions are numbered, tests that are named exist, and nothing speaks of one person's
+//! machine.
 
 use super::Finding;
 use super::tree::Tree;
 
 const DECISIONS: &str = "docs/decisions/";
+/// What names a test for each of its promises.
+const PROMISES: &str = "docs/security.md";
+/// Names with fewer words are other things: fields, folders, crates.
+const TEST_NAME_WORDS_MIN: usize = 4;
 
 /// Folders that exist on the machine of whoever wrote the line. Put together here, so that the rule does not find
 /// itself.
@@ -11,6 +16,7 @@ const MACHINE_FOLDERS: &[&str] = &[concat!("/", "work/"), concat!("/", "root/")]
 
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = check_decisions(&tree.files());
+    findings.extend(check_promises(tree));
     for (path, text) in tree.texts() {
         if path.ends_with(".md") {
             findings.extend(check_links(tree, path, text));
@@ -35,6 +41,29 @@ fn check_decisions(files: &[&str]) -> Vec<Finding> {
             }
             None if name == "README.md" => {}
             None => findings.push(Finding::error(*path, "a decision record is named NNNN-title.md")),
+        }
+    }
+    findings
+}
+
+/// Every test that a promise names is one.
+fn check_promises(tree: &Tree) -> Vec<Finding> {
+    let Some(text) = tree.text(PROMISES) else { return Vec::new() };
+    let sources: Vec<&str> =
+        tree.texts().filter_map(|(path, text)| path.ends_with(".rs").then_some(text)).collect();
+    let mut findings = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let is_test = |code: &&str| {
+            code.split('_').count() >= TEST_NAME_WORDS_MIN
+                && code.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        };
+        // Every second piece between backticks is code.
+        for name in line.split('`').skip(1).step_by(2).filter(is_test) {
+            let defined = format!("fn {name}(");
+            if !sources.iter().any(|source| source.contains(&defined)) {
+                let at = format!("{PROMISES}:{}", index + 1);
+                findings.push(Finding::error(at, format!("there is no test `{name}`")));
+            }
         }
     }
     findings
@@ -148,6 +177,16 @@ mod tests {
         for bad in ["[a](docs/b.md)", "[a](../README.md)", "[x]: gone.md", "![i](i.png)"] {
             assert_eq!(found(&[("README.md", bad)]).len(), 1, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_promise_names_tests_that_exist() {
+        let promise =
+            (PROMISES, "| It holds, in `a_file`. | `what_holds_is_so`, `fn`, `docs/what_is_not_one` |");
+        let test = ("a.rs", "fn what_holds_is_so() {}");
+        assert!(found(&[promise, test]).is_empty());
+        let missing = found(&[promise, ("a.rs", "fn what_holds_is_so_no_more() {}")]);
+        assert_eq!(missing, ["docs/security.md:1: there is no test `what_holds_is_so`"]);
     }
 
     #[test]
