@@ -136,7 +136,6 @@ fn greet(node: &Node, address: &str, data_dir: &str) {
     println!("  network  {}", node.network());
     println!("  address  {address}");
     println!("  data     {data_dir}");
-    println!("  browser  {}  (signs in once, within 10 minutes)", node.sign_in_address());
     println!();
     println!("Next:");
     let role = node.ledger().members().member(&node.id()).map(|member| member.role);

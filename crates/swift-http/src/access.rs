@@ -17,7 +17,7 @@ use axum::{
 use swift_chain::{Label, NodeId, Role};
 use swift_p2p::{driver::ConnectionLimit, transport::Crowded};
 
-pub(crate) use credential::{Credential, cookie_name};
+pub(crate) use credential::{Credential, Shown, cookie_name};
 pub(crate) use identify::{failed, identify, require_safe};
 pub(crate) use rates::Rates;
 pub use rates::{RequestLimits, RequestRate, RequestRateError};

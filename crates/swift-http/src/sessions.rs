@@ -17,11 +17,13 @@ const INVITATION_MS: u64 = 10 * 60 * 1000;
 pub(crate) const SESSION_MS: u64 = 12 * 60 * 60 * 1000;
 /// Sign-in addresses that wait at one time; a new one ends the oldest.
 const INVITATIONS_MAX: usize = 8;
-/// Browsers that are signed in at one time; a new one ends the oldest.
-const SESSIONS_MAX: usize = 256;
+/// Browsers that are signed in at one time by sign-in addresses, and by each token; a new one ends the oldest of these.
+const SESSIONS_MAX: usize = 32;
+/// Browsers that are signed in at one time by tokens.
+const SESSIONS_BY_TOKENS_MAX: usize = 1024;
 
 /// Who signed a session in, and thereby what it allows.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum By {
     /// Whoever runs the node, by a one-time address.
     Operator,
@@ -54,7 +56,7 @@ impl Sessions {
         let expires_ms = now_ms.saturating_add(INVITATION_MS);
         let mut inner = self.inner();
         inner.invitations.retain(|_, until| now_ms < *until);
-        make_room(&mut inner.invitations, INVITATIONS_MAX, |until| *until);
+        make_room(&mut inner.invitations, INVITATIONS_MAX, |_| true, |until| *until);
         inner.invitations.insert(hash(&text), expires_ms);
         (text, expires_ms)
     }
@@ -81,7 +83,17 @@ impl Sessions {
 
     /// What the session with this secret allows now, as if it were a token that ends with it.
     pub(crate) fn find(&self, tokens: &Tokens, secret: &str, now_ms: u64) -> Option<TokenRecord> {
-        let session = *self.inner().sessions.get(&hash(secret))?;
+        self.find_by_hash(tokens, &hash(secret), now_ms)
+    }
+
+    /// The same by the hash of its secret.
+    pub(crate) fn find_by_hash(
+        &self,
+        tokens: &Tokens,
+        hash: &SecretHash,
+        now_ms: u64,
+    ) -> Option<TokenRecord> {
+        let session = *self.inner().sessions.get(hash)?;
         if now_ms >= session.expires_ms {
             return None;
         }
@@ -116,19 +128,32 @@ impl Inner {
     fn open(&mut self, by: By, fresh: [u8; 32], now_ms: u64) -> String {
         let text = text(&fresh);
         self.sessions.retain(|_, session| now_ms < session.expires_ms);
-        make_room(&mut self.sessions, SESSIONS_MAX, |session| session.expires_ms);
+        let of_its_own = |session: &Session| session.by == by;
+        make_room(&mut self.sessions, SESSIONS_MAX, of_its_own, |session| session.expires_ms);
+        if by != By::Operator {
+            // The operator is signed out by nobody else.
+            let of_tokens = |session: &Session| session.by != By::Operator;
+            make_room(&mut self.sessions, SESSIONS_BY_TOKENS_MAX, of_tokens, |session| session.expires_ms);
+        }
         let expires_ms = now_ms.saturating_add(SESSION_MS);
         self.sessions.insert(hash(&text), Session { by, created_ms: now_ms, expires_ms });
         text
     }
 }
 
-/// Lets those go that end first, until there is room for one.
-fn make_room<V>(map: &mut BTreeMap<SecretHash, V>, len_max: usize, end: impl Fn(&V) -> u64) {
-    while map.len() >= len_max {
-        let Some(first) = map.iter().min_by_key(|(_, value)| end(value)).map(|(hash, _)| *hash) else {
+/// Of some, lets those go that end first, until there is room for one more of them.
+fn make_room<V>(
+    map: &mut BTreeMap<SecretHash, V>,
+    count_max: usize,
+    is_one: impl Fn(&V) -> bool,
+    end: impl Fn(&V) -> u64,
+) {
+    loop {
+        let some = || map.iter().filter(|(_, value)| is_one(value));
+        if some().count() < count_max {
             return;
-        };
+        }
+        let Some(first) = some().min_by_key(|(_, value)| end(value)).map(|(hash, _)| *hash) else { return };
         map.remove(&first);
     }
 }
@@ -151,6 +176,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let tokens = Tokens::open(&folder.path().join("tokens.db")).unwrap();
         (folder, tokens)
+    }
+
+    fn record(label: &str, expires_ms: Option<u64>) -> TokenRecord {
+        let label = label.to_owned().try_into().unwrap();
+        TokenRecord { label, scopes: [Scope::Read].into(), created_ms: 0, expires_ms }
     }
 
     #[test]
@@ -184,12 +214,6 @@ mod tests {
     #[test]
     fn a_session_by_a_token_allows_what_that_allows_for_as_long_as_it_is_good() {
         let ((_folder, tokens), sessions) = (tokens(), Sessions::default());
-        let record = |label: &str, expires_ms| TokenRecord {
-            label: label.to_owned().try_into().unwrap(),
-            scopes: [Scope::Read].into(),
-            created_ms: 0,
-            expires_ms,
-        };
         let (ends, stays) = (record("ends", Some(10)), record("stays", None));
         let (ends, stays) = (tokens.create(ends, [1; 32]).unwrap(), tokens.create(stays, [2; 32]).unwrap());
         let short = sessions.sign_in(&tokens, &ends, [3; 32], 0).unwrap();
@@ -220,5 +244,22 @@ mod tests {
         let good = waiting.iter().filter(opens).count();
         assert_eq!(good, INVITATIONS_MAX);
         assert_eq!(sessions.inner().sessions.len(), SESSIONS_MAX);
+    }
+
+    #[test]
+    fn whoever_holds_a_token_signs_nobody_out_but_its_own_browsers() {
+        let ((_folder, tokens), sessions) = (tokens(), Sessions::default());
+        let seed = |at: u64| Sha256::digest(at.to_le_bytes()).into();
+        let operator = sessions.redeem(&sessions.invite(seed(0), 0).0, seed(1), 0).unwrap();
+        let mine = tokens.create(record("mine", None), [1; 32]).unwrap();
+        let other = tokens.create(record("other", None), [2; 32]).unwrap();
+        let first = sessions.sign_in(&tokens, &other, seed(2), 1).unwrap();
+        for at in 0..2 * SESSIONS_MAX as u64 {
+            sessions.sign_in(&tokens, &mine, seed(10 + at), 2).unwrap();
+        }
+        for secret in [&operator, &first] {
+            assert!(sessions.find(&tokens, secret, 3).is_some());
+        }
+        assert_eq!(sessions.inner().sessions.len(), SESSIONS_MAX + 2);
     }
 }

@@ -14,6 +14,8 @@ use crate::{
 
 /// Rows asked for at once.
 const PAGE_LEN: usize = 1000;
+/// How long equal security events are counted together, and a little.
+const GOES_ON_MS: u64 = 70_000;
 
 /// What to show.
 #[derive(Debug, clap::Args)]
@@ -28,8 +30,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "T")]
     since: Option<String>,
     /// At most so many, the newest; they are shown last
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    limit: usize,
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    limit: u64,
     /// Instead what this node alone noted: who was refused, who came too often, who did wrong
     #[arg(long, conflicts_with_all = ["name", "member"])]
     security: bool,
@@ -46,6 +48,10 @@ struct Row {
     #[serde(default)]
     on_behalf_of: Option<String>,
     action: Value,
+}
+
+fn limit_of(args: &Args) -> usize {
+    usize::try_from(args.limit).unwrap_or(usize::MAX)
 }
 
 /// Reads what `--since` says.
@@ -71,7 +77,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<(), Error> {
         query.push(("node", nodes::find(&client, id).await?));
     }
     let (mut rows, is_all) =
-        newest(&client, what, ("/v1/transactions", "transactions"), &query, args.limit, |_| true).await?;
+        newest(&client, what, ("/v1/transactions", "transactions"), &query, limit_of(args), |_| true).await?;
     rows.reverse();
     let told: Vec<Row> = rows.iter().map(|row| understand(what, row)).collect::<Result<_, _>>()?;
     if told.is_empty() && !output.is_json() {
@@ -79,7 +85,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<(), Error> {
         return Ok(());
     }
     output.show(&rows, || table(["block", "time", "by", "for", "what"], told.into_iter().map(row)))?;
-    if !is_all && !output.is_json() {
+    if !is_all {
         note(&format!("there is more before that: give a larger --limit than {}", args.limit));
     }
     Ok(())
@@ -151,11 +157,16 @@ struct Noted {
 async fn security(context: &Context, args: &Args) -> Result<(), Error> {
     let what = "cannot show the security log";
     let since_ms = args.since.as_deref().map(since_ms).transpose()?.unwrap_or(0);
-    let is_new_enough =
-        |row: &Value| row.get("last_ms").and_then(Value::as_u64).is_none_or(|last_ms| last_ms >= since_ms);
+    // Rows stand in the order in which they began; what goes on is counted with them for a minute.
+    let is_new_enough = |row: &Value| {
+        row.get("time_ms")
+            .and_then(Value::as_u64)
+            .is_none_or(|time_ms| time_ms >= since_ms.saturating_sub(GOES_ON_MS))
+    };
     let (client, output) = (context.client()?, context.output(&args.shown));
     let list = ("/v1/security", "events");
-    let (mut rows, is_all) = newest(&client, what, list, &[], args.limit, is_new_enough).await?;
+    let (mut rows, is_all) = newest(&client, what, list, &[], limit_of(args), is_new_enough).await?;
+    rows.retain(|row| row.get("last_ms").and_then(Value::as_u64).is_none_or(|last_ms| last_ms >= since_ms));
     rows.reverse();
     let told: Vec<Noted> = rows.iter().map(|row| understand(what, row)).collect::<Result<_, _>>()?;
     if told.is_empty() && !output.is_json() {
@@ -170,7 +181,7 @@ async fn security(context: &Context, args: &Args) -> Result<(), Error> {
         };
         table(["time", "last", "times", "what", "who", "detail"], told.into_iter().map(row))
     })?;
-    if !is_all && !output.is_json() {
+    if !is_all {
         note(&format!("there is more before that: give a larger --limit than {}", args.limit));
     }
     Ok(())

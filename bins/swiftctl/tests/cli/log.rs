@@ -56,19 +56,23 @@ fn since_is_sent_as_the_moment_that_it_means() {
 
 #[test]
 fn the_security_log_tells_how_often_and_leaves_out_what_is_older() {
-    let noted = |id: u64, count: u64| {
-        json!({"id": id, "time_ms": id * 1000, "last_ms": id * 1000 + 500, "kind": "bad_token", "who": "10.0.0.9",
+    let noted = |id: u64, (from_s, to_s): (u64, u64), count: u64| {
+        json!({"id": id, "time_ms": from_s * 1000, "last_ms": to_s * 1000, "kind": "bad_token", "who": "10.0.0.9",
             "detail": "unknown", "count": count})
     };
     let node = FakeNode::start(move |request| {
         assert_eq!(request.line, "GET /v1/security?limit=100");
-        Answer::json(&json!({"events": [noted(9, 7), noted(8, 1), noted(1, 1)], "next": "1"}))
+        // The third went on for longer than the second, which began later; the last is older than all that could.
+        let events =
+            [noted(9, (580, 600), 7), noted(8, (495, 495), 1), noted(7, (490, 530), 2), noted(1, (9, 9), 1)];
+        Answer::json(&json!({"events": events, "next": "1"}))
     });
     let folder = tempfile::tempdir().unwrap();
-    let args = ["--node", &node.url, "log", "--security", "--since", "1970-01-01T00:00:05Z"];
+    let args = ["--node", &node.url, "log", "--security", "--since", "1970-01-01T00:08:20Z"];
     let text = swiftctl(folder.path(), &args, b"").ended(0).text();
     let lines: Vec<_> = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).collect();
     assert_eq!(lines.len(), 3, "{text}");
-    let again = ["1970-01-01T00:00:09Z", "1970-01-01T00:00:09Z", "7", "bad", "token", "10.0.0.9", "unknown"];
-    assert_eq!((lines[1][1], &lines[2][..]), ("-", &again[..]));
+    let before = ["1970-01-01T00:08:10Z", "1970-01-01T00:08:50Z", "2", "bad", "token", "10.0.0.9", "unknown"];
+    let again = ["1970-01-01T00:09:40Z", "1970-01-01T00:10:00Z", "7", "bad", "token", "10.0.0.9", "unknown"];
+    assert_eq!((&lines[1][..], &lines[2][..]), (&before[..], &again[..]));
 }

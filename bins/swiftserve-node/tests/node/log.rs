@@ -64,3 +64,14 @@ async fn what_cannot_be_looked_for_is_refused_with_the_reason() {
     }
     site.client.anonymous().get("/v1/transactions").await.refused(401, "unauthorized");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_beyond_the_head_is_before_all_that_there_is() {
+    let site = Site::found().await;
+    site.client.put("a", b"a").await.ok();
+    for after in ["2.0", "999999.0", "999999999999.65535"] {
+        let log = site.client.get(&format!("/v1/transactions?after={after}")).await.ok().json();
+        assert_eq!(told(&log).len(), 1, "{after}");
+    }
+    site.client.get("/v1/status").await.ok();
+}

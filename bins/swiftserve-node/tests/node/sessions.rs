@@ -4,7 +4,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 
 use crate::{
-    client::{Answer, answered},
+    client::{Answer, answered, soon},
     site::Site,
 };
 
@@ -85,6 +85,26 @@ async fn a_token_signs_a_browser_in_with_what_it_allows_until_it_is_revoked() {
     browser.ask(Method::POST, "/v1/dashboard").await.refused(403, "forbidden");
     site.client.delete("/v1/tokens/reader").await.ok();
     browser.ask(Method::GET, "/v1/status").await.refused(401, "unauthorized");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_watches_the_node_until_it_is_signed_out() {
+    let site = Site::found().await;
+    let shown = json!({ "secret": secret_of(site.node.sign_in_address()) });
+    let browser = Browser::sign_in(&site, &shown).await.ok().unwrap();
+    let mut stream = soon(browser.bare(Method::GET, "/v1/events?types=file").send()).await.unwrap();
+    let mut seen = String::new();
+    site.client.put("first", b"1").await.ok();
+    while !seen.contains("first") {
+        let piece = soon(stream.chunk()).await.unwrap().expect("the stream goes on");
+        seen.push_str(std::str::from_utf8(&piece).unwrap());
+    }
+    browser.ask(Method::DELETE, "/v1/sessions").await.is(200);
+    site.client.put("second", b"2").await.ok();
+    while let Some(piece) = soon(stream.chunk()).await.unwrap() {
+        seen.push_str(std::str::from_utf8(&piece).unwrap());
+    }
+    assert!(!seen.contains("second"), "{seen}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -128,10 +128,9 @@ impl Search<'_> {
     }
 
     fn backwards(&mut self) -> Result<(), DbError> {
-        let mut height = match self.filter.before {
-            Some(before) => before.height,
-            None => self.reader.head()?.height,
-        };
+        // A place beyond the head may have come from a node that is ahead.
+        let head = self.reader.head()?.height;
+        let mut height = self.filter.before.map_or(head, |before| before.height.min(head));
         while height > 0 {
             if self.read > READ_MAX {
                 self.page.next = Some(HistoryPlace { height: height + 1, position: 0 });

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::{
     DbError, SCHEMA_2, SCHEMA_VERSION,
@@ -50,7 +50,7 @@ impl LedgerDb {
             return Ok(None);
         }
         let connection = connect(path)?;
-        let version: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let version = version(&connection)?;
         let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         if version == 0 && tables == 0 {
             return Ok(None);
@@ -192,7 +192,11 @@ impl LedgerStore for LedgerDb {
 
 /// Brings the tables of older versions up to date. Networks of version 1 never had other validators than the founder.
 fn upgrade(connection: &Connection, found: i32) -> Result<(), DbError> {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    // Another process, a backup for one, may have done it since.
+    if version(connection)? != found {
+        return Ok(());
+    }
     if found < 2 {
         connection.execute_batch(SCHEMA_2)?;
     }
@@ -205,7 +209,11 @@ fn upgrade(connection: &Connection, found: i32) -> Result<(), DbError> {
         write_validators(connection, 1, &read_meta(connection, "validators")?)?;
     }
     connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-    Ok(connection.execute_batch("COMMIT")?)
+    Ok(transaction.commit()?)
+}
+
+fn version(connection: &Connection) -> Result<i32, DbError> {
+    Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
 }
 
 /// Notes who certifies blocks from a height on.
@@ -269,6 +277,8 @@ mod tests {
         drop(old);
         // Also by who only reads.
         drop(LedgerReader::open(&path).unwrap());
+        // Who wanted to at the same time finds it done.
+        upgrade(&connect(&path).unwrap(), 1).unwrap();
         let ledger = LedgerDb::open(&path).unwrap().unwrap();
         let sole = ValidatorSet::sole(key.id());
         ledger.check_file().unwrap();

@@ -4,7 +4,11 @@ use axum::http::{HeaderMap, header};
 use swift_chain::NodeId;
 
 use super::remote::Source;
-use crate::problem::Problem;
+use crate::{
+    problem::Problem,
+    services::Services,
+    tokens::{SecretHash, TokenRecord},
+};
 
 /// Longer than any credential of a node is.
 const CREDENTIAL_LEN_MAX: usize = 256;
@@ -20,7 +24,33 @@ pub(crate) enum Credential<'a> {
     Session(&'a str),
 }
 
+/// The hash of a credential that let somebody in, to see later whether it still does.
+#[derive(Clone, Copy)]
+pub(crate) enum Shown {
+    Token(SecretHash),
+    Session(SecretHash),
+}
+
+impl Shown {
+    /// What it allows now.
+    pub(crate) fn grant(self, services: &Services, now_ms: u64) -> Option<TokenRecord> {
+        match self {
+            Self::Token(hash) => services.tokens.find_by_hash(&hash, now_ms),
+            Self::Session(hash) => services.sessions().find_by_hash(&services.tokens, &hash, now_ms),
+        }
+    }
+}
+
 impl<'a> Credential<'a> {
+    /// What is kept of it.
+    pub(crate) fn shown(&self) -> Option<Shown> {
+        match self {
+            Self::None => None,
+            Self::Bearer(token) => Some(Shown::Token(SecretHash::of(token))),
+            Self::Session(secret) => Some(Shown::Session(SecretHash::of(secret))),
+        }
+    }
+
     /// A token before a cookie: whoever writes a header of its own means it.
     pub(crate) fn of(headers: &'a HeaderMap, cookie: &str) -> Result<Self, Problem> {
         let mut values = headers.get_all(header::AUTHORIZATION).iter();

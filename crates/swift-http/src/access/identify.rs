@@ -53,13 +53,20 @@ pub(crate) async fn identify(State(services): State<Services>, mut request: Requ
         let cookie = cookie_name(&services.key.id(), &source);
         let credential = Credential::of(headers, &cookie)?;
         check_page(request.method(), headers, &source, &credential)?;
-        judge(&services, &source, &credential)
+        judge(&services, &source, &credential).map(|access| (access, credential.shown()))
     });
+    let (judged, shown) = match judged {
+        Ok((access, shown)) => (Ok(access), shown),
+        Err(problem) => (Err(problem), None),
+    };
     let ip = found.as_ref().ok().and_then(|source| source.ip).or(peer);
     match meter(&services, ip, judged) {
         Ok(access) => {
             if let Ok(source) = found {
                 request.extensions_mut().insert(source);
+            }
+            if let Some(shown) = shown {
+                request.extensions_mut().insert(shown);
             }
             request.extensions_mut().insert(access);
             next.run(request).await

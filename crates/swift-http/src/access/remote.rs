@@ -64,6 +64,8 @@ pub(crate) struct Source {
     pub(crate) ip: Option<IpAddr>,
     /// How the bytes came here; behind a trusted proxy, how they came to that.
     pub(crate) channel: Channel,
+    /// The connection itself comes from this machine, and nobody passed the request on.
+    pub(crate) is_near: bool,
 }
 
 impl Source {
@@ -75,7 +77,9 @@ impl Source {
         trusted: &[Cidr],
     ) -> Result<Self, Problem> {
         let is_trusted = |ip: IpAddr| trusted.iter().any(|network| network.contains(ip));
-        let direct = Self { ip: peer, channel };
+        // A program that mounts the routes itself and gives no address decides for itself.
+        let is_near = peer.is_none_or(|ip| ip.to_canonical().is_loopback());
+        let direct = Self { ip: peer, channel, is_near };
         if channel == Channel::Pinned || !peer.is_some_and(is_trusted) {
             return Ok(direct);
         }
@@ -97,17 +101,16 @@ impl Source {
                 let stop = ip_of(text).ok_or_else(|| not_understood("it is no list of addresses"))?;
                 ip = Some(stop);
                 if !is_trusted(stop) {
-                    return Ok(Self { ip, channel: forwarded_channel(headers) });
+                    return Ok(Self { ip, channel: forwarded_channel(headers), is_near: false });
                 }
             }
         }
-        Ok(Self { ip, channel: forwarded_channel(headers) })
+        Ok(Self { ip, channel: forwarded_channel(headers), is_near: false })
     }
 
     /// Whether only this machine can have read what came this way.
     pub(crate) fn is_safe(&self) -> bool {
-        // A program that mounts the routes itself and gives no address decides for itself.
-        self.channel.is_private() || self.ip.is_none_or(|ip| ip.to_canonical().is_loopback())
+        self.channel.is_private() || self.is_near
     }
 
     /// The scheme under which a browser knows this node.
@@ -182,7 +185,7 @@ mod tests {
         let headers =
             [("x-forwarded-for", "127.0.0.1"), ("x-forwarded-proto", "https"), ("forwarded", "for=::1")];
         let found = find("192.0.2.1", &headers, &["10.0.0.0/8"]).unwrap();
-        assert_eq!(found, Source { ip: Some(ip("192.0.2.1")), channel: Channel::Plain });
+        assert_eq!(found, Source { ip: Some(ip("192.0.2.1")), channel: Channel::Plain, is_near: false });
         assert!(!found.is_safe());
     }
 
@@ -190,7 +193,7 @@ mod tests {
     fn a_trusted_proxy_tells_address_and_scheme() {
         let headers = [("x-forwarded-for", "192.0.2.1:1234"), ("x-forwarded-proto", "https")];
         let found = find("10.0.0.1", &headers, &["10.0.0.0/8"]).unwrap();
-        assert_eq!(found, Source { ip: Some(ip("192.0.2.1")), channel: Channel::Certified });
+        assert_eq!(found, Source { ip: Some(ip("192.0.2.1")), channel: Channel::Certified, is_near: false });
         let in_clear = find("10.0.0.1", &headers[..1], &["10.0.0.0/8"]).unwrap();
         assert_eq!(in_clear.channel, Channel::Plain);
     }
@@ -199,7 +202,7 @@ mod tests {
     fn what_a_client_writes_before_its_proxy_does_counts_for_nothing() {
         let claim = [("x-forwarded-for", "127.0.0.1, 192.0.2.1"), ("x-forwarded-proto", "https, http")];
         let found = find("10.0.0.1", &claim, &["10.0.0.0/8"]).unwrap();
-        assert_eq!(found, Source { ip: Some(ip("192.0.2.1")), channel: Channel::Plain });
+        assert_eq!(found, Source { ip: Some(ip("192.0.2.1")), channel: Channel::Plain, is_near: false });
         let apart = [("x-forwarded-for", "127.0.0.1"), ("x-forwarded-for", "192.0.2.1, 10.0.0.2")];
         assert_eq!(find("10.0.0.1", &apart, &["10.0.0.0/8"]).unwrap().ip, Some(ip("192.0.2.1")));
     }
@@ -231,9 +234,13 @@ mod tests {
             ("2001:db8::1", false),
             ("0.0.0.0", false),
         ] {
-            let over = |channel| Source { ip: Some(ip(address)), channel };
-            assert_eq!(over(Channel::Plain).is_safe(), is_local, "{address}");
-            assert!(over(Channel::Pinned).is_safe() && over(Channel::Certified).is_safe());
+            let over =
+                |channel| Source::find(Some(ip(address)), channel, &HeaderMap::new(), &[]).unwrap().is_safe();
+            assert_eq!(over(Channel::Plain), is_local, "{address}");
+            assert!(over(Channel::Pinned) && over(Channel::Certified));
         }
+        // What somebody says it came from counts for nothing here.
+        let claim = [("x-forwarded-for", "127.0.0.1")];
+        assert!(!find("10.0.0.1", &claim, &["10.0.0.0/8"]).unwrap().is_safe());
     }
 }

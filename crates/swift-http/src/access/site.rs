@@ -157,7 +157,7 @@ mod tests {
     }
 
     fn page(method: &Method, is_session: bool, over: Channel, headers: &[(&'static str, &str)]) -> bool {
-        let source = Source { ip: None, channel: over };
+        let source = Source { ip: None, channel: over, is_near: true };
         let credential = if is_session { Credential::Session("s") } else { Credential::Bearer("t") };
         let mut headers = map(headers);
         headers.insert("host", "localhost:8000".parse().unwrap());

@@ -27,7 +27,7 @@ pub(crate) struct Watching {
     greeting: Option<String>,
     latest: watch::Receiver<Option<u64>>,
     heartbeat: Interval,
-    /// Asked at every heartbeat: whether the caller may still watch.
+    /// Asked before every piece: whether the caller may still watch.
     may_go_on: Box<dyn Fn() -> bool + Send>,
     is_counted: bool,
     _place: OwnedSemaphorePermit,
@@ -86,7 +86,7 @@ impl Watching {
                 Found::Events(found, at) => {
                     self.at = at;
                     if !found.is_empty() {
-                        return Some(self.told(&found));
+                        return (self.may_go_on)().then(|| self.told(&found));
                     }
                 }
             }

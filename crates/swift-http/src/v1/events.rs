@@ -10,7 +10,7 @@ use serde::Deserialize;
 use swift_p2p::driver::wall_clock_ms;
 
 use crate::{
-    access::Access,
+    access::{Access, Shown},
     events::{EventType, EventTypes, Watching},
     problem::Problem,
     services::Services,
@@ -28,6 +28,7 @@ pub(super) struct Asked {
 pub(super) async fn watch(
     State(services): State<Services>,
     Extension(access): Extension<Access>,
+    shown: Option<Extension<Shown>>,
     Query(asked): Query<Asked>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -44,13 +45,14 @@ pub(super) async fn watch(
     }
     let last_id = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
     let last_id = last_id.map(|id| if id.len() <= ID_LEN_MAX { id } else { "" });
-    let tokens = services.tokens.clone();
-    // A token that was revoked, or has ended, ends its streams.
+    // A token that is revoked or expires ends its streams, a browser that is signed out its own.
+    let Some(Extension(shown)) = shown else { return Err(Problem::unauthorized("this needs a token")) };
+    let events = services.events.clone();
     let may_go_on = move || {
-        let is_over = token.expires_ms.is_some_and(|expires_ms| expires_ms <= wall_clock_ms());
-        !is_over && tokens.list().contains(&token)
+        let grant = shown.grant(&services, wall_clock_ms());
+        grant.is_some_and(|grant| grant.scopes == token.scopes)
     };
-    let watching = Watching::begin(services.events.clone(), types, last_id, may_go_on)?;
+    let watching = Watching::begin(events, types, last_id, may_go_on)?;
     let mut response = watching.into_body().into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
