@@ -117,12 +117,11 @@ pub enum TokenError {
 
 /// All tokens of one node: in memory to be asked at every request, on disk to last.
 #[derive(Debug)]
-pub struct Tokens(Mutex<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    connection: Connection,
-    by_hash: BTreeMap<SecretHash, TokenRecord>,
+pub struct Tokens {
+    /// Whoever changes something has it all the while, also while the disk synchronises.
+    connection: Mutex<Connection>,
+    /// Looked into at every request, and held for no longer than that takes.
+    by_hash: Mutex<BTreeMap<SecretHash, TokenRecord>>,
 }
 
 impl Tokens {
@@ -133,7 +132,7 @@ impl Tokens {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.execute_batch(SCHEMA)?;
         let by_hash = load(&connection)?;
-        Ok(Self(Mutex::new(Inner { connection, by_hash })))
+        Ok(Self { connection: Mutex::new(connection), by_hash: Mutex::new(by_hash) })
     }
 
     /// Copies the tokens as they are at this moment into a new file, also while a node uses them. False if there are none
@@ -157,37 +156,38 @@ impl Tokens {
         if label == CONSOLE_LABEL {
             return Err(TokenError::LabelReserved(label.to_owned()));
         }
-        let inner = self.inner();
+        let connection = self.connection();
         let retired = "SELECT EXISTS (SELECT 1 FROM retired_labels WHERE label = ?1)";
-        if inner.connection.query_row(retired, [label], |row| row.get(0))? {
+        if connection.query_row(retired, [label], |row| row.get(0))? {
             return Err(TokenError::LabelRetired(label.to_owned()));
         }
-        Self::insert(inner, record, secret)
+        self.insert(&connection, record, secret)
     }
 
     /// Puts a token in the place of the one with its label, if there is or was one: for the token that may do
     /// everything anyway.
     pub fn replace(&self, record: TokenRecord, secret: [u8; SECRET_LEN]) -> Result<String, TokenError> {
         self.revoke(record.label.as_str())?;
-        Self::insert(self.inner(), record, secret)
+        self.insert(&self.connection(), record, secret)
     }
 
     fn insert(
-        mut inner: MutexGuard<'_, Inner>,
+        &self,
+        connection: &Connection,
         record: TokenRecord,
         secret: [u8; SECRET_LEN],
     ) -> Result<String, TokenError> {
         let text = format!("{PREFIX}{}", BASE32_NOPAD.encode(&secret).to_ascii_lowercase());
         let hash = SecretHash::of(&text);
-        if inner.by_hash.values().any(|token| token.label == record.label) {
+        if self.by_hash().values().any(|token| token.label == record.label) {
             return Err(TokenError::LabelTaken(record.label.as_str().to_owned()));
         }
         let scopes: Vec<_> = record.scopes.iter().map(Scope::to_string).collect();
-        inner.connection.execute(
+        connection.execute(
             "INSERT INTO tokens VALUES (?1, ?2, ?3, ?4, ?5)",
             params![record.label.as_str(), hash.0, scopes.join(" "), record.created_ms, record.expires_ms],
         )?;
-        inner.by_hash.insert(hash, record);
+        self.by_hash().insert(hash, record);
         Ok(text)
     }
 
@@ -200,33 +200,38 @@ impl Tokens {
 
     /// The same by the hash of its text.
     pub(crate) fn find_by_hash(&self, hash: &SecretHash, now_ms: u64) -> Option<TokenRecord> {
-        let found = self.inner().by_hash.get(hash).cloned()?;
+        let found = self.by_hash().get(hash).cloned()?;
         (!found.has_expired(now_ms)).then_some(found)
     }
 
     /// All tokens in the order of their labels.
     pub fn list(&self) -> Vec<TokenRecord> {
-        let mut tokens: Vec<_> = self.inner().by_hash.values().cloned().collect();
+        let mut tokens: Vec<_> = self.by_hash().values().cloned().collect();
         tokens.sort_by(|a, b| a.label.as_str().cmp(b.label.as_str()));
         tokens
     }
 
     /// Ends a token, and its label with it; false when there is none with this label.
     pub fn revoke(&self, label: &str) -> Result<bool, TokenError> {
-        let mut inner = self.inner();
-        let found = inner.connection.transaction()?;
+        let mut connection = self.connection();
+        let found = connection.transaction()?;
         let gone = found.execute("DELETE FROM tokens WHERE label = ?1", [label])?;
         if gone > 0 {
             found.execute("INSERT OR IGNORE INTO retired_labels VALUES (?1)", [label])?;
         }
         found.commit()?;
-        inner.by_hash.retain(|_, token| token.label.as_str() != label);
+        self.by_hash().retain(|_, token| token.label.as_str() != label);
         Ok(gone > 0)
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        // The map is changed last, by one insertion or removal, so a panic elsewhere leaves it whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        // What was begun and not finished is taken back by SQLite.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn by_hash(&self) -> MutexGuard<'_, BTreeMap<SecretHash, TokenRecord>> {
+        // It is changed by one insertion or removal, so a panic elsewhere leaves it whole.
+        self.by_hash.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
