@@ -7,7 +7,7 @@ mod feed;
 mod ring;
 mod stream;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::http::StatusCode;
 use serde_json::Value;
@@ -20,8 +20,10 @@ pub(crate) use stream::Watching;
 use crate::problem::Problem;
 use ring::{Found, Ring};
 
-/// Who may watch at once.
+/// Streams that may be open at once.
 const STREAMS_MAX: usize = 64;
+/// The same with one token, so that no holder of one keeps others from watching.
+const STREAMS_PER_TOKEN_MAX: usize = 16;
 
 /// What an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +77,8 @@ struct Shared {
     /// The number of the last event; none when the node is stopping.
     latest: watch::Sender<Option<u64>>,
     places: Arc<Semaphore>,
+    /// Streams that are open, by the label of who watches.
+    by_label: std::sync::Mutex<BTreeMap<String, usize>>,
     /// Who watches what moves: it is looked at for them only.
     transfers: watch::Sender<usize>,
     /// Tells the numbers of this start from those of another.
@@ -93,6 +97,7 @@ impl Default for Events {
             ring: std::sync::Mutex::default(),
             latest: watch::Sender::new(Some(0)),
             places: Arc::new(Semaphore::new(STREAMS_MAX)),
+            by_label: std::sync::Mutex::default(),
             transfers: watch::Sender::new(0),
             epoch: wall_clock_ms(),
         }))
@@ -119,15 +124,46 @@ impl Events {
         self.ring().after(number, types, len)
     }
 
-    fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        self.0.places.clone().try_acquire_owned().map_err(|_| {
-            let detail = format!("{STREAMS_MAX} streams of events are open already; close one");
+    fn place(&self, label: &str) -> Result<Place, Problem> {
+        let refused = |count: usize, whose: &str| {
+            let detail = format!("{count} streams of events{whose} are open already; close one");
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", detail)
-        })
+        };
+        let permit = self.0.places.clone().try_acquire_owned().map_err(|_| refused(STREAMS_MAX, ""))?;
+        let mut by_label = self.by_label();
+        let count = by_label.entry(label.to_owned()).or_default();
+        if *count >= STREAMS_PER_TOKEN_MAX {
+            return Err(refused(STREAMS_PER_TOKEN_MAX, " with this token"));
+        }
+        *count += 1;
+        Ok(Place { events: self.clone(), label: label.to_owned(), _permit: permit })
+    }
+
+    fn by_label(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, usize>> {
+        self.0.by_label.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn ring(&self) -> std::sync::MutexGuard<'_, Ring> {
         self.0.ring.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// A place for one stream, free again when dropped.
+struct Place {
+    events: Events,
+    label: String,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut by_label = self.events.by_label();
+        if let Some(count) = by_label.get_mut(&self.label) {
+            *count -= 1;
+            if *count == 0 {
+                by_label.remove(&self.label);
+            }
+        }
     }
 }
 

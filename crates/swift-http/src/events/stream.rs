@@ -5,11 +5,11 @@ use std::{fmt::Write as _, time::Duration};
 use axum::body::{Body, Bytes};
 use futures_util::stream;
 use tokio::{
-    sync::{OwnedSemaphorePermit, watch},
+    sync::watch,
     time::{Instant, Interval, interval_at},
 };
 
-use super::{EventType, EventTypes, Events, Found};
+use super::{EventType, EventTypes, Events, Found, Place};
 use crate::problem::Problem;
 
 /// Between signs of life where nothing happens.
@@ -30,18 +30,19 @@ pub(crate) struct Watching {
     /// Asked before every piece: whether the caller may still watch.
     may_go_on: Box<dyn Fn() -> bool + Send>,
     is_counted: bool,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Watching {
-    /// Begins behind the event with an id, or with what happens from now on.
+    /// Begins behind the event with an id, or with what happens from now on, for the token with a label.
     pub(crate) fn begin(
         events: Events,
+        label: &str,
         types: EventTypes,
         last_id: Option<&str>,
         may_go_on: impl Fn() -> bool + Send + 'static,
     ) -> Result<Self, Problem> {
-        let place = events.place()?;
+        let place = events.place(label)?;
         let latest = events.0.latest.subscribe();
         let Some(newest) = *latest.borrow() else { return Err(Problem::unavailable("the node is stopping")) };
         let mut greeting = "retry: 2000\n\n".to_owned();
@@ -139,11 +140,14 @@ impl Events {
 mod tests {
     use serde_json::json;
 
-    use super::*;
+    use super::{
+        super::{STREAMS_MAX, STREAMS_PER_TOKEN_MAX},
+        *,
+    };
 
     fn watch(events: &Events, last_id: Option<&str>) -> Watching {
         let types = EventTypes::default().with(EventType::File);
-        Watching::begin(events.clone(), types, last_id, || true).unwrap()
+        Watching::begin(events.clone(), "a", types, last_id, || true).unwrap()
     }
 
     #[tokio::test]
@@ -194,16 +198,23 @@ mod tests {
         events.close();
         assert_eq!(waiting.await.unwrap(), None);
         let types = EventTypes::default();
-        assert!(Watching::begin(events, types, None, || true).is_err());
+        assert!(Watching::begin(events, "a", types, None, || true).is_err());
     }
 
     #[tokio::test]
     async fn only_so_many_watch_at_once_and_a_place_comes_back() {
         let events = Events::default();
-        let mut open: Vec<_> = (0..super::super::STREAMS_MAX).map(|_| watch(&events, None)).collect();
-        let types = EventTypes::default();
-        assert!(Watching::begin(events.clone(), types, None, || true).is_err());
-        open.pop();
-        assert!(Watching::begin(events, types, None, || true).is_ok());
+        let begin =
+            |label: &str| Watching::begin(events.clone(), label, EventTypes::default(), None, || true);
+        let mut open: Vec<_> = (0..STREAMS_PER_TOKEN_MAX).map(|_| begin("a").ok().unwrap()).collect();
+        assert!(begin("a").is_err(), "all that one token may have");
+        for number in open.len()..STREAMS_MAX {
+            open.push(begin(&format!("b{}", number / STREAMS_PER_TOKEN_MAX)).ok().unwrap());
+        }
+        assert!(begin("c").is_err(), "all that there are");
+        open.remove(0);
+        open.push(begin("a").ok().unwrap());
+        drop(open);
+        assert!(events.by_label().is_empty());
     }
 }

@@ -48,11 +48,12 @@ pub(super) async fn watch(
     // A token that is revoked or expires ends its streams, a browser that is signed out its own.
     let Some(Extension(shown)) = shown else { return Err(Problem::unauthorized("this needs a token")) };
     let events = services.events.clone();
+    let label = token.label.clone();
     let may_go_on = move || {
         let grant = shown.grant(&services, wall_clock_ms());
         grant.is_some_and(|grant| grant.scopes == token.scopes)
     };
-    let watching = Watching::begin(events, types, last_id, may_go_on)?;
+    let watching = Watching::begin(events, label.as_str(), types, last_id, may_go_on)?;
     let mut response = watching.into_body().into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
