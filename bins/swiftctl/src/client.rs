@@ -8,6 +8,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use reqwest::{Method, RequestBuilder, Response};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use crate::{
     api::Problem,
@@ -36,30 +37,30 @@ pub(crate) struct Client {
     target: Target,
     /// Set when the node is to prove its id.
     pin: Option<Pin>,
+    /// Set when it is to do so before anything else, and then is asked in the clear.
+    owner: Option<Owner>,
+}
+
+/// The node whose token is at hand.
+struct Owner {
+    http: reqwest::Client,
+    pin: Pin,
+    has_proved: OnceCell<()>,
 }
 
 impl Client {
     pub(crate) fn new(target: Target) -> Result<Self, Error> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let pin = target.id.map(Pin::new);
-        let tls = match &pin {
-            Some(pin) => pin.tls(provider),
-            None => trusts_nobody(provider),
-        };
-        let tls = tls.map_err(|error| Error::Failed(format!("cannot set up TLS: {error}")))?;
-        // A node is asked directly, and once: it carries a token, and a write is repeated by whoever wants it.
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_LIMIT)
-            .user_agent(concat!("swiftctl/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| Error::Failed(format!("cannot set up HTTP: {error}")))?;
+        let http = over(pin.as_ref())?;
+        let owner = target
+            .owner
+            .map(Pin::new)
+            .map(|pin| Ok::<_, Error>(Owner { http: over(Some(&pin))?, pin, has_proved: OnceCell::new() }));
+        let owner = owner.transpose()?;
         if target.token.is_some() && !target.is_private() {
             note(&format!("note: the token goes unencrypted to {}", shown_url(&target)));
         }
-        Ok(Self { http, target, pin })
+        Ok(Self { http, target, pin, owner })
     }
 
     /// How a further command for this node begins.
@@ -208,6 +209,7 @@ impl Client {
 
     /// The head of an answer that is no refusal.
     async fn answer(&self, what: &str, request: RequestBuilder, limit: Duration) -> Result<Response, Error> {
+        self.meet_owner(what).await?;
         let mut answer = self.within(what, limit, request.send()).await?;
         let status = answer.status();
         if status.is_success() {
@@ -216,6 +218,37 @@ impl Client {
         // A node that refuses early may close before its reasons are through.
         let body = self.body(what, &mut answer, PROBLEM_LEN_MAX).await.unwrap_or_default();
         Err(Error::Refused { what: what.to_owned(), problem: Problem::read(status.as_u16(), &body) })
+    }
+
+    /// Sees to it that the token's own node is the one that answers: over TLS, where it shows its key. The rest goes
+    /// in the clear, which costs less: it stays on this machine, and nobody gets the port while the node has it.
+    async fn meet_owner(&self, what: &str) -> Result<(), Error> {
+        let Some(Owner { http, pin, has_proved }) = &self.owner else { return Ok(()) };
+        let prove = || async {
+            let mut url = self.target.url.clone();
+            // It is http, and so can be https.
+            let _ = url.set_scheme("https");
+            url.set_path("healthz");
+            match tokio::time::timeout(CONNECT_LIMIT, http.get(url).send()).await {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(error)) if error.is_connect() && is_refused(&error) => Err(self.broken(what, &error)),
+                Ok(Err(error)) => Err(self.stranger(what, pin, &root_cause(&error))),
+                Err(_) => Err(self.stranger(what, pin, "it does not answer over TLS")),
+            }
+        };
+        has_proved.get_or_try_init(prove).await.copied()
+    }
+
+    /// Somebody else has the port of the node whose token is at hand.
+    fn stranger(&self, what: &str, pin: &Pin, why: &str) -> Error {
+        let why = pin.met().map_or_else(|| why.to_owned(), |met| format!("it showed the key of {met}"));
+        Error::Unreachable(format!(
+            "{what}: what answers at {} is not {} ({why}); nothing was sent to it. The node may have stopped, and \
+             another program may have its port{}",
+            shown_url(&self.target),
+            pin.node(),
+            self.start_hint()
+        ))
     }
 
     async fn body(&self, what: &str, answer: &mut Response, len_max: usize) -> Result<Vec<u8>, Error> {
@@ -277,6 +310,39 @@ impl Client {
             format!(": start it with `swiftserve-node --data-dir {folder}`")
         })
     }
+}
+
+/// A client of the node that a pin names, or of any, which it does not ask over TLS then.
+fn over(pin: Option<&Pin>) -> Result<reqwest::Client, Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = match pin {
+        Some(pin) => pin.tls(provider),
+        None => trusts_nobody(provider),
+    };
+    let tls = tls.map_err(|error| Error::Failed(format!("cannot set up TLS: {error}")))?;
+    // A node is asked directly, and once: it carries a token, and a write is repeated by whoever wants it.
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_LIMIT)
+        .user_agent(concat!("swiftctl/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| Error::Failed(format!("cannot set up HTTP: {error}")))
+}
+
+/// Whether nobody listens there.
+fn is_refused(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>()
+            && io.kind() == std::io::ErrorKind::ConnectionRefused
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Only http:// is spoken where no id is given, yet the HTTP library wants to know its TLS.

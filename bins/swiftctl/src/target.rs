@@ -90,6 +90,9 @@ pub(crate) struct Target {
     pub(crate) id: Option<NodeId>,
     /// What to present to it.
     pub(crate) token: Option<String>,
+    /// The node that has to prove its id before it is shown the token, which is of its own folder. The node may have
+    /// stopped, and somebody else may have its port.
+    pub(crate) owner: Option<NodeId>,
     /// How a further command for this node begins.
     pub(crate) command: String,
     /// Its data folder, when it is known.
@@ -100,7 +103,7 @@ pub(crate) struct Target {
 #[derive(Deserialize)]
 struct NodeFile {
     url: String,
-    node_id: String,
+    node_id: NodeId,
 }
 
 impl Target {
@@ -114,11 +117,12 @@ impl Target {
                 }
                 (None, None) => continue,
             };
-            let token = token_for(settings, Some(&node))?;
+            let (token, owner) = token_for(settings, Some(&node))?.unzip();
+            let owner = owner.flatten().filter(|_| node.id.is_none());
             let word = if from_flags { format!(" {option} {value}") } else { String::new() };
             let data_dir = level.data_dir.clone().filter(|_| level.node.is_none());
             let Named { url, id } = node;
-            return Ok(Self { url, id, token, command: format!("swiftctl{word}"), data_dir });
+            return Ok(Self { url, id, token, owner, command: format!("swiftctl{word}"), data_dir });
         }
         Err(Error::Usage(
             "no node is named: give the data folder of a node on this machine with --data-dir (or \
@@ -134,17 +138,17 @@ impl Target {
 
     /// The token alone, for which no node needs to run.
     pub(crate) fn find_token(settings: &Settings) -> Result<String, Error> {
-        token_for(settings, None)?.ok_or_else(|| {
+        token_for(settings, None)?.map(|(token, _)| token).ok_or_else(|| {
             Error::Usage("no token is known: name the node's data folder with --data-dir".into())
         })
     }
 }
 
-/// A token that was given outright, else the data folder's, which nobody but its own node gets to see.
-fn token_for(settings: &Settings, node: Option<&Named>) -> Result<Option<String>, Error> {
+/// A token that was given outright, else the data folder's, with its node: nobody else gets to see it.
+fn token_for(settings: &Settings, node: Option<&Named>) -> Result<Option<(String, Option<NodeId>)>, Error> {
     for level in settings.levels() {
         if let Some(token) = level.token()? {
-            return Ok(Some(token));
+            return Ok(Some((token, None)));
         }
         if level.data_dir.is_some() {
             break;
@@ -155,7 +159,9 @@ fn token_for(settings: &Settings, node: Option<&Named>) -> Result<Option<String>
         return Ok(None);
     }
     let path = folder.join(TOKEN_FILE);
-    read_token(&path, || no_node(folder, TOKEN_FILE)).map(Some)
+    let token = read_token(&path, || no_node(folder, TOKEN_FILE))?;
+    let owner = node.map(|_| NodeFile::read(folder)).transpose()?.map(|file| file.node_id);
+    Ok(Some((token, owner)))
 }
 
 /// The token in a file.
@@ -209,7 +215,7 @@ impl Named {
     fn may_be_of(&self, folder: &Path) -> bool {
         let own = NodeFile::read(folder);
         match &self.id {
-            Some(id) => own.is_ok_and(|own| own.node_id == id.to_string()),
+            Some(id) => own.is_ok_and(|own| own.node_id == *id),
             None => {
                 is_loopback(&self.url)
                     || own.is_ok_and(|own| parse_url(&own.url).is_ok_and(|url| url == self.url))

@@ -2,7 +2,7 @@ use super::*;
 
 fn folder(url: &str, token: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let node = format!(r#"{{"url": "{url}", "node_id": "x", "pid": 1}}"#);
+    let node = format!(r#"{{"url": "{url}", "node_id": "{ID}", "pid": 1}}"#);
     fs::write(folder.path().join(NODE_FILE), node).unwrap();
     fs::write(folder.path().join(TOKEN_FILE), format!("{token}\n")).unwrap();
     folder
@@ -110,11 +110,18 @@ fn an_id_before_the_address_is_to_be_proved() {
 fn the_folders_token_is_shown_to_its_own_node_wherever_that_is_and_to_no_other() {
     let folder = folder("http://127.0.0.1:8001", "secret");
     let path = folder.path().to_str();
-    let at = |node: &str| found(&settings([Some(node), None, path], NONE)).1;
-    assert_eq!(at(&format!("{ID}@127.0.0.1:8001")), None);
-    let node = format!(r#"{{"url": "http://127.0.0.1:8001", "node_id": "{ID}", "pid": 1}}"#);
-    fs::write(folder.path().join(NODE_FILE), node).unwrap();
-    assert_eq!(at(&format!("{ID}@10.0.0.1:8001")), Some("secret".into()));
+    let at = |node: &str| {
+        let target = Target::find(&settings([Some(node), None, path], NONE)).unwrap();
+        (target.token, target.owner)
+    };
+    let (id, other) = (ID.parse().unwrap(), NodeId::from_bytes([9; 32]));
+    assert_eq!(at(&format!("{other}@127.0.0.1:8001")), (None, None));
+    assert_eq!(at(&format!("{ID}@10.0.0.1:8001")), (Some("secret".into()), None));
+    // Whoever answers in the clear has to prove first that it is this node.
+    assert_eq!(at("http://127.0.0.1:9"), (Some("secret".into()), Some(id)));
+    assert_eq!(at("http://10.0.0.1:8001"), (None, None));
+    let outright = settings([Some("http://127.0.0.1:9"), Some("mine"), path], NONE);
+    assert_eq!(Target::find(&outright).unwrap().owner, None);
 }
 
 #[test]

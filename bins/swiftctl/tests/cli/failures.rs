@@ -1,7 +1,7 @@
 use std::{fs, net::TcpListener};
 
 use crate::{
-    fake_node::{Answer, FakeNode},
+    fake_node::{Answer, FakeNode, ID},
     program::swiftctl,
 };
 
@@ -44,7 +44,7 @@ fn a_node_that_is_not_there_ends_with_7_and_its_address() {
     drop(listener);
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("f"), "x").unwrap();
-    fs::write(folder.path().join("node.json"), format!(r#"{{"url": "{url}", "node_id": "n", "pid": 1}}"#))
+    fs::write(folder.path().join("node.json"), format!(r#"{{"url": "{url}", "node_id": "{ID}", "pid": 1}}"#))
         .unwrap();
     fs::write(folder.path().join("admin-token"), "t\n").unwrap();
     for args in [&["status"][..], &["upload", "f"], &["download", "f"], &["inspect-chain", "--verify"]] {

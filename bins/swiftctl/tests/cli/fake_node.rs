@@ -3,7 +3,6 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    path::Path,
     sync::{Arc, Mutex},
     thread,
 };
@@ -67,6 +66,9 @@ impl Answer {
     }
 }
 
+/// The id that it is said to have.
+pub(crate) const ID: &str = "aebagbafaydqqcikbmga2dqpcaireeyuculbogazdinryhi6d4qa";
+
 /// A running fake. Its thread ends with the test's process.
 pub(crate) struct FakeNode {
     pub(crate) url: String,
@@ -103,13 +105,6 @@ impl FakeNode {
     /// What it was asked so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
-    }
-
-    /// Writes the files by which a data folder leads to this node.
-    pub(crate) fn write_folder(&self, folder: &Path, token: &str) {
-        let node = serde_json::json!({"url": self.url, "node_id": "n", "pid": 1});
-        std::fs::write(folder.join("node.json"), node.to_string()).unwrap();
-        std::fs::write(folder.join("admin-token"), format!("{token}\n")).unwrap();
     }
 }
 

@@ -3,13 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::{
-    fake_node::{Answer, FakeNode, Request},
+    fake_node::{Answer, FakeNode, ID, Request},
     program::{Run, swiftctl},
 };
 
 /// An id as nodes write them.
-const ID: &str = "aebagbafaydqqcikbmga2dqpcaireeyuculbogazdinryhi6d4qa";
-
 fn sent(request: &Request) -> Value {
     serde_json::from_slice(&request.body).unwrap()
 }

@@ -1,58 +1,11 @@
 //! The program against a real node, over TLS that only that node can answer.
 
-use std::{fs, net::SocketAddr, path::Path, time::Duration};
+use std::fs;
 
-use swiftserve_node::{Node, NodeOptions};
-use tempfile::TempDir;
-use tokio::runtime::Runtime;
-
-use crate::program::{Run, content, swiftctl, swiftctl_with};
-
-/// A node in this process.
-struct RealNode {
-    node: Option<Node>,
-    at: SocketAddr,
-    id: String,
-    token: String,
-    runtime: Runtime,
-    folder: TempDir,
-}
-
-impl RealNode {
-    fn start() -> Self {
-        let (runtime, folder) = (Runtime::new().unwrap(), tempfile::tempdir().unwrap());
-        let data_dir = folder.path().join("node");
-        let mut options = NodeOptions::new(data_dir.to_str().unwrap(), "127.0.0.1", 1).unwrap();
-        // Nobody else is to reach it, so any port will do.
-        options.config.bind.set_port(0);
-        let node = runtime.block_on(Node::start(options)).unwrap();
-        let (at, id) = (node.local_addr(), node.id().to_string());
-        let token = fs::read_to_string(data_dir.join("admin-token")).unwrap().trim().to_owned();
-        Self { node: Some(node), at, id, token, runtime, folder }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// `ID@HOST:PORT`.
-    fn named(&self) -> String {
-        format!("{}@{}", self.id, self.at)
-    }
-
-    fn ask(&self, node: &str, args: &[&str]) -> Run {
-        let token = ("SWIFTSERVE_TOKEN", self.token.as_str());
-        swiftctl_with(self.path(), &[token, ("SWIFTSERVE_NODE", node)], args, b"")
-    }
-}
-
-impl Drop for RealNode {
-    fn drop(&mut self) {
-        if let Some(node) = self.node.take() {
-            self.runtime.block_on(node.stop(Duration::from_secs(5)));
-        }
-    }
-}
+use crate::{
+    program::{content, swiftctl, swiftctl_with},
+    real_node::RealNode,
+};
 
 #[test]
 fn a_node_is_asked_over_tls_by_whoever_knows_its_id() {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     fake_node::{Answer, FakeNode, Request},
-    program::{content, file_id, swiftctl},
+    program::{content, file_id, swiftctl, swiftctl_with},
 };
 
 /// Stores everything under the name in the path.
@@ -19,10 +19,10 @@ fn stored(request: &Request) -> Answer {
 #[test]
 fn a_file_goes_out_as_it_is_under_its_encoded_name() {
     let (node, folder) = (FakeNode::start(stored), tempfile::tempdir().unwrap());
-    node.write_folder(folder.path(), "secret");
     let bytes = content(3_000_000);
     fs::write(folder.path().join("a b#1.iso"), &bytes).unwrap();
-    let run = swiftctl(folder.path(), &["--data-dir", ".", "upload", "a b#1.iso"], b"").ended(0);
+    let env = [("SWIFTSERVE_TOKEN", "secret"), ("SWIFTSERVE_NODE", node.url.as_str())];
+    let run = swiftctl_with(folder.path(), &env, &["upload", "a b#1.iso"], b"").ended(0);
 
     let [request] = node.requests().try_into().unwrap();
     assert_eq!(request.line, "PUT /v1/files/a%20b%231.iso");
@@ -36,7 +36,7 @@ fn a_file_goes_out_as_it_is_under_its_encoded_name() {
         &format!("file id:  {}", file_id(&bytes)),
         "block:    3",
         "copies: 1",
-        "next: swiftctl --data-dir . download a%20b%231.iso",
+        "next: swiftctl download a%20b%231.iso",
     ] {
         assert!(run.text().lines().any(|found| found == line), "{line:?} is missing in:\n{}", run.text());
     }
