@@ -23,6 +23,8 @@ pub struct Limits {
     pub connections_per_node_max: usize,
     /// Open connections in all of nodes that are no members. They may ask to join and little else.
     pub strangers_max: usize,
+    /// The same from one remote address; addresses of this machine may take all of them.
+    pub strangers_per_address_max: usize,
     /// From accepting a connection to its first byte and, with TLS, to the end of the handshake.
     pub handshake_deadline: Duration,
     /// From a connection's start, or the end of its last request, to the end of the next request's header. So this is
@@ -38,6 +40,7 @@ impl Default for Limits {
             connections_from_loopback_max: 1_024,
             connections_per_node_max: 128,
             strangers_max: 16,
+            strangers_per_address_max: 4,
             handshake_deadline: Duration::from_secs(10),
             header_deadline: Duration::from_secs(30),
         }
@@ -53,7 +56,8 @@ pub(super) struct Admission {
     connections: Arc<Semaphore>,
     strangers: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
-    by_origin: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    by_origin: Counts,
+    strangers_by_origin: Counts,
 }
 
 impl Admission {
@@ -63,7 +67,8 @@ impl Admission {
             connections: semaphore(limits.connections_max),
             strangers: semaphore(limits.strangers_max),
             refusals: semaphore(REFUSALS_MAX),
-            by_origin: Arc::default(),
+            by_origin: Counts::default(),
+            strangers_by_origin: Counts::default(),
             limits,
         }
     }
@@ -80,23 +85,15 @@ impl Admission {
         } else {
             self.limits.connections_per_address_max
         };
-        let origin = origin(ip);
-        let mut by_origin = lock(&self.by_origin);
-        let count = by_origin.entry(origin).or_default();
-        if *count >= max {
-            // `max` may be 0: leave no empty entry behind.
-            if *count == 0 {
-                by_origin.remove(&origin);
-            }
-            return None;
-        }
-        *count += 1;
-        Some(Place { origin, by_origin: self.by_origin.clone(), _connection: connection })
+        Some(Place { _counted: self.by_origin.count(ip, max)?, _permit: connection })
     }
 
-    /// A seat for a node that is no member.
-    pub(super) fn seat_stranger(&self) -> Option<OwnedSemaphorePermit> {
-        self.strangers.clone().try_acquire_owned().ok()
+    /// A seat for a node that is no member and calls from `ip`.
+    pub(super) fn seat_stranger(&self, ip: IpAddr) -> Option<Place> {
+        let seat = self.strangers.clone().try_acquire_owned().ok()?;
+        let Limits { strangers_max, strangers_per_address_max, .. } = self.limits;
+        let max = if ip.is_loopback() { strangers_max } else { strangers_per_address_max };
+        Some(Place { _counted: self.strangers_by_origin.count(ip, max)?, _permit: seat })
     }
 
     /// Leave to tell one caller that there is no place.
@@ -105,16 +102,42 @@ impl Admission {
     }
 }
 
-/// One admitted connection.
+/// A place of all, and of those that one address may have. Free again when dropped.
 pub(super) struct Place {
-    origin: IpAddr,
-    by_origin: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    _connection: OwnedSemaphorePermit,
+    _counted: Counted,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl Drop for Place {
+/// How many there are of each address.
+#[derive(Clone, Default)]
+struct Counts(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+impl Counts {
+    /// One more, if there are not so many already.
+    fn count(&self, ip: IpAddr, max: usize) -> Option<Counted> {
+        let origin = origin(ip);
+        let mut by_origin = self.lock();
+        let count = by_origin.get(&origin).copied().unwrap_or(0);
+        if count >= max {
+            return None;
+        }
+        by_origin.insert(origin, count + 1);
+        Some(Counted { origin, counts: self.clone() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Counted {
+    origin: IpAddr,
+    counts: Counts,
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
-        let mut by_origin = lock(&self.by_origin);
+        let mut by_origin = self.counts.lock();
         if let Some(count) = by_origin.get_mut(&self.origin) {
             *count -= 1;
             if *count == 0 {
@@ -122,10 +145,6 @@ impl Drop for Place {
             }
         }
     }
-}
-
-fn lock(by_origin: &Mutex<HashMap<IpAddr, usize>>) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-    by_origin.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn origin(ip: IpAddr) -> IpAddr {
@@ -166,6 +185,18 @@ mod tests {
     }
 
     #[test]
+    fn one_address_cannot_take_every_seat_of_strangers() {
+        let admission = admission();
+        let held: Vec<_> = (0..4).map(|_| admission.seat_stranger(ip("192.0.2.1")).unwrap()).collect();
+        assert!(admission.seat_stranger(ip("192.0.2.1")).is_none());
+        let _other = admission.seat_stranger(ip("192.0.2.2")).unwrap();
+        drop(held);
+        let _again = admission.seat_stranger(ip("192.0.2.1")).unwrap();
+        let _here: Vec<_> = (2..16).map(|_| admission.seat_stranger(ip("127.0.0.1")).unwrap()).collect();
+        assert!(admission.seat_stranger(ip("192.0.2.2")).is_none(), "16 in all");
+    }
+
+    #[test]
     fn a_network_of_ipv6_counts_as_one_address() {
         let admission = admission();
         let _held = [admission.enter(ip("2001:db8::1")), admission.enter(ip("2001:db8::2"))];
@@ -186,9 +217,9 @@ mod tests {
     fn addresses_are_forgotten_with_their_last_connection() {
         let admission = admission();
         drop(admission.enter(ip("192.0.2.1")));
-        assert!(lock(&admission.by_origin).is_empty());
+        assert!(admission.by_origin.lock().is_empty());
         let none = Admission::new(Limits { connections_per_address_max: 0, ..Limits::default() });
         assert!(none.enter(ip("192.0.2.1")).is_none());
-        assert!(lock(&none.by_origin).is_empty());
+        assert!(none.by_origin.lock().is_empty());
     }
 }

@@ -4,7 +4,7 @@ use std::{
     error::Error,
     future::{Future, poll_fn},
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -139,7 +139,7 @@ where
         let met = tokio::select! {
             biased;
             () = self.drain.cancelled() => return,
-            met = self.meet(tcp) => met,
+            met = self.meet(tcp, from.ip()) => met,
         };
         let served = match met {
             Ok(Some(Met::Plain(tcp))) => {
@@ -157,17 +157,17 @@ where
     }
 
     /// Waits for the first byte and, with TLS, for the handshake; nothing when the caller has gone.
-    async fn meet(&self, tcp: TcpStream) -> io::Result<Option<Met>> {
+    async fn meet(&self, tcp: TcpStream, from: IpAddr) -> io::Result<Option<Met>> {
         prepare(&tcp)?;
         let deadline = Instant::now() + self.admission.limits().handshake_deadline;
         match timeout_at(deadline, first_byte(&tcp)).await?? {
             None => Ok(None),
-            Some(TLS_HANDSHAKE) => timeout_at(deadline, self.shake_hands(tcp)).await?.map(Some),
+            Some(TLS_HANDSHAKE) => timeout_at(deadline, self.shake_hands(tcp, from)).await?.map(Some),
             Some(_) => Ok(Some(Met::Plain(tcp))),
         }
     }
 
-    async fn shake_hands(&self, tcp: TcpStream) -> io::Result<Met> {
+    async fn shake_hands(&self, tcp: TcpStream, from: IpAddr) -> io::Result<Met> {
         let hello = LazyConfigAcceptor::new(Acceptor::default(), tcp).await?;
         let (config, audience) = self.tls.choose(&hello.client_hello());
         let mut tls = hello.into_stream(config).await?;
@@ -175,7 +175,7 @@ where
         let tls = Box::new(tls);
         Ok(match audience {
             Audience::Clients(channel) => Met::Tls(tls, Guest::Client(Caller::Client { channel })),
-            Audience::Nodes => match self.register(&tls)? {
+            Audience::Nodes => match self.register(&tls, from)? {
                 Some(session) => Met::Tls(tls, Guest::Node(Arc::new(session))),
                 None => Met::Unseated(tls),
             },
@@ -183,7 +183,7 @@ where
     }
 
     /// Lists the node's connection; nothing when it has too many, or is no member and no seat is free.
-    fn register(&self, tls: &TlsStream<TcpStream>) -> io::Result<Option<Session>> {
+    fn register(&self, tls: &TlsStream<TcpStream>, from: IpAddr) -> io::Result<Option<Session>> {
         let raw_key = tls.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let Some(node) = raw_key.and_then(node_of) else {
             return Err(io::Error::other("the handshake ended without a node's key"));
@@ -193,7 +193,7 @@ where
             return Ok(None);
         }
         if !session.standing().is_member() {
-            let Some(seat) = self.admission.seat_stranger() else {
+            let Some(seat) = self.admission.seat_stranger(from) else {
                 if let Some(security) = &self.security {
                     security.record(SecurityKind::RateLimited, node, "too many nodes that are no members");
                 }

@@ -8,9 +8,9 @@ use std::{
 };
 
 use swift_chain::NodeId;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
+use super::admission::Place;
 use super::caller::{Caller, Membership, Standing};
 
 /// The open connections that nodes have made to this one. Clones share them.
@@ -166,7 +166,7 @@ pub(super) struct Session {
     number: u64,
     cut: CancellationToken,
     /// Held while the node is no member.
-    seat: Mutex<Option<OwnedSemaphorePermit>>,
+    seat: Mutex<Option<Place>>,
 }
 
 impl Session {
@@ -181,8 +181,8 @@ impl Session {
     }
 
     /// Keeps a stranger's seat until the node is a member or gone.
-    pub(super) fn take_seat(&self, permit: OwnedSemaphorePermit) {
-        *self.seat() = Some(permit);
+    pub(super) fn take_seat(&self, seat: Place) {
+        *self.seat() = Some(seat);
     }
 
     /// The caller of a request that has just arrived.
@@ -215,7 +215,7 @@ impl Session {
         open.by_node.get_mut(&self.node).and_then(|entries| entries.get_mut(&self.number))
     }
 
-    fn seat(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
+    fn seat(&self) -> MutexGuard<'_, Option<Place>> {
         self.seat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
