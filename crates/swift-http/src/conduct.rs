@@ -39,6 +39,9 @@ const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 const OPEN_TO_ISOLATED: [&str; 6] =
     ["/peer/hello", "/peer/consensus", "/getBlockDatas", "/healthz", "/readyz", "/key"];
 
+/// What validators say to agree on blocks: it has room of its own.
+const VOTES: [&str; 2] = ["/peer/hello", "/peer/consensus"];
+
 /// What became of a body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Fate {
@@ -95,7 +98,13 @@ pub(crate) async fn watch(State(services): State<Services>, mut request: Request
     }
     let mut held = Held::default();
     if !request.body().is_end_stream() && !is_upload(request.method(), &path) {
-        let room = member.map(|node| Room { conduct: conduct.clone(), node, len: 0 });
+        let room = member.map(|node| Room {
+            conduct: conduct.clone(),
+            node,
+            votes: 0,
+            len: 0,
+            may_vote: VOTES.contains(&path.as_str()),
+        });
         held = Held::of(room);
         request = request.map(|body| Body::new(Paced::new(body, held.clone(), BODY_GRACE)));
     }
@@ -177,11 +186,18 @@ fn note(conduct: &Conduct, node: NodeId, path: &str, fate: Fate, status: StatusC
 struct Room {
     conduct: Conduct,
     node: NodeId,
+    may_vote: bool,
+    /// Of it, in the room for validators.
+    votes: usize,
     len: usize,
 }
 
 impl Room {
     fn take_in(&mut self, len: usize) -> bool {
+        if self.may_vote && self.conduct.take_in_votes(self.node, len) {
+            self.votes += len;
+            return true;
+        }
         let fits = self.conduct.take_in(self.node, len);
         self.len += if fits { len } else { 0 };
         fits
@@ -191,6 +207,7 @@ impl Room {
 impl Drop for Room {
     fn drop(&mut self) {
         self.conduct.let_go(self.node, self.len);
+        self.conduct.let_go_votes(self.node, self.votes);
     }
 }
 

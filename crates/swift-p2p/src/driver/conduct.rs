@@ -32,6 +32,9 @@ use crate::{
 pub const BODIES_OF_ONE_MAX: usize = 12 << 20;
 /// The same of all members.
 pub const BODIES_OF_ALL_MAX: usize = 64 << 20;
+/// Bytes of what one validator says to agree on blocks that are in memory at once. They are apart from all others, so that
+/// nobody keeps validators from agreeing by saying much.
+const VOTES_OF_ONE_MAX: usize = 4 << 20;
 
 /// What is known of members' conduct. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -60,6 +63,8 @@ struct State {
 struct Said {
     budget: Budget,
     held_bytes: usize,
+    /// What it says as a validator, which is apart.
+    held_votes: usize,
     total_bytes: u64,
     heard_ms: u64,
 }
@@ -149,6 +154,30 @@ impl Conduct {
         self.said(node, |said| said.heard_ms = wall_clock_ms());
     }
 
+    /// Bytes come into memory of what a validator says to agree on blocks. False if there is no room for them, or it
+    /// is none.
+    pub fn take_in_votes(&self, node: NodeId, len: usize) -> bool {
+        if self.0.members.validators().weight(&node) == 0 {
+            return false;
+        }
+        let mut state = self.state();
+        let said = state.said.entry(node).or_default();
+        let held = said.held_votes.saturating_add(len);
+        if held > VOTES_OF_ONE_MAX {
+            return false;
+        }
+        said.held_votes = held;
+        said.total_bytes = said.total_bytes.saturating_add(len as u64);
+        true
+    }
+
+    /// They are not needed any more.
+    pub fn let_go_votes(&self, node: NodeId, len: usize) {
+        if let Some(said) = self.state().said.get_mut(&node) {
+            said.held_votes = said.held_votes.saturating_sub(len);
+        }
+    }
+
     /// Bytes of a request come into memory. False if there is no room for them.
     pub fn take_in(&self, node: NodeId, len: usize) -> bool {
         let mut state = self.state();
@@ -200,7 +229,7 @@ impl Conduct {
     pub fn forget_former_members(&self) {
         let mut state = self.state();
         state.offences.keep_only(|node| self.is_member(node));
-        state.said.retain(|node, said| said.held_bytes > 0 || self.is_member(node));
+        state.said.retain(|node, said| said.held_bytes + said.held_votes > 0 || self.is_member(node));
     }
 
     fn is_member(&self, node: &NodeId) -> bool {
