@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 use swift_chain::{
-    Action, Block, Certificate, FileEntry, Hash, Header, Label, NetworkParams, NodeChange, NodeKey, Role,
-    SignedTransaction, Ticket, Transaction,
+    Action, Certificate, FileEntry, Hash, Label, NetworkParams, NodeChange, NodeKey, Role, SignedTransaction,
+    Ticket, Transaction,
 };
 use swift_p2p::{
     driver::{Finality, JoinDesk, JoinOffer, JoinRefusal, Patience, Presence},
@@ -14,7 +14,7 @@ use swift_p2p::{
 };
 
 use crate::{
-    ledger_routes::{certified_block, next_block, stream_from},
+    ledger_routes::{certified_block, next_block, next_header, stream_from},
     liar::Liar,
     program::fails,
     site::{Home, Site},
@@ -134,15 +134,7 @@ async fn a_block_without_a_true_certificate_is_refused_whoever_brings_it() {
     let site = &sites[0];
     let head = site.node.ledger().head();
     let (key, network) = (site.home.key(), site.node.network());
-    let header = Header {
-        height: head.height + 1,
-        previous: head.hash,
-        time_ms: head.time_ms + 1,
-        creator: key.id(),
-        transactions_root: Block::transactions_root(&[]),
-        next_validators: Hash::default(),
-        state_hash: Hash::default(),
-    };
+    let header = next_header(site, &key);
     let alone = Certificate::sign_alone(&key, &network, header.height, header.hash());
     let mut doubled = alone.clone();
     doubled.signatures.extend_from_within(..);

@@ -89,8 +89,16 @@ async fn a_block_that_is_there_already_is_taken_and_changes_nothing() {
 
 /// A block that follows the head and claims to be by `key`.
 pub(crate) fn next_block(site: &Site, key: &NodeKey, change: impl FnOnce(&mut Header)) -> Vec<u8> {
-    let (head, network) = (site.node.ledger().head(), site.node.network());
-    let mut header = Header {
+    let (mut header, network) = (next_header(site, key), site.node.network());
+    change(&mut header);
+    let certificate = Certificate::sign_alone(key, &network, header.height, header.hash());
+    certified_block(key, header, certificate, network)
+}
+
+/// The header of such a block, which has no transactions.
+pub(crate) fn next_header(site: &Site, key: &NodeKey) -> Header {
+    let head = site.node.ledger().head();
+    Header {
         height: head.height + 1,
         previous: head.hash,
         time_ms: head.time_ms + 1,
@@ -98,10 +106,7 @@ pub(crate) fn next_block(site: &Site, key: &NodeKey, change: impl FnOnce(&mut He
         transactions_root: Block::transactions_root(&[]),
         next_validators: Hash::default(),
         state_hash: Hash::default(),
-    };
-    change(&mut header);
-    let certificate = Certificate::sign_alone(key, &network, header.height, header.hash());
-    certified_block(key, header, certificate, network)
+    }
 }
 
 /// A block without transactions.
