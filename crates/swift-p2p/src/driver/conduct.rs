@@ -300,3 +300,56 @@ async fn isolate(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use swift_chain::NodeKey;
+
+    use super::*;
+
+    /// A node in a network whose founder decides alone.
+    fn beside_a_validator() -> (NodeId, Conduct) {
+        let founder = NodeKey::from_seed([1; 32]);
+        let members = Members::of_a_new_network(&founder);
+        let security = SecurityLog::in_memory(wall_clock_ms);
+        let (conduct, _) = Conduct::new(NodeId::from_bytes([9; 32]), members, security);
+        (founder.id(), conduct)
+    }
+
+    fn member(byte: u8) -> NodeId {
+        NodeId::from_bytes([byte; 32])
+    }
+
+    /// Six members with requests that do not end took the room of all, and validators could not agree any more.
+    #[test]
+    fn validators_agree_while_members_fill_the_room_for_requests() {
+        let (validator, conduct) = beside_a_validator();
+        for byte in 10..15 {
+            assert!(conduct.take_in(member(byte), BODIES_OF_ONE_MAX));
+        }
+        assert!(conduct.take_in(member(15), BODIES_OF_ALL_MAX - 5 * BODIES_OF_ONE_MAX));
+        assert!(!conduct.take_in(validator, 1));
+
+        assert!(conduct.take_in_votes(validator, VOTES_OF_ONE_MAX));
+        assert!(!conduct.take_in_votes(validator, 1));
+        conduct.let_go_votes(validator, VOTES_OF_ONE_MAX);
+        assert!(conduct.take_in_votes(validator, 1));
+    }
+
+    #[test]
+    fn who_does_not_decide_has_no_room_among_those_who_do() {
+        let (_, conduct) = beside_a_validator();
+        assert!(!conduct.take_in_votes(member(10), 1));
+        assert!(conduct.take_in(member(10), 1));
+    }
+
+    #[test]
+    fn one_member_leaves_room_for_the_others() {
+        let (_, conduct) = beside_a_validator();
+        assert!(conduct.take_in(member(10), BODIES_OF_ONE_MAX));
+        assert!(!conduct.take_in(member(10), 1));
+        assert!(conduct.take_in(member(11), 1));
+        conduct.let_go(member(10), 1);
+        assert!(conduct.take_in(member(10), 1));
+    }
+}

@@ -126,7 +126,7 @@ impl Finality {
 mod tests {
     use std::future::pending;
 
-    use swift_chain::{Genesis, GenesisBody, LedgerDb, NetworkParams, NodeKey, PROTOCOL_VERSION};
+    use swift_chain::NodeKey;
 
     use super::*;
     use crate::driver::PeerEvent;
@@ -136,19 +136,8 @@ mod tests {
 
     /// A network whose founder decides alone, seen by somebody else.
     fn seen_by_another(patience: Patience) -> (NodeId, Presence, Finality) {
-        let (folder, key) = (tempfile::tempdir().unwrap(), NodeKey::from_seed([1; 32]));
-        let body = GenesisBody {
-            protocol_version: PROTOCOL_VERSION,
-            nonce: [1; 16],
-            time_ms: 1,
-            founder: key.id(),
-            address: "127.0.0.1:8000".parse().unwrap(),
-            params: NetworkParams::default(),
-            origin: None,
-        };
-        let db = LedgerDb::create(&folder.path().join("ledger.db"), &Genesis::sign(&key, body)).unwrap();
-        let (members, presence) = (Members::default(), Presence::default());
-        members.fill(db.reader()).unwrap();
+        let (key, presence) = (NodeKey::from_seed([1; 32]), Presence::default());
+        let members = Members::of_a_new_network(&key);
         let me = NodeId::from_bytes([9; 32]);
         (key.id(), presence.clone(), Finality::new(me, members, presence, patience))
     }

@@ -114,6 +114,28 @@ impl Members {
     }
 }
 
+#[cfg(test)]
+impl Members {
+    /// Those of a network that has just been founded: `founder`, who decides alone.
+    pub(super) fn of_a_new_network(founder: &swift_chain::NodeKey) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let body = swift_chain::GenesisBody {
+            protocol_version: swift_chain::PROTOCOL_VERSION,
+            nonce: [1; 16],
+            time_ms: 1,
+            founder: founder.id(),
+            address: "127.0.0.1:8000".parse().unwrap(),
+            params: swift_chain::NetworkParams::default(),
+            origin: None,
+        };
+        let genesis = swift_chain::Genesis::sign(founder, body);
+        let db = swift_chain::LedgerDb::create(&folder.path().join("ledger.db"), &genesis).unwrap();
+        let members = Self::default();
+        members.fill(db.reader()).unwrap();
+        members
+    }
+}
+
 impl Membership for Members {
     fn standing(&self, node: &NodeId) -> Standing {
         self.read(|inner| match inner.members.get(node) {
