@@ -84,29 +84,41 @@ impl ChunkHasher {
     }
 
     /// See [`SubtreeHasher::update`] for the bound.
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
-        for block in bytes.chunks(FUSED_BLOCK_LEN) {
+    pub(crate) fn update(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (block, later) = bytes.split_at(self.block_len(bytes));
             self.sha1.update(block);
-            self.blake3.update(block);
+            self.pass(block);
+            bytes = later;
         }
-        self.len += bytes.len() as u64;
     }
 
     /// [`Self::update`] of two chunks at once, which takes less time than one after the other.
     #[cfg(feature = "store")]
     pub(crate) fn update_both((a, mut a_bytes): (&mut Self, &[u8]), (b, mut b_bytes): (&mut Self, &[u8])) {
         while !a_bytes.is_empty() && !b_bytes.is_empty() {
-            let (a_block, a_later) = a_bytes.split_at(a_bytes.len().min(FUSED_BLOCK_LEN));
-            let (b_block, b_later) = b_bytes.split_at(b_bytes.len().min(FUSED_BLOCK_LEN));
+            let (a_block, a_later) = a_bytes.split_at(a.block_len(a_bytes));
+            let (b_block, b_later) = b_bytes.split_at(b.block_len(b_bytes));
             Sha1::update_both((&mut a.sha1, a_block), (&mut b.sha1, b_block));
-            for (hasher, block) in [(&mut *a, a_block), (&mut *b, b_block)] {
-                hasher.blake3.update(block);
-                hasher.len += block.len() as u64;
-            }
+            a.pass(a_block);
+            b.pass(b_block);
             (a_bytes, b_bytes) = (a_later, b_later);
         }
         a.update(a_bytes);
         b.update(b_bytes);
+    }
+
+    /// How many of these bytes go next: up to where a block ends in the chunk. From there on BLAKE3 has whole subtrees,
+    /// of which it hashes many at a time.
+    fn block_len(&self, bytes: &[u8]) -> usize {
+        let begun = usize::try_from(self.len % FUSED_BLOCK_LEN as u64).unwrap_or(0);
+        bytes.len().min(FUSED_BLOCK_LEN - begun)
+    }
+
+    /// What SHA-1 has had.
+    fn pass(&mut self, block: &[u8]) {
+        self.blake3.update(block);
+        self.len += block.len() as u64;
     }
 
     pub(crate) fn finish(self, subtree: Subtree) -> ChunkDigest {

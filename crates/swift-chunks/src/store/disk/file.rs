@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use super::{Disk, DiskOp, Synced};
 use crate::store::error::StoreError;
@@ -15,6 +15,8 @@ use crate::store::error::StoreError;
 pub(in crate::store) struct DiskFile {
     file: File,
     disk: Disk,
+    /// Held while bytes are written: the system lets one at a time write to a file, and whoever waits for that spins.
+    writing: Mutex<()>,
 }
 
 impl std::fmt::Debug for DiskFile {
@@ -25,7 +27,7 @@ impl std::fmt::Debug for DiskFile {
 
 impl DiskFile {
     pub(in crate::store) fn new(file: File, disk: &Disk) -> Self {
-        Self { file, disk: disk.clone() }
+        Self { file, disk: disk.clone(), writing: Mutex::default() }
     }
 
     pub(in crate::store) fn metadata(&self) -> io::Result<Metadata> {
@@ -51,6 +53,21 @@ impl DiskFile {
     }
 
     pub(in crate::store) fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write_alone(bytes, at)
+    }
+
+    /// [`Self::write_all_at`], unless somebody else is writing: then nothing is done.
+    pub(in crate::store) fn try_write_all_at(&self, bytes: &[u8], at: u64) -> Option<io::Result<()>> {
+        let _writing = match self.writing.try_lock() {
+            Ok(writing) => writing,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(self.write_alone(bytes, at))
+    }
+
+    fn write_alone(&self, bytes: &[u8], at: u64) -> io::Result<()> {
         self.disk.change(&DiskOp::Write(&self.file, bytes, at), || self.file.write_all_at(bytes, at))
     }
 
@@ -123,5 +140,51 @@ impl io::Write for Appender {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::thread;
+
+    use super::super::DiskWatcher;
+    use super::*;
+
+    /// Says that a write has begun, and lets it go on when it is told to.
+    struct Gate {
+        begun: Sender<()>,
+        go_on: Mutex<Receiver<()>>,
+    }
+
+    impl DiskWatcher for Gate {
+        fn run(&self, _: &DiskOp<'_>, action: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
+            self.begun.send(()).unwrap();
+            self.go_on.lock().unwrap().recv().unwrap();
+            action()
+        }
+    }
+
+    #[test]
+    fn who_finds_a_file_being_written_learns_it_at_once_or_waits() {
+        let ((begun, has_begun), (let_go, go_on)) = (channel(), channel());
+        let disk = Disk::watched_by(Arc::new(Gate { begun, go_on: Mutex::new(go_on) }));
+        let file = DiskFile::new(tempfile::tempfile().unwrap(), &disk);
+        thread::scope(|scope| {
+            let first = scope.spawn(|| file.write_all_at(b"first", 0));
+            has_begun.recv().unwrap();
+            assert!(file.try_write_all_at(b"other", 5).is_none());
+            let second = scope.spawn(|| file.write_all_at(b"second", 5));
+            for () in [(), ()] {
+                let_go.send(()).unwrap();
+            }
+            first.join().unwrap().unwrap();
+            second.join().unwrap().unwrap();
+        });
+        let_go.send(()).unwrap();
+        file.try_write_all_at(b"third", 11).unwrap().unwrap();
+        let mut all = [0; 16];
+        file.read_exact_at(&mut all, 0).unwrap();
+        assert_eq!(&all, b"firstsecondthird");
     }
 }

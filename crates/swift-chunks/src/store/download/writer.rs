@@ -234,8 +234,9 @@ impl ChunkWriter {
     /// Takes the next bytes, in order; best 64 KiB or more at once. One byte too many is refused before it is
     /// written.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), ChunkWriteError> {
+        let is_written = self.write_if_free(bytes)?;
         self.verifier.update(bytes)?;
-        self.write_down(bytes)
+        self.write_unless(is_written, bytes)
     }
 
     /// [`Self::write`] of two chunks at once, of whatever files: hashing two takes less time together than one after the
@@ -244,16 +245,31 @@ impl ChunkWriter {
         (a, a_bytes): (&mut Self, &[u8]),
         (b, b_bytes): (&mut Self, &[u8]),
     ) -> [Result<(), ChunkWriteError>; 2] {
+        let (a_written, b_written) = (a.write_if_free(a_bytes), b.write_if_free(b_bytes));
         let [a_taken, b_taken] =
             ChunkVerifier::update_both((&mut a.verifier, a_bytes), (&mut b.verifier, b_bytes));
-        [
-            a_taken.map_err(Into::into).and_then(|()| a.write_down(a_bytes)),
-            b_taken.map_err(Into::into).and_then(|()| b.write_down(b_bytes)),
-        ]
+        let end = |chunk: &mut Self, bytes, written: Result<bool, _>, taken: Result<(), ChunkFault>| {
+            let is_written = written?;
+            taken?;
+            chunk.write_unless(is_written, bytes)
+        };
+        [end(a, a_bytes, a_written, a_taken), end(b, b_bytes, b_written, b_taken)]
     }
 
-    fn write_down(&mut self, bytes: &[u8]) -> Result<(), ChunkWriteError> {
-        self.file.write_all_at(bytes, self.at).map_err(StoreError::io("write", &self.path))?;
+    /// Writes now if nobody else writes to the file; whoever does is mostly done when the bytes are hashed. Whether it is
+    /// written.
+    fn write_if_free(&mut self, bytes: &[u8]) -> Result<bool, ChunkWriteError> {
+        if bytes.len() as u64 > self.verifier.remaining() {
+            return Ok(false);
+        }
+        let written = self.file.try_write_all_at(bytes, self.at).transpose();
+        Ok(written.map_err(StoreError::io("write", &self.path))?.is_some())
+    }
+
+    fn write_unless(&mut self, is_written: bool, bytes: &[u8]) -> Result<(), ChunkWriteError> {
+        if !is_written {
+            self.file.write_all_at(bytes, self.at).map_err(StoreError::io("write", &self.path))?;
+        }
         self.at += bytes.len() as u64;
         Ok(())
     }
