@@ -22,7 +22,7 @@ mod budget;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use swift_chain::NodeId;
+use swift_chain::{NodeId, is_unseen};
 
 use crate::swarm::Time;
 
@@ -191,11 +191,11 @@ impl Record {
     }
 }
 
-/// Some of it was said by the member: it must not write lines of its own into a log.
+/// Some of it was said by the member: it must not write lines of its own into a log, nor look like something else.
 fn printable(detail: &str) -> String {
     let mut printable = String::new();
     for letter in detail.chars() {
-        let letter = if letter.is_control() { '\u{fffd}' } else { letter };
+        let letter = if is_unseen(letter) { '\u{fffd}' } else { letter };
         if printable.len() + letter.len_utf8() > DETAIL_LEN_MAX {
             break;
         }
