@@ -81,6 +81,11 @@ pub mod offences;
 pub mod swarm;
 
 #[cfg(feature = "net")]
+mod origin;
+#[cfg(feature = "net")]
 pub mod security;
 #[cfg(feature = "net")]
 pub mod transport;
+
+#[cfg(feature = "net")]
+pub use origin::Origin;

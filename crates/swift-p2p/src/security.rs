@@ -1,8 +1,8 @@
 //! What happened that an operator who guards the node wants to know: who was refused, and who did wrong.
 //!
 //! [`SecurityLog::record`] takes no time and never fails: whoever records holds a lock for a moment and waits for no disk.
-//! Equal events are counted together, of each kind only so many are told apart in a minute, and what is kept in memory and
-//! on disk is bounded: no flood fills either. No secret may be handed in; tokens and tickets that get in by mistake are
+//! Equal events are counted together, of each kind only so many are told apart in a minute, the first of each source before
+//! all others, and what is kept in memory and on disk is bounded: no flood fills either, nor hides what others do. No secret may be handed in; tokens and tickets that get in by mistake are
 //! blotted out.
 
 mod book;
@@ -11,6 +11,7 @@ mod text;
 
 use std::{
     fmt,
+    net::IpAddr,
     path::Path,
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, oneshot};
 use tracing::{info, warn};
 
+use crate::Origin;
 use book::Book;
 use file::Journal;
 
@@ -162,10 +164,23 @@ impl SecurityLog {
         Self(Arc::new(Shared { book, lines, heard: broadcast::Sender::new(HEARD_MAX) }))
     }
 
-    /// Notes that something happened. `who` and `detail` hold no secret.
+    /// Notes that something happened. `who` and `detail` hold no secret. Who causes many events cannot choose who it is.
     pub fn record(&self, kind: SecurityKind, who: impl fmt::Display, detail: impl fmt::Display) {
         let (who, detail) = (text::clean(&who), text::clean(&detail));
-        let news = self.0.book().record(kind, who, detail);
+        let news = self.0.book().record(kind, &who.clone(), who, detail);
+        self.0.tell(news);
+    }
+
+    /// Notes what somebody at an address did. It may go by any name: keys cost nothing.
+    pub fn record_from(
+        &self,
+        ip: IpAddr,
+        kind: SecurityKind,
+        who: impl fmt::Display,
+        detail: impl fmt::Display,
+    ) {
+        let (who, detail) = (text::clean(&who), text::clean(&detail));
+        let news = self.0.book().record(kind, &Origin::from(ip).to_string(), who, detail);
         self.0.tell(news);
     }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     hash::Hash,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     num::NonZeroU32,
     str::FromStr,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -11,6 +11,7 @@ use std::{
 };
 
 use swift_chain::Label;
+use swift_p2p::Origin;
 
 /// So many requests in a row are never too many.
 const BURST_MIN: u32 = 20;
@@ -90,8 +91,8 @@ pub(crate) struct TooMany(pub(crate) Duration);
 pub(crate) struct Rates {
     limits: RequestLimits,
     tokens: Mutex<Meter<String>>,
-    addresses: Mutex<Meter<IpAddr>>,
-    failures: Mutex<Meter<IpAddr>>,
+    addresses: Mutex<Meter<Origin>>,
+    failures: Mutex<Meter<Origin>>,
 }
 
 impl Rates {
@@ -106,12 +107,12 @@ impl Rates {
 
     /// A request without a valid credential.
     pub(crate) fn address(&self, ip: IpAddr, now: Instant) -> Result<(), TooMany> {
-        take(&self.addresses, self.limits.per_address, network(ip), now)
+        take(&self.addresses, self.limits.per_address, ip.into(), now)
     }
 
     /// A wrong credential.
     pub(crate) fn failure(&self, ip: IpAddr, now: Instant) -> Result<(), TooMany> {
-        take(&self.failures, self.limits.failures, network(ip), now)
+        take(&self.failures, self.limits.failures, ip.into(), now)
     }
 }
 
@@ -127,16 +128,6 @@ fn take<K: Eq + Hash>(
 fn lock<T>(meter: &Mutex<T>) -> MutexGuard<'_, T> {
     // Its maps are whole between any two of their calls.
     meter.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The address, or of IPv6 the /64 network, which one machine can have to itself.
-fn network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(v6) if !v6.is_loopback() => {
-            IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::from(u64::MAX) << 64)))
-        }
-        ip => ip,
-    }
 }
 
 /// Token buckets, each written as the time at which it will be full again (GCRA): one that is full is as good as none.
@@ -223,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_ipv6_counts_as_one_address_and_a_mapped_address_as_itself() {
+    fn a_network_of_ipv6_counts_as_one_address() {
         let rates =
             Rates::new(RequestLimits { per_address: Some(rate("1/min")), ..RequestLimits::default() });
         let now = Instant::now();
@@ -233,7 +224,6 @@ mod tests {
         }
         assert!(!ask("2001:db8::ffff"));
         assert!(ask("2001:db8:0:1::1"));
-        assert_eq!(network("::ffff:192.0.2.1".parse().unwrap()), IpAddr::from([192, 0, 2, 1]));
     }
 
     #[test]

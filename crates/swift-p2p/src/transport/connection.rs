@@ -195,7 +195,8 @@ where
         if !session.standing().is_member() {
             let Some(seat) = self.admission.seat_stranger(from) else {
                 if let Some(security) = &self.security {
-                    security.record(SecurityKind::RateLimited, node, "too many nodes that are no members");
+                    let detail = "too many nodes that are no members";
+                    security.record_from(from, SecurityKind::RateLimited, node, detail);
                 }
                 return Ok(None);
             };
