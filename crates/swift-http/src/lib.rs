@@ -47,6 +47,7 @@ mod legacy;
 mod peer;
 mod problem;
 mod range;
+mod secret;
 mod services;
 mod sessions;
 mod tokens;
