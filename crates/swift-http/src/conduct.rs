@@ -171,7 +171,9 @@ fn note(conduct: &Conduct, node: NodeId, path: &str, fate: Fate, status: StatusC
             Fate::Came,
             StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY,
         ) => {
+            // What is too long was not looked at.
             let kind = match path {
+                _ if status == StatusCode::PAYLOAD_TOO_LARGE => Offence::Malformed,
                 "/addBlock" | "/overwriteBlockchain" => Offence::BadBlocks,
                 "/peer/transactions" => Offence::ForgedTransactions,
                 _ => Offence::Malformed,
