@@ -75,6 +75,7 @@
 #[cfg(feature = "net")]
 pub mod driver;
 
+mod allowance;
 pub mod gossip;
 pub mod keeping;
 pub mod offences;
@@ -87,5 +88,6 @@ pub mod security;
 #[cfg(feature = "net")]
 pub mod transport;
 
+pub use allowance::Allowance;
 #[cfg(feature = "net")]
 pub use origin::Origin;
