@@ -26,7 +26,7 @@ use swift_chain::{NodeId, is_unseen};
 
 use crate::swarm::Time;
 
-pub use budget::{Budget, MESSAGES_AT_ONCE_MAX, MESSAGES_PER_SECOND_MAX};
+pub use budget::{Budget, MESSAGES_AT_ONCE_MAX, MESSAGES_PER_SECOND_MAX, UNKNOWN_COST};
 
 /// Points at which a member is isolated.
 pub const POINTS_MAX: u32 = 1_000;

@@ -10,6 +10,10 @@ pub const MESSAGES_PER_SECOND_MAX: u32 = 10_000;
 /// The same at once, from one that was quiet before.
 pub const MESSAGES_AT_ONCE_MAX: u32 = 50_000;
 
+/// As many messages more one counts for that is about what nobody here knows: it has to be looked for. A member whose ledger is
+/// ahead or behind says such things too, each once for what it was asked, which is far from being too much.
+pub const UNKNOWN_COST: usize = 20;
+
 /// What one message takes of a second.
 const EACH: Duration = Duration::from_nanos(1_000_000_000 / MESSAGES_PER_SECOND_MAX as u64);
 
