@@ -109,10 +109,17 @@ pub struct LastOffence {
 }
 
 impl Conduct {
-    /// Nobody did anything wrong yet. What `me` does is not judged. What others do goes into the log for security.
-    pub fn new(me: NodeId, members: Members, security: SecurityLog) -> (Self, Isolations) {
+    /// Nobody did anything wrong yet. What `me` does is not judged. What others do goes into the log for security, and who
+    /// does too much of it is isolated, the first time for so long.
+    pub fn new(
+        me: NodeId,
+        members: Members,
+        security: SecurityLog,
+        isolation_first: Duration,
+    ) -> (Self, Isolations) {
         let (isolations, inbox) = mpsc::unbounded_channel();
-        let (start, state) = (Instant::now(), Mutex::default());
+        let offences = Offences::isolating_first_for(isolation_first);
+        let (start, state) = (Instant::now(), Mutex::new(State { offences, ..State::default() }));
         (Self(Arc::new(Inner { me, members, start, security, state, isolations })), Isolations(inbox))
     }
 
