@@ -149,6 +149,11 @@ impl Events {
         Ok(Place { events: self.clone(), label: label.to_owned(), _permit: permit })
     }
 
+    /// How many watch.
+    pub(crate) fn watchers(&self) -> usize {
+        STREAMS_MAX.saturating_sub(self.0.places.available_permits())
+    }
+
     fn by_label(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, usize>> {
         self.0.by_label.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

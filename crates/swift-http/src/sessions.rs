@@ -117,6 +117,11 @@ impl Sessions {
         self.inner().sessions.remove(&hash(secret)).is_some()
     }
 
+    /// How many browsers are signed in, as far as it was looked at of late.
+    pub(crate) fn len(&self) -> usize {
+        self.inner().sessions.len()
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // Its maps are whole between any two of their calls.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -10,6 +10,7 @@ mod file;
 mod text;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     net::IpAddr,
     path::Path,
@@ -79,6 +80,36 @@ pub struct SecurityEvent {
 }
 
 impl SecurityKind {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::JoinRefused,
+        Self::UnknownKey,
+        Self::RemovedKey,
+        Self::BadToken,
+        Self::RateLimited,
+        Self::Offence,
+        Self::Ban,
+        Self::SignIn,
+        Self::TokenMade,
+        Self::TokenRevoked,
+    ];
+
+    /// What programs call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::JoinRefused => "join_refused",
+            Self::UnknownKey => "unknown_key",
+            Self::RemovedKey => "removed_key",
+            Self::BadToken => "bad_token",
+            Self::RateLimited => "rate_limited",
+            Self::Offence => "offence",
+            Self::Ban => "ban",
+            Self::SignIn => "sign_in",
+            Self::TokenMade => "token_made",
+            Self::TokenRevoked => "token_revoked",
+        }
+    }
+
     /// What happened, in the node's log.
     const fn sentence(self) -> &'static str {
         match self {
@@ -189,6 +220,11 @@ impl SecurityLog {
         self.0.book().latest(before, limit)
     }
 
+    /// How often what happened since the node started.
+    pub fn counts(&self) -> BTreeMap<SecurityKind, u64> {
+        self.0.book().counts()
+    }
+
     /// Hears of events from now on, of each when it happens first.
     pub fn subscribe(&self) -> broadcast::Receiver<SecurityEvent> {
         self.0.heard.subscribe()
@@ -227,5 +263,18 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.turn_over();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_in_the_list_under_the_name_that_it_is_written_with() {
+        for kind in SecurityKind::ALL {
+            assert_eq!(serde_json::json!(kind), kind.name());
+        }
+        assert!(SecurityKind::ALL.is_sorted_by(|a, b| a < b));
     }
 }

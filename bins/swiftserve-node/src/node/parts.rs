@@ -130,7 +130,7 @@ impl Parts {
             presence.clone(),
             swarm.handle.clone(),
         );
-        let (told, judged) = (swarm.handle.clone(), conduct.clone());
+        let (told, judged, connections) = (swarm.handle.clone(), conduct.clone(), self.sessions.clone());
         let gossip = GossipTask::spawn(GossipSetup {
             me: id,
             ledger: ledger.handle.clone(),
@@ -166,6 +166,7 @@ impl Parts {
             keeping: keeping.handle,
             scrub: scrub.handle,
             shelf,
+            connections,
             limits,
             security: self.security,
             events: Events::default(),

@@ -232,6 +232,16 @@ impl Conduct {
         }
     }
 
+    /// How often all members together did what, since the node started.
+    pub fn offence_counts(&self) -> BTreeMap<Offence, u64> {
+        self.state().offences.counts().clone()
+    }
+
+    /// How many members are isolated now.
+    pub fn isolated_count(&self) -> usize {
+        self.state().offences.isolated_count(self.time(Instant::now()))
+    }
+
     /// Forgets those that are members no more.
     pub fn forget_former_members(&self) {
         let mut state = self.state();

@@ -21,6 +21,8 @@ pub(super) struct Book {
     now_ms: fn() -> u64,
     events: VecDeque<SecurityEvent>,
     next_id: u64,
+    /// All since the start.
+    counts: BTreeMap<SecurityKind, u64>,
     /// When this window began.
     began_ms: u64,
     /// What happened in this window, by what makes events equal.
@@ -61,7 +63,15 @@ impl Book {
         let next_id = past.last().map_or(1, |last| last.id.saturating_add(1));
         let mut events = VecDeque::from(past);
         events.drain(..events.len().saturating_sub(KEPT_MAX));
-        Self { now_ms, events, next_id, began_ms: now_ms(), open: HashMap::new(), told: BTreeMap::new() }
+        Self {
+            now_ms,
+            events,
+            next_id,
+            counts: BTreeMap::new(),
+            began_ms: now_ms(),
+            open: HashMap::new(),
+            told: BTreeMap::new(),
+        }
     }
 
     /// Takes an event of a source: what somebody who makes many of them cannot make up. What there is to be written and
@@ -74,6 +84,7 @@ impl Book {
         detail: String,
     ) -> Vec<SecurityEvent> {
         let now_ms = (self.now_ms)();
+        *self.counts.entry(kind).or_default() += 1;
         let mut news = Vec::new();
         // A clock that was set back ends a window too.
         if now_ms.abs_diff(self.began_ms) >= WINDOW_MS {
@@ -113,6 +124,10 @@ impl Book {
         self.began_ms = (self.now_ms)();
         let several = ids.into_iter().filter_map(|id| self.find(id).cloned());
         several.filter(|event| event.count > 1).collect()
+    }
+
+    pub(super) fn counts(&self) -> BTreeMap<SecurityKind, u64> {
+        self.counts.clone()
     }
 
     pub(super) fn latest(&self, before: Option<u64>, limit: usize) -> Vec<SecurityEvent> {
