@@ -1,9 +1,11 @@
 //! Asking a node: one request, one answer, and what can go wrong between them.
 
 mod body;
+mod patience;
 mod pinned;
+mod reaching;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, time::Duration};
 
 use reqwest::{Method, RequestBuilder, Response};
 use serde::{Serialize, de::DeserializeOwned};
@@ -19,7 +21,10 @@ use crate::{
 };
 
 pub(crate) use body::Upload;
+pub(crate) use patience::Patience;
+use patience::Said;
 use pinned::Pin;
+use reaching::{is_refused, over, root_cause};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long a transfer may stand still.
@@ -39,6 +44,7 @@ pub(crate) struct Client {
     pin: Option<Pin>,
     /// Set when it is to do so before anything else, and then is asked in the clear.
     owner: Option<Owner>,
+    said: Said,
 }
 
 /// The node whose token is at hand.
@@ -60,7 +66,7 @@ impl Client {
         if target.token.is_some() && !target.is_private() {
             note(&format!("note: the token goes unencrypted to {}", shown_url(&target)));
         }
-        Ok(Self { http, target, pin, owner })
+        Ok(Self { http, target, pin, owner, said: Said::default() })
     }
 
     /// How a further command for this node begins.
@@ -151,6 +157,9 @@ impl Client {
             answer = self.answer(what, request, Duration::MAX) => answer,
             () = watch.stalls(STALL_LIMIT, ANSWER_LIMIT) => Err(self.silent(what)),
         };
+        if answer.is_err() {
+            watch.take_back();
+        }
         match (answer, watch.fault()) {
             (Err(Error::Unreachable(_)), Some(fault)) => Err(Error::Failed(format!("{what}: {fault}"))),
             (Err(error), None) if error.lacks_reasons() => {
@@ -207,17 +216,47 @@ impl Client {
         serde_json::from_slice(&body).map_err(|error| not_understood(what, &error.to_string()))
     }
 
-    /// The head of an answer that is no refusal.
+    /// Waits as long as a refusal asks for, if the same may go well then; else it is the refusal again.
+    pub(crate) async fn wait(&self, patience: &mut Patience, error: Error) -> Result<(), Error> {
+        patience.wait(error, &self.said).await
+    }
+
+    /// The head of an answer that is no refusal. A node that is asked too often is asked again when it wants to be, if the
+    /// request can be sent again.
     async fn answer(&self, what: &str, request: RequestBuilder, limit: Duration) -> Result<Response, Error> {
+        let (mut patience, mut next) = (Patience::default(), request);
+        loop {
+            let again = next.try_clone();
+            match (self.answer_once(what, next, limit).await, again) {
+                (Err(error), Some(request)) => {
+                    self.wait(&mut patience, error).await?;
+                    next = request;
+                }
+                (answer, _) => return answer,
+            }
+        }
+    }
+
+    async fn answer_once(
+        &self,
+        what: &str,
+        request: RequestBuilder,
+        limit: Duration,
+    ) -> Result<Response, Error> {
         self.meet_owner(what).await?;
         let mut answer = self.within(what, limit, request.send()).await?;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);
         }
+        let retry_after =
+            answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+        let retry_after = retry_after.map(Duration::from_secs);
         // A node that refuses early may close before its reasons are through.
         let body = self.body(what, &mut answer, PROBLEM_LEN_MAX).await.unwrap_or_default();
-        Err(Error::Refused { what: what.to_owned(), problem: Problem::read(status.as_u16(), &body) })
+        let mut problem = Problem::read(status.as_u16(), &body);
+        problem.retry_after = retry_after;
+        Err(Error::Refused { what: what.to_owned(), problem })
     }
 
     /// Sees to it that the token's own node is the one that answers: over TLS, where it shows its key. The rest goes
@@ -312,48 +351,6 @@ impl Client {
     }
 }
 
-/// A client of the node that a pin names, or of any, which it does not ask over TLS then.
-fn over(pin: Option<&Pin>) -> Result<reqwest::Client, Error> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = match pin {
-        Some(pin) => pin.tls(provider),
-        None => trusts_nobody(provider),
-    };
-    let tls = tls.map_err(|error| Error::Failed(format!("cannot set up TLS: {error}")))?;
-    // A node is asked directly, and once: it carries a token, and a write is repeated by whoever wants it.
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_LIMIT)
-        .user_agent(concat!("swiftctl/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| Error::Failed(format!("cannot set up HTTP: {error}")))
-}
-
-/// Whether nobody listens there.
-fn is_refused(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref::<std::io::Error>()
-            && io.kind() == std::io::ErrorKind::ConnectionRefused
-        {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-/// Only http:// is spoken where no id is given, yet the HTTP library wants to know its TLS.
-fn trusts_nobody(
-    provider: Arc<rustls::crypto::CryptoProvider>,
-) -> Result<rustls::ClientConfig, rustls::Error> {
-    let builder =
-        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
-}
-
 /// Where to go on, and with which content.
 pub(crate) struct Resume<'a> {
     pub(crate) from: u64,
@@ -380,13 +377,4 @@ fn not_understood(what: &str, why: &str) -> Error {
 
 fn shown_url(target: &Target) -> &str {
     target.url.as_str().trim_end_matches('/')
-}
-
-/// The innermost reason: the outer ones repeat the address and say little.
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }

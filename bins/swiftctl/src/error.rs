@@ -1,6 +1,6 @@
 //! How commands fail, and with which exit code.
 
-use std::{io, path::Path};
+use std::{io, path::Path, time::Duration};
 
 use crate::{api::Problem, text::printable};
 
@@ -90,6 +90,17 @@ impl Error {
             Self::Unreachable(_) => true,
             Self::Refused { problem, .. } => problem.status >= 500 || problem.status == 429,
             _ => false,
+        }
+    }
+
+    /// How long the node wants to be left alone, if it refused because it is asked too often. It did nothing then, so the
+    /// same may be said again, a write as well.
+    pub(crate) fn asks_to_wait(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { problem, .. } if problem.status == 429 => {
+                Some(problem.retry_after.unwrap_or(Duration::from_secs(1)))
+            }
+            _ => None,
         }
     }
 

@@ -51,17 +51,24 @@ impl Output {
 
     /// Prints data in the chosen format.
     pub(crate) fn show(self, json: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Error> {
-        let shown = match self.format {
-            Format::Table => text(),
-            Format::Json => serde_json::to_string_pretty(json)
-                .map_err(|error| Error::Failed(format!("cannot print this as JSON: {error}")))?,
-        };
-        print(&shown)
+        match self.format {
+            Format::Table => print(&text()),
+            Format::Json => {
+                let shown = serde_json::to_string_pretty(json);
+                let failed = |error| Error::Failed(format!("cannot print this as JSON: {error}"));
+                print_as_it_is(&shown.map_err(failed)?)
+            }
+        }
     }
 }
 
-/// Writes lines to the standard output; nothing when there are none.
+/// Writes lines for people to the standard output, with nothing hidden in them; nothing when there are none.
 pub(crate) fn print(text: &str) -> Result<(), Error> {
+    print_as_it_is(&text.lines().map(printable).collect::<Vec<_>>().join("\n"))
+}
+
+/// Writes lines to the standard output that programs read.
+pub(crate) fn print_as_it_is(text: &str) -> Result<(), Error> {
     let text = text.trim_end_matches('\n');
     if text.is_empty() {
         return Ok(());
@@ -113,7 +120,13 @@ mod tests {
     #[test]
     fn a_table_is_aligned_text_and_nothing_else() {
         let rows = [["a".to_owned(), "1".to_owned()], ["longer\u{1b}".to_owned(), "2".to_owned()]];
-        assert_eq!(table(["name", "n"], rows), "NAME     N\na        1\nlonger\u{fffd}  2");
+        assert_eq!(table(["name", "n"], rows), "NAME          N\na             1\nlonger\\u{1b}  2");
+    }
+
+    #[test]
+    fn columns_stand_below_each_other_also_where_letters_are_wide_or_lie_on_others() {
+        let rows = ["日本", "a\u{308}bcd", "abcd"].map(|name| [name.to_owned(), "1".to_owned()]);
+        assert_eq!(table(["name", "n"], rows), "NAME  N\n日本  1\na\u{308}bcd  1\nabcd  1");
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl Backup {
         copy_index(&data_dir.join("content"), &staging.file("index.db"))?;
         Tokens::copy(&data_dir.join("tokens.db"), &staging.file("tokens.db"))?;
         let ledger = staging.file("ledger.db");
-        LedgerReader::open(&data_dir.join("ledger.db"))?.copy_to(&ledger)?;
+        LedgerReader::copy_file(&data_dir.join("ledger.db"), &ledger)?;
         for name in FILES {
             if let Some(content) = read_if_there(&data_dir.join(name))? {
                 staging.write(name, &content)?;

@@ -7,7 +7,10 @@ use std::{process::ExitCode, time::Duration};
 use clap::Parser;
 use cli::Cli;
 use swift_chain::{NetworkParams, Role};
-use swift_p2p::driver::{LOOK_EVERY, Patience};
+use swift_p2p::{
+    driver::{LOOK_EVERY, Patience},
+    offences::ISOLATION_FIRST,
+};
 use swiftserve_node::{Args, Config, Node, NodeOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, level_filters::LevelFilter};
@@ -76,6 +79,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         params: NetworkParams::default(),
         patience: Patience::default(),
         look_every: LOOK_EVERY,
+        isolation_first: ISOLATION_FIRST,
     };
     let mut node = tokio::select! {
         node = Node::start(options) => node?,

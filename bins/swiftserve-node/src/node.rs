@@ -15,6 +15,7 @@ use swift_p2p::{
         CatalogError, ConductTask, GossipTask, LOOK_EVERY, LedgerHandle, Members, Patience, UpkeepTask,
         ask_to_join, fetch_chain, wall_clock_ms,
     },
+    offences::ISOLATION_FIRST,
     security::SecurityTask,
     transport::{Dialer, Listener, ListenerConfig, Sessions},
 };
@@ -49,6 +50,8 @@ pub struct NodeOptions {
     pub patience: Patience,
     /// How often the swarm looks for itself what the store wants, besides being told.
     pub look_every: Duration,
+    /// How long a member is isolated that does wrong, the first time.
+    pub isolation_first: Duration,
 }
 
 impl NodeOptions {
@@ -59,6 +62,7 @@ impl NodeOptions {
             params: NetworkParams::default(),
             patience: Patience::default(),
             look_every: LOOK_EVERY,
+            isolation_first: ISOLATION_FIRST,
         })
     }
 }
@@ -100,6 +104,7 @@ impl Node {
 
     async fn try_start(options: NodeOptions) -> Result<Self, StartError> {
         let (config, patience, look_every) = (options.config.clone(), options.patience, options.look_every);
+        let isolation_first = options.isolation_first;
         let certificate = config.clients.certificate.clone().map(Certificate::load).transpose()?;
         let listener = bind(config.bind).await?;
         let local_addr = listener.local_addr().map_err(StartError::bind(config.bind))?;
@@ -148,6 +153,7 @@ impl Node {
             config,
             patience,
             look_every,
+            isolation_first,
             security,
             ledger_path,
             page_address,

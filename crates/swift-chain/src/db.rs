@@ -14,7 +14,7 @@ mod state;
 mod sums;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
@@ -80,6 +80,21 @@ pub enum DbError {
         /// Its version.
         found: i32,
     },
+    /// The tables of an older program could not be brought up to date. They are as they were.
+    #[error(
+        "{} has tables of version {found} and could not be brought up to date: {error}; it is as it was. That takes up to \
+         {needed_bytes} bytes on its disk for a while: make room if it is full, then start again", .path.display()
+    )]
+    NotUpgraded {
+        /// Which file.
+        path: PathBuf,
+        /// Its version.
+        found: i32,
+        /// What it takes on the disk at most, about.
+        needed_bytes: u64,
+        /// Why.
+        error: Box<rusqlite::Error>,
+    },
     /// A record that this crate wrote does not read back: the file is damaged.
     #[error("the ledger database is damaged: {what}: {error}")]
     Damaged {
@@ -113,7 +128,19 @@ impl DbError {
             | Self::Pages(_)
             | Self::Genesis(_)
             | Self::Missing(_) => true,
-            Self::Newer { .. } | Self::Snapshot(_) => false,
+            Self::Newer { .. } | Self::NotUpgraded { .. } | Self::Snapshot(_) => false,
+        }
+    }
+
+    /// What SQLite says while tables are brought up to date, unless it says that they are damaged.
+    fn not_upgraded(path: &Path, found: i32, error: Self) -> Self {
+        match error {
+            Self::Sqlite(error) if !is_damage(&error) => {
+                // Every table is written anew beside the old one, and then once more from the log into the file.
+                let needed_bytes = std::fs::metadata(path).map_or(0, |file| file.len()).saturating_mul(3);
+                Self::NotUpgraded { path: path.to_owned(), found, needed_bytes, error: Box::new(error) }
+            }
+            error => error,
         }
     }
 }

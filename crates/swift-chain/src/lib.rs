@@ -85,6 +85,7 @@ mod store;
 mod stream;
 mod ticket;
 mod transaction;
+mod unseen;
 mod validators;
 
 pub use address::{Address, AddressError};
@@ -130,4 +131,5 @@ pub use transaction::{
     Action, CheckedTransaction, FileEntry, Invitation, InvitationTerms, JoinRequest, Label, LabelError,
     NodeChange, Role, RoleError, SignedTransaction, Transaction, TransactionError,
 };
+pub use unseen::is_unseen;
 pub use validators::{Validator, ValidatorSet, ValidatorSetError};

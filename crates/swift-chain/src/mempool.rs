@@ -112,6 +112,11 @@ impl Mempool {
         self.authors.is_empty()
     }
 
+    /// Transactions that wait.
+    pub fn len(&self) -> usize {
+        self.authors.values().map(|queue| queue.transactions.len()).sum()
+    }
+
     /// Bytes that wait.
     pub fn encoded_len(&self) -> usize {
         self.len

@@ -170,6 +170,11 @@ impl<S: LedgerStore> Replica<S> {
         self.engine.round()
     }
 
+    /// What waits for a block here.
+    pub fn mempool(&self) -> &Mempool {
+        &self.mempool
+    }
+
     /// Whether another step would find work without any input: at most one block is decided per step.
     pub fn has_work(&self) -> bool {
         self.poisoned.is_none()

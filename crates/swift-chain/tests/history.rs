@@ -109,3 +109,24 @@ fn a_follower_remembers_the_same() {
         assert_eq!(here.history(&filter).unwrap(), there.history(&filter).unwrap());
     }
 }
+
+/// A ledger went to a newer program, back to an older one that knows no index, and to the newer one again: what the older one
+/// had taken over was in no answer about a name or a node, and nobody was told.
+#[test]
+fn what_a_program_without_the_index_wrote_is_found_after_the_next_start() {
+    let (founder, _) = lived();
+    let Peer { replica, folder, .. } = founder;
+    let (path, before) = (folder.path().join("ledger.db"), folder.path().join("older.db"));
+    let all = places(replica.reader(), &of_node(key(2).id()));
+    replica.reader().copy_to(&before).unwrap();
+    drop(replica);
+    for (path, from) in [(path, 7_u64), (before, 1)] {
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        let sql = "DELETE FROM history WHERE substr(entry, 17, 8) >= ?1";
+        assert!(connection.execute(sql, [from.to_be_bytes()]).unwrap() > 0);
+        drop(connection);
+        let ledger = LedgerDb::open(&path).unwrap().unwrap();
+        assert_eq!(places(ledger.reader(), &of_node(key(2).id())), all);
+        ledger.check_file().unwrap();
+    }
+}

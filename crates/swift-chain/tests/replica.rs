@@ -121,6 +121,19 @@ fn a_ledger_of_a_newer_program_and_a_foreign_file_are_refused_by_name() {
     assert!(matches!(error, DbError::NotALedger { .. }), "{error}");
 }
 
+/// A newer program worked on the file, which this one has open: it would go on without what the newer one keeps beside it.
+#[test]
+fn a_ledger_that_a_newer_program_took_over_is_not_written_any_more() {
+    let mut founder = Peer::founder();
+    let connection = rusqlite::Connection::open(founder.folder.path().join("ledger.db")).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    let now = Now::at_ms(founder.now_ms);
+    let error = founder.replica.step(now, vec![submission(1, add("a", 1))]).unwrap_err();
+    assert!(error.to_string().contains("tables of version 99"), "{error}");
+    let blocks = "SELECT count(*) FROM blocks";
+    assert_eq!(connection.query_row(blocks, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+}
+
 /// The tables vanish under the running ledger: nothing is known of what is stored.
 #[test]
 fn a_replica_whose_storage_fails_says_why_and_takes_no_further_step() {

@@ -21,7 +21,11 @@ use axum::{
 };
 use http_body::{Frame, SizeHint};
 use swift_chain::NodeId;
-use swift_p2p::{driver::Conduct, offences::Offence, transport::Caller};
+use swift_p2p::{
+    driver::Conduct,
+    offences::{Offence, UNKNOWN_COST},
+    transport::Caller,
+};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::{problem::Problem, services::Services};
@@ -31,8 +35,6 @@ const BODY_GRACE: Duration = Duration::from_secs(20);
 /// Bytes of a body that a second has to bring after that, all in all. The slowest link that a node is of use on brings
 /// more.
 const BODY_RATE_MIN: u64 = 1024;
-/// As many messages as one counts for that is about what nobody knows.
-pub(crate) const UNKNOWN_COST: usize = 20;
 /// How long a refusal takes of one who is isolated, or says too much.
 const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 /// What members may ask also while they are isolated: the ledger's messages prove themselves, and are bounded.
@@ -171,7 +173,9 @@ fn note(conduct: &Conduct, node: NodeId, path: &str, fate: Fate, status: StatusC
             Fate::Came,
             StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY,
         ) => {
+            // What is too long was not looked at.
             let kind = match path {
+                _ if status == StatusCode::PAYLOAD_TOO_LARGE => Offence::Malformed,
                 "/addBlock" | "/overwriteBlockchain" => Offence::BadBlocks,
                 "/peer/transactions" => Offence::ForgedTransactions,
                 _ => Offence::Malformed,

@@ -91,7 +91,9 @@ pub(crate) async fn send(
             let (up, buffers) = (services.limits.up().clone(), services.buffers().clone());
             Source::for_member(reader, first, guard, up, buffers, services.swarm.clone())
         }
-        (None, None) => Source::verified(reader, services.swarm.clone()),
+        (None, None) => {
+            Source::verified(reader, services.swarm.clone()).counted(services.metrics().content().clone())
+        }
     };
     let mut response = match wanted {
         Wanted::Whole => whole(source, len, method),
@@ -179,7 +181,8 @@ async fn begin(
     method: &Method,
 ) -> Result<Source, Problem> {
     let parts = wanted.parts(arriving.layout().file_len());
-    let mut source = Source::arriving(arriving, services.swarm.clone());
+    let counted = services.metrics().content().clone();
+    let mut source = Source::arriving(arriving, services.swarm.clone()).counted(counted);
     let Some(first) = parts.into_iter().next().filter(|part| *method == Method::GET && !part.is_empty())
     else {
         return Ok(source);

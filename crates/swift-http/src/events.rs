@@ -112,6 +112,16 @@ impl Events {
 
     fn push(&self, kind: EventType, data: &Value) {
         let number = self.ring().push(kind, data.to_string().into());
+        self.tell(number);
+    }
+
+    /// Has everybody told that something was missed.
+    fn lose(&self) {
+        let number = self.ring().lose();
+        self.tell(number);
+    }
+
+    fn tell(&self, number: u64) {
         self.0.latest.send_if_modified(|latest| {
             let is_open = latest.is_some();
             *latest = latest.map(|_| number);
@@ -137,6 +147,11 @@ impl Events {
         }
         *count += 1;
         Ok(Place { events: self.clone(), label: label.to_owned(), _permit: permit })
+    }
+
+    /// How many watch.
+    pub(crate) fn watchers(&self) -> usize {
+        STREAMS_MAX.saturating_sub(self.0.places.available_permits())
     }
 
     fn by_label(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, usize>> {

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use swift_chain::{Action, FileEntry, FileName, FileRecord, Hash, Label, Rejection, Role, Settled};
-use swift_chunks::{ContentRef, Staged};
+use swift_chunks::{CHUNK_LEN, ContentRef, Staged};
 use swift_p2p::driver::Publishing;
 use tokio::{sync::mpsc, task, time::timeout};
 
@@ -165,6 +165,7 @@ async fn stage<E: std::fmt::Display>(
         };
         match piece {
             Ok(bytes) => {
+                services.metrics().content().received(bytes.len());
                 // The writer has given up; it says why below.
                 if pieces.send(Piece::Bytes(bytes)).await.is_err() {
                     break;
@@ -181,6 +182,9 @@ async fn stage<E: std::fmt::Display>(
     }
     drop(pieces);
     let staged = writer.await.map_err(|error| Problem::internal(&error))??;
+    if let Some(staged) = &staged {
+        services.metrics().content().took_in(staged.len.div_ceil(CHUNK_LEN));
+    }
     staged.ok_or_else(|| {
         let why = broken.unwrap_or_default();
         Problem::new(

@@ -12,7 +12,7 @@ use axum::{
     routing::{get, post},
 };
 
-use swift_p2p::swarm::message::EXCHANGE_BYTES_MAX;
+use swift_p2p::{driver::BODIES_OF_ONE_MAX, swarm::message::EXCHANGE_BYTES_MAX};
 
 pub(crate) use offers::form_name;
 
@@ -28,8 +28,11 @@ const QUESTION_LEN_MAX: usize = 64;
 /// Blocks that are posted in one piece: one, or a few that a member lacks.
 const BLOCKS_BODY_LEN_MAX: usize = 8 * 1024 * 1024;
 
-/// A whole chain that is posted in one piece.
+/// A whole chain that an operator posts in one piece.
 const CHAIN_BODY_LEN_MAX: usize = 64 * 1024 * 1024;
+/// The same of a member: it has to fit into what one may have in memory here, beside what else it says.
+const CHAIN_OF_MEMBER_LEN_MAX: usize = BLOCKS_BODY_LEN_MAX;
+const _: () = assert!(CHAIN_OF_MEMBER_LEN_MAX < BODIES_OF_ONE_MAX);
 
 /// The form of a confirmation; its name is the longest part.
 const FORM_LEN_MAX: usize = 16 * 1024;
@@ -44,7 +47,8 @@ pub(crate) fn router(services: &Services) -> Router<Services> {
         .route("/getBlockDatas", post(chain::blocks).layer(DefaultBodyLimit::max(QUESTION_LEN_MAX)))
         .route(
             "/overwriteBlockchain",
-            post(chain::overwrite).layer(DefaultBodyLimit::max(CHAIN_BODY_LEN_MAX)),
+            // It has a bound of its own, by who sends it.
+            post(chain::overwrite).layer(DefaultBodyLimit::disable()),
         )
         .route("/download", get(files::download))
         .route("/response", post(offers::offer).layer(DefaultBodyLimit::max(EXCHANGE_BYTES_MAX)))

@@ -44,9 +44,11 @@ mod content;
 mod events;
 mod ingest;
 mod legacy;
+mod metrics;
 mod peer;
 mod problem;
 mod range;
+mod secret;
 mod services;
 mod sessions;
 mod tokens;
@@ -77,6 +79,7 @@ pub fn router(services: Services) -> Router {
         .nest("/v1", v1::router())
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
+        .route("/metrics", get(metrics::show))
         .fallback(async || Problem::not_found("there is no such route; see docs/http-api.md"))
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::map_response(problem::of_rejection))
@@ -85,6 +88,7 @@ pub fn router(services: Services) -> Router {
         .merge(legacy::router(&services))
         .layer(middleware::from_fn_with_state(services.clone(), access::make_room))
         .layer(middleware::from_fn_with_state(services.clone(), conduct::watch))
+        .layer(middleware::from_fn_with_state(services.clone(), metrics::count))
         .layer(middleware::from_fn(say_close))
         .with_state(services)
 }

@@ -16,6 +16,7 @@ use crate::{
     access::{Cidr, Rates, RequestLimits},
     content::Buffers,
     events::Events,
+    metrics::Metrics,
     sessions::Sessions,
     tokens::Tokens,
 };
@@ -29,6 +30,7 @@ struct Shared {
     buffers: Buffers,
     rates: Rates,
     sessions: Sessions,
+    metrics: Metrics,
 }
 
 impl Services {
@@ -49,6 +51,11 @@ impl Services {
         &self.0.sessions
     }
 
+    /// What is counted.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
     /// Memory for content on its way out.
     pub(crate) fn buffers(&self) -> &Buffers {
         &self.0.buffers
@@ -58,7 +65,8 @@ impl Services {
 impl From<Handles> for Services {
     fn from(handles: Handles) -> Self {
         let rates = Rates::new(handles.policy.requests);
-        Self(Arc::new(Shared { handles, buffers: Buffers::default(), rates, sessions: Sessions::default() }))
+        let (buffers, sessions, metrics) = (Buffers::default(), Sessions::default(), Metrics::new());
+        Self(Arc::new(Shared { handles, buffers, rates, sessions, metrics }))
     }
 }
 
@@ -98,6 +106,8 @@ pub struct Handles {
     pub scrub: ScrubHandle,
     /// What this node has, as it tells others.
     pub shelf: watch::Receiver<Shelf>,
+    /// Connections of nodes.
+    pub connections: swift_p2p::transport::Sessions,
     /// What may move between members how fast.
     pub limits: Limits,
     /// What happens, for those who watch it.

@@ -7,8 +7,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use data_encoding::BASE32_NOPAD;
-
+use crate::secret;
 use crate::tokens::{Scope, SecretHash, TokenRecord, Tokens, console_label};
 
 /// How long a sign-in address works.
@@ -52,7 +51,7 @@ struct Inner {
 impl Sessions {
     /// A secret that signs one browser in as the operator, and until when.
     pub(crate) fn invite(&self, secret: [u8; 32], now_ms: u64) -> (String, u64) {
-        let text = text(&secret);
+        let text = secret::text(&secret);
         let expires_ms = now_ms.saturating_add(INVITATION_MS);
         let mut inner = self.inner();
         inner.invitations.retain(|_, until| now_ms < *until);
@@ -118,6 +117,11 @@ impl Sessions {
         self.inner().sessions.remove(&hash(secret)).is_some()
     }
 
+    /// How many browsers are signed in, as far as it was looked at of late.
+    pub(crate) fn len(&self) -> usize {
+        self.inner().sessions.len()
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // Its maps are whole between any two of their calls.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -126,7 +130,7 @@ impl Sessions {
 
 impl Inner {
     fn open(&mut self, by: By, fresh: [u8; 32], now_ms: u64) -> String {
-        let text = text(&fresh);
+        let text = secret::text(&fresh);
         self.sessions.retain(|_, session| now_ms < session.expires_ms);
         let of_its_own = |session: &Session| session.by == by;
         make_room(&mut self.sessions, SESSIONS_MAX, of_its_own, |session| session.expires_ms);
@@ -160,10 +164,6 @@ fn make_room<V>(
 
 fn hash(text: &str) -> SecretHash {
     SecretHash::of(text)
-}
-
-fn text(secret: &[u8; 32]) -> String {
-    BASE32_NOPAD.encode(secret).to_ascii_lowercase()
 }
 
 #[cfg(test)]

@@ -7,11 +7,13 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use data_encoding::BASE32_NOPAD;
 use rusqlite::{Connection, OpenFlags, params};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use swift_chain::Label;
+use swift_chain::{Label, is_unseen};
+use tracing::warn;
+
+use crate::secret;
 
 const PREFIX: &str = "sst_";
 const SECRET_LEN: usize = 32;
@@ -22,7 +24,7 @@ CREATE TABLE IF NOT EXISTS tokens (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS retired_labels (label TEXT PRIMARY KEY) STRICT;
 ";
-/// For whom the node signs what is done in a session of its operator. No token has this label.
+/// For whom the node signs what is done in a session of its operator. No token has this label, or one that reads like it.
 const CONSOLE_LABEL: &str = "dashboard";
 
 /// The SHA-256 of a secret of 256 random bits: nobody gets from it to the secret.
@@ -40,6 +42,12 @@ impl SecretHash {
 pub(crate) fn console_label() -> Label {
     let Ok(label) = CONSOLE_LABEL.to_owned().try_into() else { unreachable!("a constant that is a label") };
     label
+}
+
+/// Whether people would take it for the operator's.
+fn reads_like_console(label: &str) -> bool {
+    let seen: String = label.chars().filter(|char| !is_unseen(*char)).collect();
+    seen.trim().eq_ignore_ascii_case(CONSOLE_LABEL)
 }
 
 /// What a token allows.
@@ -113,6 +121,9 @@ pub enum TokenError {
     /// The label is that of the node's own dashboard.
     #[error("the label {0:?} is kept for what is done in the dashboard; choose another one")]
     LabelReserved(String),
+    /// There is something in the label that nobody sees.
+    #[error("the label {0:?} has characters that nobody sees, or a space at an end; choose another one")]
+    LabelUnseen(String),
 }
 
 /// All tokens of one node: in memory to be asked at every request, on disk to last.
@@ -132,7 +143,13 @@ impl Tokens {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.execute_batch(SCHEMA)?;
         let by_hash = load(&connection)?;
-        Ok(Self { connection: Mutex::new(connection), by_hash: Mutex::new(by_hash) })
+        let tokens = Self { connection: Mutex::new(connection), by_hash: Mutex::new(by_hash) };
+        // An older program let it be made.
+        for token in tokens.list().into_iter().filter(|token| reads_like_console(token.label.as_str())) {
+            tokens.revoke(token.label.as_str())?;
+            warn!(label = ?token.label, "a token is revoked: its label is kept for what is done in the dashboard");
+        }
+        Ok(tokens)
     }
 
     /// Copies the tokens as they are at this moment into a new file, also while a node uses them. False if there are none
@@ -153,8 +170,11 @@ impl Tokens {
     /// A label is used once: the ledger tells what was published for it, and a second token of that name would own it.
     pub fn create(&self, record: TokenRecord, secret: [u8; SECRET_LEN]) -> Result<String, TokenError> {
         let label = record.label.as_str();
-        if label == CONSOLE_LABEL {
+        if reads_like_console(label) {
             return Err(TokenError::LabelReserved(label.to_owned()));
+        }
+        if label.trim() != label || label.chars().any(is_unseen) {
+            return Err(TokenError::LabelUnseen(label.to_owned()));
         }
         let connection = self.connection();
         let retired = "SELECT EXISTS (SELECT 1 FROM retired_labels WHERE label = ?1)";
@@ -177,7 +197,7 @@ impl Tokens {
         record: TokenRecord,
         secret: [u8; SECRET_LEN],
     ) -> Result<String, TokenError> {
-        let text = format!("{PREFIX}{}", BASE32_NOPAD.encode(&secret).to_ascii_lowercase());
+        let text = format!("{PREFIX}{}", secret::text(&secret));
         let hash = SecretHash::of(&text);
         if self.by_hash().values().any(|token| token.label == record.label) {
             return Err(TokenError::LabelTaken(record.label.as_str().to_owned()));
@@ -316,6 +336,29 @@ mod tests {
         let admin = |seed| tokens.replace(record("admin", &[Scope::Admin], None), [seed; 32]).unwrap();
         let (first, second) = (admin(4), admin(5));
         assert!(tokens.find(&first, 1).is_none() && tokens.find(&second, 1).is_some());
+    }
+
+    /// What is done with it would stand in the ledger as the operator's deed.
+    #[test]
+    fn no_token_reads_like_the_operator_not_even_one_that_an_older_program_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.db");
+        let tokens = Tokens::open(&path).unwrap();
+        for label in ["dashboard", "Dashboard", " dashboard", "dash\u{200b}board", "\u{2066}DASHBOARD"] {
+            let made = tokens.create(record(label, &[Scope::Publish], None), [1; 32]);
+            assert!(matches!(made, Err(TokenError::LabelReserved(_))), "{label:?}");
+        }
+        for label in ["ci\u{200b}", "\u{202e}ic", "ci "] {
+            let made = tokens.create(record(label, &[Scope::Publish], None), [2; 32]);
+            assert!(matches!(made, Err(TokenError::LabelUnseen(_))), "{label:?}");
+        }
+        let old = tokens.insert(&tokens.connection(), record("dashboard", &[Scope::Publish], None), [3; 32]);
+        let (old, kept) =
+            (old.unwrap(), tokens.create(record("dash", &[Scope::Read], None), [4; 32]).unwrap());
+        assert!(tokens.find(&old, 1).is_some());
+        drop(tokens);
+        let tokens = Tokens::open(&path).unwrap();
+        assert!(tokens.find(&old, 1).is_none() && tokens.find(&kept, 1).is_some());
     }
 
     #[test]

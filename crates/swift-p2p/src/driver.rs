@@ -31,8 +31,8 @@ pub use join::{
 };
 pub use keeping::{KeepingHandle, KeepingSetup, KeepingTask};
 pub use ledger::{
-    HandOverError, LedgerError, LedgerHandle, LedgerStartError, LedgerTask, Queued, REFUSALS_KEPT, Refusal,
-    Refusals,
+    HandOverError, LedgerError, LedgerHandle, LedgerStartError, LedgerTally, LedgerTask, Queued,
+    REFUSALS_KEPT, Refusal, Refusals,
 };
 pub use limits::{
     ConnectionLimit, ConnectionLimitError, ConnectionsAllowed, KeepLimits, LimitSettings, Limits, Rate,
@@ -44,9 +44,9 @@ pub use publish::{PublishError, Published, Publisher, Publishing, Withdrawing};
 pub use rebuilding::{Attempt, Attempts, RebuildError, RebuildSetup, RebuiltLedger, rebuild_ledger};
 pub use scrub::{NoScrub, ScrubHandle, ScrubPace, ScrubSettings, ScrubState, ScrubTask, Scrubbing};
 pub use swarm::{
-    Arriving, ArrivingContent, FileCopies, GRAINS_HEADER, LOOK_EVERY, NoLongerArriving, Outgoing, PeerRate,
-    PeerTraffic, Prioritized, SendGuard, Serving, Stopped, SwarmHandle, SwarmSetup, SwarmStartError,
-    SwarmTask, Traffic, TransferStage, TransferState, Transfers,
+    Arriving, ArrivingContent, Durations, FileCopies, GRAINS_HEADER, LOOK_EVERY, NoLongerArriving, Outgoing,
+    PeerRate, PeerTraffic, Prioritized, SendGuard, Serving, Stopped, SwarmHandle, SwarmSetup,
+    SwarmStartError, SwarmTally, SwarmTask, Traffic, TransferStage, TransferState, Transfers,
 };
 pub use upkeep::UpkeepTask;
 pub use validators::ForValidatorsSource;

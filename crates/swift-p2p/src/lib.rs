@@ -75,12 +75,19 @@
 #[cfg(feature = "net")]
 pub mod driver;
 
+mod allowance;
 pub mod gossip;
 pub mod keeping;
 pub mod offences;
 pub mod swarm;
 
 #[cfg(feature = "net")]
+mod origin;
+#[cfg(feature = "net")]
 pub mod security;
 #[cfg(feature = "net")]
 pub mod transport;
+
+pub use allowance::Allowance;
+#[cfg(feature = "net")]
+pub use origin::Origin;

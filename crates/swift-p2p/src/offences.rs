@@ -22,11 +22,11 @@ mod budget;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use swift_chain::NodeId;
+use swift_chain::{NodeId, is_unseen};
 
 use crate::swarm::Time;
 
-pub use budget::{Budget, MESSAGES_AT_ONCE_MAX, MESSAGES_PER_SECOND_MAX};
+pub use budget::{Budget, MESSAGES_AT_ONCE_MAX, MESSAGES_PER_SECOND_MAX, UNKNOWN_COST};
 
 /// Points at which a member is isolated.
 pub const POINTS_MAX: u32 = 1_000;
@@ -130,37 +130,65 @@ pub struct Record {
 }
 
 /// The conduct of all members that ever did wrong. In memory only: a restart forgives.
-#[derive(Clone, Debug, Default)]
-pub struct Offences(BTreeMap<NodeId, Record>);
+#[derive(Clone, Debug)]
+pub struct Offences {
+    /// How long a member is isolated the first time.
+    first: Duration,
+    records: BTreeMap<NodeId, Record>,
+    /// Of all members, also of those that are none any more.
+    counts: BTreeMap<Offence, u64>,
+}
+
+impl Default for Offences {
+    fn default() -> Self {
+        Self::isolating_first_for(ISOLATION_FIRST)
+    }
+}
 
 impl Offences {
+    /// Nobody did wrong yet. The first isolation of a member lasts so long.
+    pub fn isolating_first_for(first: Duration) -> Self {
+        Self { first, records: BTreeMap::new(), counts: BTreeMap::new() }
+    }
+
     /// Takes note of an offence. Says for how long the member is isolated if it is from now on.
     pub fn note(&mut self, now: Time, node: NodeId, kind: Offence, detail: &str) -> Option<Duration> {
-        let record = self.0.entry(node).or_default();
+        *self.counts.entry(kind).or_default() += 1;
+        let record = self.records.entry(node).or_default();
         *record.counts.entry(kind).or_default() += 1;
         record.last = Some(Incident { kind, at: now, detail: printable(detail) });
-        record.charge(now, kind)
+        record.charge(now, kind, self.first)
     }
 
     /// How much longer a member is isolated; nothing if it is not.
     pub fn isolated_for(&self, now: Time, node: &NodeId) -> Option<Duration> {
-        let left = self.0.get(node)?.isolated_until.since(now);
+        let left = self.records.get(node)?.isolated_until.since(now);
         (!left.is_zero()).then_some(left)
     }
 
     /// What is known of a member that ever did wrong.
     pub fn of(&self, node: &NodeId) -> Option<&Record> {
-        self.0.get(node)
+        self.records.get(node)
     }
 
     /// Forgets all but those that are members.
     pub fn keep_only(&mut self, is_member: impl Fn(&NodeId) -> bool) {
-        self.0.retain(|node, _| is_member(node));
+        self.records.retain(|node, _| is_member(node));
+    }
+
+    /// How often all members together did what.
+    pub fn counts(&self) -> &BTreeMap<Offence, u64> {
+        &self.counts
+    }
+
+    /// How many members are isolated.
+    pub fn isolated_count(&self, now: Time) -> usize {
+        self.records.values().filter(|record| !record.isolated_until.since(now).is_zero()).count()
     }
 }
 
 impl Record {
-    fn charge(&mut self, now: Time, kind: Offence) -> Option<Duration> {
+    fn charge(&mut self, now: Time, kind: Offence, first: Duration) -> Option<Duration> {
         if !self.isolated_until.since(now).is_zero() {
             // It came before the member was isolated, and pays for that already.
             return None;
@@ -177,13 +205,13 @@ impl Record {
             self.missed_at = Some(now);
         }
         self.points = self.points.saturating_add(kind.cost());
-        (self.points >= POINTS_MAX).then(|| self.isolate(now))
+        (self.points >= POINTS_MAX).then(|| self.isolate(now, first))
     }
 
-    fn isolate(&mut self, now: Time) -> Duration {
+    fn isolate(&mut self, now: Time, first: Duration) -> Duration {
         let quiet = now.since(self.isolated_until).as_secs() / ISOLATION_FORGOTTEN_AFTER.as_secs();
         self.isolations = self.isolations.saturating_sub(u32::try_from(quiet).unwrap_or(u32::MAX));
-        let doubled = ISOLATION_FIRST.saturating_mul(1 << self.isolations.min(16));
+        let doubled = first.saturating_mul(1 << self.isolations.min(16));
         let term = doubled.min(ISOLATION_MAX);
         self.isolations = self.isolations.saturating_add(1);
         (self.points, self.isolated_until) = (0, now + term);
@@ -191,11 +219,11 @@ impl Record {
     }
 }
 
-/// Some of it was said by the member: it must not write lines of its own into a log.
+/// Some of it was said by the member: it must not write lines of its own into a log, nor look like something else.
 fn printable(detail: &str) -> String {
     let mut printable = String::new();
     for letter in detail.chars() {
-        let letter = if letter.is_control() { '\u{fffd}' } else { letter };
+        let letter = if is_unseen(letter) { '\u{fffd}' } else { letter };
         if printable.len() + letter.len_utf8() > DETAIL_LEN_MAX {
             break;
         }
@@ -287,6 +315,7 @@ mod tests {
         assert_eq!(record.counts, BTreeMap::from([(Offence::Malformed, 1), (Offence::Stalled, 1)]));
         offences.keep_only(|node| *node != LIAR);
         assert!(offences.of(&LIAR).is_none());
+        assert_eq!(offences.counts()[&Offence::Malformed], 1, "what was counted stays counted");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What happened that an operator who guards the node wants to know: who was refused, and who did wrong.
 //!
 //! [`SecurityLog::record`] takes no time and never fails: whoever records holds a lock for a moment and waits for no disk.
-//! Equal events are counted together, of each kind only so many are told apart in a minute, and what is kept in memory and
-//! on disk is bounded: no flood fills either. No secret may be handed in; tokens and tickets that get in by mistake are
+//! Equal events are counted together, of each kind only so many are told apart in a minute, the first of each source before
+//! all others, and what is kept in memory and on disk is bounded: no flood fills either, nor hides what others do. No secret may be handed in; tokens and tickets that get in by mistake are
 //! blotted out.
 
 mod book;
@@ -10,7 +10,9 @@ mod file;
 mod text;
 
 use std::{
+    collections::BTreeMap,
     fmt,
+    net::IpAddr,
     path::Path,
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
@@ -21,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, oneshot};
 use tracing::{info, warn};
 
+use crate::Origin;
 use book::Book;
 use file::Journal;
 
@@ -77,6 +80,36 @@ pub struct SecurityEvent {
 }
 
 impl SecurityKind {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::JoinRefused,
+        Self::UnknownKey,
+        Self::RemovedKey,
+        Self::BadToken,
+        Self::RateLimited,
+        Self::Offence,
+        Self::Ban,
+        Self::SignIn,
+        Self::TokenMade,
+        Self::TokenRevoked,
+    ];
+
+    /// What programs call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::JoinRefused => "join_refused",
+            Self::UnknownKey => "unknown_key",
+            Self::RemovedKey => "removed_key",
+            Self::BadToken => "bad_token",
+            Self::RateLimited => "rate_limited",
+            Self::Offence => "offence",
+            Self::Ban => "ban",
+            Self::SignIn => "sign_in",
+            Self::TokenMade => "token_made",
+            Self::TokenRevoked => "token_revoked",
+        }
+    }
+
     /// What happened, in the node's log.
     const fn sentence(self) -> &'static str {
         match self {
@@ -162,16 +195,34 @@ impl SecurityLog {
         Self(Arc::new(Shared { book, lines, heard: broadcast::Sender::new(HEARD_MAX) }))
     }
 
-    /// Notes that something happened. `who` and `detail` hold no secret.
+    /// Notes that something happened. `who` and `detail` hold no secret. Who causes many events cannot choose who it is.
     pub fn record(&self, kind: SecurityKind, who: impl fmt::Display, detail: impl fmt::Display) {
         let (who, detail) = (text::clean(&who), text::clean(&detail));
-        let news = self.0.book().record(kind, who, detail);
+        let news = self.0.book().record(kind, &who.clone(), who, detail);
+        self.0.tell(news);
+    }
+
+    /// Notes what somebody at an address did. It may go by any name: keys cost nothing.
+    pub fn record_from(
+        &self,
+        ip: IpAddr,
+        kind: SecurityKind,
+        who: impl fmt::Display,
+        detail: impl fmt::Display,
+    ) {
+        let (who, detail) = (text::clean(&who), text::clean(&detail));
+        let news = self.0.book().record(kind, &Origin::from(ip).to_string(), who, detail);
         self.0.tell(news);
     }
 
     /// Events before an id, or the latest, the latest first.
     pub fn latest(&self, before: Option<u64>, limit: usize) -> Vec<SecurityEvent> {
         self.0.book().latest(before, limit)
+    }
+
+    /// How often what happened since the node started.
+    pub fn counts(&self) -> BTreeMap<SecurityKind, u64> {
+        self.0.book().counts()
     }
 
     /// Hears of events from now on, of each when it happens first.
@@ -212,5 +263,18 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.turn_over();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_in_the_list_under_the_name_that_it_is_written_with() {
+        for kind in SecurityKind::ALL {
+            assert_eq!(serde_json::json!(kind), kind.name());
+        }
+        assert!(SecurityKind::ALL.is_sorted_by(|a, b| a < b));
     }
 }

@@ -48,7 +48,7 @@ mod socket;
 mod tls;
 
 pub use admission::Limits;
-pub use caller::{Caller, Channel, Crowded, Membership, RemoteAddress, Standing};
+pub use caller::{Caller, Channel, Crowded, HangUp, Membership, RemoteAddress, Standing};
 pub use dial_error::DialError;
 pub use dialer::{AddressBook, Dialer, PeerClient};
 pub use exchange::{PeerRequest, PeerResponse};

@@ -1,5 +1,7 @@
 //! Refusals: problem details (RFC 9457) from `/v1`, `{"status": false, "reason"}` from the older routes.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 /// Why a node refused.
@@ -9,6 +11,8 @@ pub(crate) struct Problem {
     pub(crate) status: u16,
     code: Option<String>,
     detail: Option<String>,
+    /// When the node wants to be asked again.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 #[derive(Default, Deserialize)]
@@ -23,7 +27,7 @@ struct Body {
 impl Problem {
     /// Of its parts.
     pub(crate) fn new(status: u16, code: Option<String>, detail: Option<String>) -> Self {
-        Self { status, code, detail }
+        Self { status, code, detail, retry_after: None }
     }
 
     /// Reads an answer's body; one that is no problem leaves the status to speak.

@@ -44,6 +44,7 @@ pub(super) struct Watch {
     progress: Arc<Progress>,
     /// A source without an end in sight may be a program that takes its time: only files must keep moving.
     must_move: bool,
+    bar: ProgressBar,
 }
 
 impl Upload {
@@ -69,7 +70,7 @@ impl Upload {
     pub(super) fn attach(self, request: RequestBuilder) -> (RequestBuilder, Watch) {
         let progress = Arc::new(Progress::default());
         let Self { source, len, bar } = self;
-        let watch = Watch { progress: Arc::clone(&progress), must_move: len.is_some() };
+        let watch = Watch { progress: Arc::clone(&progress), must_move: len.is_some(), bar: bar.clone() };
         let request = match len {
             Some(len) => request.header("content-length", len),
             None => request,
@@ -130,6 +131,11 @@ impl Watch {
                 return;
             }
         }
+    }
+
+    /// Nothing came of it: what was sent does not count any more.
+    pub(super) fn take_back(&self) {
+        self.bar.dec(self.look().0);
     }
 
     /// Why the source, and not the node, is to blame.

@@ -3,17 +3,19 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{chain::told_action, nodes};
+use super::{
+    chain::told_action,
+    nodes,
+    pages::{List, first_rows},
+};
 use crate::{
     cli::Context,
-    client::{Client, understand, with_query},
+    client::understand,
     error::Error,
     output::{Shown, note, table},
     text::{date, moment, name, short},
 };
 
-/// Rows asked for at once.
-const PAGE_LEN: usize = 1000;
 /// How long equal security events are counted together, and a little.
 const GOES_ON_MS: u64 = 70_000;
 
@@ -76,8 +78,9 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if let Some(id) = &args.member {
         query.push(("node", nodes::find(&client, id).await?));
     }
-    let (mut rows, is_all) =
-        newest(&client, what, ("/v1/transactions", "transactions"), &query, limit_of(args), |_| true).await?;
+    let query: Vec<(&str, &str)> = query.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    let list = List { path: "/v1/transactions", field: "transactions", query: &query };
+    let (mut rows, is_all) = first_rows(&client, what, list, limit_of(args), |_| true).await?;
     rows.reverse();
     let told: Vec<Row> = rows.iter().map(|row| understand(what, row)).collect::<Result<_, _>>()?;
     if told.is_empty() && !output.is_json() {
@@ -95,52 +98,6 @@ fn row(row: Row) -> [String; 5] {
     let label = row.on_behalf_of.unwrap_or_else(|| "-".to_owned());
     let (height, time) = (row.height.to_string(), date::rfc3339(row.time_ms));
     [height, time, short(&row.author), label, told_action(&row.action)]
-}
-
-/// The newest rows, the newest first, and whether there are no others.
-async fn newest(
-    client: &Client,
-    what: &str,
-    (path, field): (&str, &str),
-    query: &[(&str, String)],
-    limit: usize,
-    is_new_enough: impl Fn(&Value) -> bool,
-) -> Result<(Vec<Value>, bool), Error> {
-    let (mut rows, mut after) = (Vec::new(), None::<String>);
-    loop {
-        let before = rows.len();
-        let left = limit.saturating_sub(before).min(PAGE_LEN);
-        if left == 0 {
-            return Ok((rows, false));
-        }
-        let left = left.to_string();
-        let mut query: Vec<(&str, &str)> = query.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        query.push(("limit", &left));
-        query.extend(after.as_deref().map(|after| ("after", after)));
-        let mut page = client.get(what, &with_query(path, &query)).await?;
-        match page.get_mut(field).map(Value::take) {
-            Some(Value::Array(some)) => {
-                let len = some.len();
-                rows.extend(some.into_iter().take_while(&is_new_enough));
-                if rows.len() < before + len {
-                    return Ok((rows, true));
-                }
-            }
-            _ => {
-                return Err(Error::Failed(format!(
-                    "{what}: the answer has no {field}; is this a SwiftServe node?"
-                )));
-            }
-        }
-        let next = page.get("next").and_then(Value::as_str).map(str::to_owned);
-        if next.is_some() && next == after {
-            return Err(Error::Failed(format!("{what}: the node's pages do not end")));
-        }
-        match next {
-            Some(_) => after = next,
-            None => return Ok((rows, true)),
-        }
-    }
 }
 
 #[derive(Deserialize)]
@@ -164,8 +121,8 @@ async fn security(context: &Context, args: &Args) -> Result<(), Error> {
             .is_none_or(|time_ms| time_ms >= since_ms.saturating_sub(GOES_ON_MS))
     };
     let (client, output) = (context.client()?, context.output(&args.shown));
-    let list = ("/v1/security", "events");
-    let (mut rows, is_all) = newest(&client, what, list, &[], limit_of(args), is_new_enough).await?;
+    let list = List { path: "/v1/security", field: "events", query: &[] };
+    let (mut rows, is_all) = first_rows(&client, what, list, limit_of(args), is_new_enough).await?;
     rows.retain(|row| row.get("last_ms").and_then(Value::as_u64).is_none_or(|last_ms| last_ms >= since_ms));
     rows.reverse();
     let told: Vec<Noted> = rows.iter().map(|row| understand(what, row)).collect::<Result<_, _>>()?;

@@ -8,9 +8,17 @@ use crate::{
 };
 
 /// Rows asked for at once.
-const PAGE_LEN: &str = "1000";
+const PAGE_LEN: usize = 1000;
 
-/// All pages of a list, whose rows are under a field's name.
+/// A list of a node, whose rows are under a field's name.
+#[derive(Clone, Copy)]
+pub(super) struct List<'a> {
+    pub(super) path: &'a str,
+    pub(super) field: &'a str,
+    pub(super) query: &'a [(&'a str, &'a str)],
+}
+
+/// All of a list.
 pub(super) async fn all_pages(
     client: &Client,
     what: &str,
@@ -18,17 +26,42 @@ pub(super) async fn all_pages(
     field: &str,
     query: &[(&str, &str)],
 ) -> Result<Vec<Value>, Error> {
+    let list = List { path, field, query };
+    Ok(first_rows(client, what, list, usize::MAX, |_| true).await?.0)
+}
+
+/// The first rows of a list, as long as they are wanted, and whether there are no others.
+pub(super) async fn first_rows(
+    client: &Client,
+    what: &str,
+    list: List<'_>,
+    limit: usize,
+    is_wanted: impl Fn(&Value) -> bool,
+) -> Result<(Vec<Value>, bool), Error> {
     let (mut rows, mut after) = (Vec::new(), None::<String>);
     loop {
-        let mut query = [&[("limit", PAGE_LEN)], query].concat();
+        let before = rows.len();
+        let left = limit.saturating_sub(before).min(PAGE_LEN);
+        if left == 0 {
+            return Ok((rows, false));
+        }
+        let left = left.to_string();
+        let mut query = [&[("limit", left.as_str())], list.query].concat();
         query.extend(after.as_deref().map(|after| ("after", after)));
-        let mut page = client.get(what, &with_query(path, &query)).await?;
+        let mut page = client.get(what, &with_query(list.path, &query)).await?;
         let next = page.get("next").and_then(Value::as_str).map(str::to_owned);
-        match page.get_mut(field).map(Value::take) {
-            Some(Value::Array(some)) => rows.extend(some),
+        match page.get_mut(list.field).map(Value::take) {
+            Some(Value::Array(some)) => {
+                let len = some.len();
+                rows.extend(some.into_iter().take_while(&is_wanted));
+                if rows.len() < before + len {
+                    return Ok((rows, true));
+                }
+            }
             _ => {
                 return Err(Error::Failed(format!(
-                    "{what}: the answer has no {field}; is this a SwiftServe node?"
+                    "{what}: the answer has no {}; is this a SwiftServe node?",
+                    list.field
                 )));
             }
         }
@@ -37,7 +70,7 @@ pub(super) async fn all_pages(
         }
         match next {
             Some(_) => after = next,
-            None => return Ok(rows),
+            None => return Ok((rows, true)),
         }
     }
 }

@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
+use crate::text::printable;
+
 const KNOWN: &str = "{msg}  {bar:30}  {bytes}/{total_bytes}  {bytes_per_sec}  {eta}";
 const UNKNOWN: &str = "{msg}  {spinner}  {bytes}  {bytes_per_sec}";
 
@@ -19,5 +21,5 @@ pub(super) fn bar(label: &str, len: Option<u64>) -> ProgressBar {
         Err(_) => bar,
     };
     // A bar whose work fails makes room for the reason.
-    bar.with_message(label.to_owned()).with_finish(ProgressFinish::AndClear)
+    bar.with_message(printable(label)).with_finish(ProgressFinish::AndClear)
 }

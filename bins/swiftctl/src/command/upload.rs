@@ -25,7 +25,7 @@ use super::{progress, series::Series};
 use crate::{
     api::Written,
     cli::Context,
-    client::{Client, Upload, understand},
+    client::{Client, Patience, Upload, understand},
     error::Error,
     output::{Output, Shown, facts, note, print},
     text::{duration, name, shell, size},
@@ -165,10 +165,23 @@ async fn upload_one(
     let (len, name) = (item.source.len(), item.name?);
     let place = places.acquire_many(places_of(len)).await;
     let what = format!("cannot upload {name}");
-    let upload = open(&item.source, bar)?;
     let path = name::path_of(&name);
     let target = if args.replace { format!("{path}?replace") } else { path.clone() };
-    let mut answer = client.put(&what, &target, upload).await?;
+    let mut patience = Patience::default();
+    let mut answer = loop {
+        let upload = open(&item.source, bar.clone())?;
+        match (client.put(&what, &target, upload).await, &item.source) {
+            (Ok(answer), _) => break answer,
+            (Err(error), Source::File(_)) => client.wait(&mut patience, error).await?,
+            (Err(error), Source::Stdin) if error.asks_to_wait().is_some() => {
+                return Err(Error::NotInTime(format!(
+                    "{what}: the node is asked too often, and the standard input cannot be read a second time; repeat \
+                     the command a little later"
+                )));
+            }
+            (Err(error), Source::Stdin) => return Err(error),
+        }
+    };
     drop(place);
     let mut written = understand(&what, &answer)?;
     let waited = wait(client, args, &name, &mut answer, &mut written).await;

@@ -12,7 +12,7 @@ use crate::{
     cli::Context,
     client::{Client, with_query},
     error::Error,
-    output::{Output, Shown, note, print},
+    output::{Output, Shown, note, print, print_as_it_is},
     text::printable,
 };
 
@@ -78,12 +78,12 @@ impl Watch {
         }
         let Some(kind) = event.kind else { return Ok(()) };
         let data = serde_json::from_str(&event.data).unwrap_or_else(|_| json!(event.data));
-        let line = if self.output.is_json() {
-            json!({"id": event.id, "type": kind, "data": data}).to_string()
+        if self.output.is_json() {
+            print_as_it_is(&json!({"id": event.id, "type": kind, "data": data}).to_string())?;
         } else {
-            told::lines(&kind, &data).iter().map(|line| printable(line)).collect::<Vec<_>>().join("\n")
-        };
-        print(&line)?;
+            let lines = told::lines(&kind, &data);
+            print(&lines.iter().map(|line| printable(line)).collect::<Vec<_>>().join("\n"))?;
+        }
         // What was printed is not asked for again.
         self.last_id = event.id.or(self.last_id.take());
         Ok(())

@@ -14,10 +14,10 @@ fn removed(height: u64, label: Option<&str>) -> Value {
 #[test]
 fn the_log_shows_the_newest_last_and_goes_from_page_to_page() {
     let node = FakeNode::start(|request| match request.line.as_str() {
-        "GET /v1/transactions?name=dir%2Fa&limit=3" => {
+        "GET /v1/transactions?limit=3&name=dir%2Fa" => {
             Answer::json(&json!({"transactions": [removed(9, Some("ci")), removed(8, None)], "next": "8.0"}))
         }
-        "GET /v1/transactions?name=dir%2Fa&limit=1&after=8.0" => {
+        "GET /v1/transactions?limit=1&name=dir%2Fa&after=8.0" => {
             Answer::json(&json!({"transactions": [removed(2, None)], "next": "2.0"}))
         }
         line => Answer::problem(404, "not_found", line),
@@ -45,7 +45,7 @@ fn a_moment_that_cannot_be_read_is_a_wrong_usage_and_nobody_is_asked() {
 #[test]
 fn since_is_sent_as_the_moment_that_it_means() {
     let node = FakeNode::start(|request| {
-        assert_eq!(request.line, "GET /v1/transactions?since_ms=1700000000000&limit=100");
+        assert_eq!(request.line, "GET /v1/transactions?limit=100&since_ms=1700000000000");
         Answer::json(&json!({"transactions": [], "next": null}))
     });
     let folder = tempfile::tempdir().unwrap();

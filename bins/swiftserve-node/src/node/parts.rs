@@ -37,6 +37,7 @@ pub(super) struct Parts {
     pub(super) config: Config,
     pub(super) patience: Patience,
     pub(super) look_every: Duration,
+    pub(super) isolation_first: Duration,
     pub(super) security: SecurityLog,
     pub(super) ledger_path: PathBuf,
     /// Where browsers find the node.
@@ -71,7 +72,8 @@ impl Parts {
         });
         let id = self.key.id();
         let presence = Presence::default();
-        let (conduct, isolations) = Conduct::new(id, self.members.clone(), self.security.clone());
+        let (conduct, isolations) =
+            Conduct::new(id, self.members.clone(), self.security.clone(), self.isolation_first);
         let finality = Finality::new(id, self.members.clone(), presence.clone(), self.patience);
         let is_held = replica.is_held();
         let ledger = LedgerTask::spawn(replica, &self.ledger_path, self.members)?;
@@ -128,7 +130,7 @@ impl Parts {
             presence.clone(),
             swarm.handle.clone(),
         );
-        let (told, judged) = (swarm.handle.clone(), conduct.clone());
+        let (told, judged, connections) = (swarm.handle.clone(), conduct.clone(), self.sessions.clone());
         let gossip = GossipTask::spawn(GossipSetup {
             me: id,
             ledger: ledger.handle.clone(),
@@ -164,6 +166,7 @@ impl Parts {
             keeping: keeping.handle,
             scrub: scrub.handle,
             shelf,
+            connections,
             limits,
             security: self.security,
             events: Events::default(),

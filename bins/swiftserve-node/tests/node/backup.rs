@@ -231,6 +231,11 @@ async fn backups_and_restores_that_cannot_be_right_are_refused_and_leave_nothing
     fs::copy(at("other/ledger.db"), at("copy/ledger.db")).unwrap();
     let mixed = Backup::open(&at("copy")).unwrap().restore(&at("new")).unwrap_err();
     assert!(matches!(mixed, BackupError::Mixed { what: "ledger", .. }), "{mixed}");
+    // Its version is in bytes 60 to 63 of an SQLite file.
+    let newer = fs::read(at("other/ledger.db")).unwrap();
+    fs::write(at("copy/ledger.db"), [&newer[..60], &99_u32.to_be_bytes(), &newer[64..]].concat()).unwrap();
+    let newer = Backup::open(&at("copy")).unwrap().restore(&at("new")).unwrap_err();
+    assert!(newer.to_string().contains("tables of version 99"), "{newer}");
     let ledger = fs::OpenOptions::new().write(true).open(at("copy/ledger.db")).unwrap();
     ledger.set_len(8192).unwrap();
     let damaged = Backup::open(&at("copy")).unwrap().restore(&at("new")).unwrap_err();

@@ -23,7 +23,7 @@ fn sha256(bytes: &[u8]) -> Hash {
 }
 
 /// Serves these bytes and this manifest to whoever asks.
-fn serves(member: &Liar, manifest: Vec<u8>, bytes: Vec<u8>) {
+pub(crate) fn serves(member: &Liar, manifest: Vec<u8>, bytes: Vec<u8>) {
     member.answers("/peer/manifest", move |_, _| manifest.clone().into_response());
     member.answers("/download", move |request, _| {
         let range = request.headers()["range"].to_str().unwrap().trim_start_matches("bytes=").to_owned();
@@ -117,4 +117,29 @@ async fn a_lie_about_a_size_is_its_publishers_and_no_senders() {
         assert_eq!(sender.row(&site).await["offences"], serde_json::json!({}), "{len} as {claimed}");
         assert!(!site.home.path("files/lie.bin").exists());
     }
+}
+
+/// It offered the file, and then heard of its removal before others did: it has it no more, and told no lie. Four such files
+/// in some minutes isolated an honest node.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_that_heard_of_a_removal_before_others_is_not_blamed() {
+    let site = Site::found().await;
+    let (asking, holder) = (Liar::join(&site).await, Liar::join(&site).await);
+    let removed =
+        site.client.put("removed", b"content").await.ok().json()["file_id"].as_str().unwrap().to_owned();
+    site.client.delete("/v1/files/removed").await.ok();
+    // What a node says that is ahead...
+    let path = format!("/download?id={removed}");
+    let says = crate::client::soon(asking.client.get(&path).send()).await.unwrap().status();
+    assert_eq!(says, 409);
+    // ...and what one that is behind makes of it.
+    let bytes = content(CHUNK, 25);
+    let file = holder.publishes(&site, "ahead.bin", &bytes, None).await;
+    let manifest = Manifest::of(&bytes[..]).unwrap().encoded().to_vec();
+    holder.answers("/peer/manifest", move |_, _| manifest.clone().into_response());
+    holder.answers("/download", move |_, _| says.into_response());
+    // When it is asked again, what it answered first has been judged.
+    let is_asked = async |_: &Site| holder.asked("/download") > 1;
+    offered_until(&site, &holder, (file, vec![whole_chunk(bytes.len(), 0)]), is_asked).await;
+    assert_eq!(holder.row(&site).await["offences"], serde_json::json!({}));
 }

@@ -5,6 +5,12 @@ use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use reqwest::{Method, RequestBuilder, header::HeaderMap};
 use serde_json::Value;
 
+/// Prints what was measured, as a line of JSON for whoever runs a test with `--nocapture`. Nothing is asserted of it: machines
+/// are busy.
+pub(crate) fn measured(what: &str, values: &Value) {
+    println!("{}", serde_json::json!({ "measured": what, "values": values }));
+}
+
 /// Fails a test whose event never comes. Nothing that works takes nearly as long.
 pub(crate) async fn soon<T>(event: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), event).await.expect("the event never came")

@@ -16,9 +16,10 @@ use swift_p2p::swarm::message::{
 use tokio::net::TcpListener;
 
 use crate::{
+    blame::serves,
     client::{answered, until},
     liar::Liar,
-    site::{Site, content},
+    site::{Home, Site, content},
 };
 
 const CHUNK: usize = 4 << 20;
@@ -318,4 +319,31 @@ async fn no_address_that_a_message_names_is_ever_dialled() {
     })
     .await;
     assert!(third.accept().now_or_never().is_none(), "a third address was dialled");
+}
+
+/// The term of an isolation was counted in tests of the machine alone. On a live node it has to end by itself as well, on
+/// the routes and in the swarm.
+#[tokio::test(flavor = "multi_thread")]
+async fn when_an_isolation_is_over_the_member_is_dealt_with_again() {
+    let brief = std::time::Duration::from_millis(500);
+    let site = Home::new().start_as(|options| options.isolation_first = brief).await;
+    let liar = Liar::join(&site).await;
+    let (file, bytes) = lured(&site, &liar, "lure.bin", 2, 77).await;
+    // Twice what no node says, or more if the connection was cut with the first answer.
+    until(|| async {
+        liar.says("/peer/who-has", vec![0xff; 100]).await;
+        liar.row(&site).await["isolations"].as_u64().unwrap() > 0
+    })
+    .await;
+    until(|| async { liar.row(&site).await["isolated_until_ms"].is_null() }).await;
+    // It tells the truth now, and is heard: what it has is taken from it.
+    let manifest = Manifest::of(&bytes[..]).unwrap().encoded().to_vec();
+    serves(&liar, manifest, bytes.clone());
+    let slices = vec![whole_chunk(bytes.len(), 0), whole_chunk(bytes.len(), 1)];
+    until(|| async {
+        liar.offers(file, slices.clone()).await;
+        site.client.record("lure.bin").await["complete"] == true
+    })
+    .await;
+    assert!(liar.row(&site).await["isolated_until_ms"].is_null());
 }

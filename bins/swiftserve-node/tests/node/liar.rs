@@ -102,6 +102,11 @@ impl Liar {
         self.scripts.lock().unwrap().insert(path, Box::new(script));
     }
 
+    /// How often it was asked for a path.
+    pub(crate) fn asked(&self, path: &str) -> usize {
+        self.asked.borrow().get(path).copied().unwrap_or(0)
+    }
+
     /// Waits until it was asked for a path so often.
     pub(crate) async fn was_asked(&self, path: &str, times: usize) {
         let often = |asked: &HashMap<String, usize>| asked.get(path).is_some_and(|count| *count >= times);

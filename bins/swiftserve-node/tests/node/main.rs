@@ -24,6 +24,7 @@ mod ledger_routes;
 mod liar;
 mod limits;
 mod log;
+mod metrics;
 mod names;
 mod outsiders;
 mod port;

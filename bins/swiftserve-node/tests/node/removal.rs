@@ -1,17 +1,20 @@
 //! A member is removed while it is in the middle of something: every node is done with it as soon as it has the block.
 
+use std::time::Instant;
+
 use axum::{
     body::{Body, Bytes},
     http::{StatusCode, header::CONTENT_RANGE},
     response::IntoResponse as _,
 };
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, future::join_all, stream};
+use serde_json::json;
 use swift_chain::{Expectation, Receipt};
 use swift_chunks::Manifest;
 use tokio::sync::mpsc;
 
 use crate::{
-    client::{soon, until},
+    client::{measured, soon, until},
     hostile::whole_chunk,
     liar::Liar,
     site::{Site, content},
@@ -42,16 +45,21 @@ async fn what_a_removed_member_is_being_sent_ends_on_every_node() {
         readings.push((client, reading));
     }
     remove(&founder, &member).await;
+    // The request is answered when the block is final.
+    let is_final = Instant::now();
+    let (clients, mut readings): (Vec<_>, Vec<_>) = readings.into_iter().unzip();
+    let ends = join_all(readings.iter_mut().map(|reading| async move {
+        let mut len = 0;
+        while let Ok(Some(piece)) = reading.chunk().await {
+            len += piece.len();
+        }
+        (len, is_final.elapsed().as_secs_f64() * 1e3)
+    }));
+    let ends = soon(ends).await;
+    let after_ms: Vec<f64> = ends.iter().map(|(_, after_ms)| *after_ms).collect();
+    measured("sessions_closed_after_a_removal_is_final", &json!({ "after_ms": after_ms }));
     second.reaches(4).await;
-    for (site, (client, mut reading)) in [&founder, &second].into_iter().zip(readings) {
-        let rest = soon(async {
-            let mut len = 0;
-            while let Ok(Some(piece)) = reading.chunk().await {
-                len += piece.len();
-            }
-            len
-        });
-        let rest = rest.await;
+    for (site, (client, (rest, _))) in [&founder, &second].into_iter().zip(clients.into_iter().zip(ends)) {
         assert!(rest < 11 * CHUNK, "{rest} bytes came after the removal");
         for path in ["/response", "/webhook", "/peer/announce", "/peer/who-has", "/peer/keep", "/addBlock"] {
             let refused = soon(client.post(path).body("x").send()).await.unwrap();

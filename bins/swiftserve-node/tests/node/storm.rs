@@ -1,5 +1,5 @@
 //! Everything at once against the real program: what it takes of memory, and how soon an honest client is answered
-//! meanwhile. The former is asserted, the latter printed (`--nocapture`).
+//! meanwhile. The former is asserted, both are printed as a line of JSON (`--nocapture`).
 
 use std::{
     net::SocketAddr,
@@ -11,6 +11,7 @@ use axum::{
     response::IntoResponse as _,
 };
 use futures_util::{future::join_all, stream};
+use serde_json::json;
 use swift_chunks::FileId;
 use swift_p2p::swarm::message::{Confirm, Message as _, Offer};
 use tokio::{
@@ -19,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    client::{Client, soon},
+    client::{Client, measured, soon},
     hostile::floods,
     liar::Liar,
     program::Program,
@@ -104,13 +105,13 @@ async fn under_attack_by_members_and_outsiders_the_program_stays_small_and_answe
     let took = asked_meanwhile(&client, attack).await;
     let memory = program.peak_memory_bytes();
     let at = |share: usize| took[(took.len() - 1) * share / 100];
-    println!(
-        "status under attack: {} asked, median {:?}, p99 {:?}, slowest {:?}; {} MiB of memory at most",
-        took.len(),
-        at(50),
-        at(99),
-        at(100),
-        memory >> 20
+    let millis = |time: Duration| time.as_secs_f64() * 1e3;
+    measured(
+        "status_under_attack",
+        &json!({
+            "asked": took.len(), "median_ms": millis(at(50)), "p99_ms": millis(at(99)), "slowest_ms": millis(at(100)),
+            "peak_memory_bytes": memory,
+        }),
     );
     assert!(memory < MEMORY_MAX, "{} MiB", memory >> 20);
     let peers = client.get("/v1/peers").await.ok().json();

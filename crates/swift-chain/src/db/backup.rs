@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::{
     DbError,
-    reader::LedgerReader,
+    reader::{LedgerReader, check_tables, open_as_it_is},
     state::{decode, write_meta},
     sums::META,
     writer::LedgerDb,
@@ -15,12 +15,23 @@ use super::{
 /// The first height at which a node may sign whose ledger came from a backup or was made anew; absent in every other.
 const HOLD: &str = "vote_hold";
 
+fn copy(connection: &Connection, path: &Path) -> Result<(), DbError> {
+    let path = path.to_str().ok_or_else(|| rusqlite::Error::InvalidPath(path.to_owned()))?;
+    connection.execute("VACUUM INTO ?1", [path])?;
+    Ok(())
+}
+
 impl LedgerReader {
     /// Copies the ledger as it is at this moment into a new file, also while a node writes it. Not synchronised.
     pub fn copy_to(&self, path: &Path) -> Result<(), DbError> {
-        let path = path.to_str().ok_or_else(|| rusqlite::Error::InvalidPath(path.to_owned()))?;
-        self.connection().execute("VACUUM INTO ?1", [path])?;
-        Ok(())
+        copy(self.connection(), path)
+    }
+
+    /// The same of a file, which stays as it is, also if an older program made it: that may be running on it.
+    pub fn copy_file(from: &Path, to: &Path) -> Result<(), DbError> {
+        let connection = open_as_it_is(from)?;
+        check_tables(&connection, from)?;
+        copy(&connection, to)
     }
 
     /// Whether this ledger came from a backup or was made anew, and the node may still have signed what it does not know of: it must not

@@ -214,6 +214,34 @@ pub(super) fn note(connection: &Connection, block: &Block) -> Result<(), DbError
     Ok(())
 }
 
+/// Enters the last blocks that are not in the index, if there are some: a program that does not know of the index may have
+/// gone on with a ledger that has one.
+pub(super) fn complete(ledger: &LedgerReader) -> Result<(), DbError> {
+    let (connection, head) = (ledger.connection(), ledger.head()?.height);
+    let mut missing = Vec::new();
+    for height in (1..=head).rev() {
+        let Some(sealed) = ledger.block(height)? else { return Err(DbError::Missing("block")) };
+        if let Some(first) = sealed.block.transactions.first() {
+            let entry = entry(&of_node(&first.transaction.author), HistoryPlace { height, position: 0 });
+            let sql = "SELECT EXISTS (SELECT 1 FROM history WHERE entry = ?1)";
+            if connection.prepare_cached(sql)?.query_row([entry], |row| row.get(0))? {
+                break;
+            }
+            missing.push(height);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let transaction = connection.unchecked_transaction()?;
+    // The oldest first: what a crash leaves is found again.
+    for height in missing.into_iter().rev() {
+        let sealed = ledger.block(height)?.ok_or(DbError::Missing("block"))?;
+        note(connection, &sealed.block)?;
+    }
+    Ok(transaction.commit()?)
+}
+
 /// Enters all blocks of a ledger that has no index yet.
 pub(super) fn note_all(connection: &Connection) -> Result<(), DbError> {
     let mut statement = connection.prepare("SELECT body FROM blocks WHERE height > 0 ORDER BY height")?;

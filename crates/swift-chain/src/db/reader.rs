@@ -55,14 +55,11 @@ pub struct LedgerReader {
 impl LedgerReader {
     /// Opens a ledger for reading only.
     pub fn open(path: &Path) -> Result<Self, DbError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        let connection = open_as_it_is(path)?;
         if check_tables(&connection, path)? < SCHEMA_VERSION {
             // Reading alone cannot bring it up to date.
             drop(LedgerDb::open(path)?);
         }
-        teach(&connection)?;
         Self::over(connection)
     }
 
@@ -314,6 +311,15 @@ impl LedgerReader {
             statement.query_map(params![prefix, end, after, filter.limit], |row| row.get::<_, Vec<u8>>(0))?;
         rows.map(|row| decode("file", &row?)).collect()
     }
+}
+
+/// Opens a file for reading, whatever its version.
+pub(super) fn open_as_it_is(path: &Path) -> Result<Connection, DbError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    teach(&connection)?;
+    Ok(connection)
 }
 
 /// Whether the file holds tables this crate knows, and of which version.

@@ -57,9 +57,11 @@ impl LedgerDb {
         }
         let found = check_tables(&connection, path)?;
         if found < SCHEMA_VERSION {
-            upgrade(&connection, found)?;
+            upgrade(&connection, found).map_err(|error| DbError::not_upgraded(path, found, error))?;
         }
-        Ok(Some(Self::over(connection)?))
+        let ledger = Self::over(connection)?;
+        history::complete(ledger.reader())?;
+        Ok(Some(ledger))
     }
 
     /// Everything that can be read, including what the open step has written.
@@ -96,7 +98,15 @@ impl LedgerStore for LedgerDb {
     }
 
     fn begin(&mut self) -> Result<(), DbError> {
-        Ok(self.reader.connection().execute_batch("BEGIN IMMEDIATE")?)
+        let connection = self.reader.connection();
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        // A newer program may have brought the file up to date since it was opened: what that keeps level is not known here.
+        let found = version(connection)?;
+        if found == SCHEMA_VERSION {
+            return Ok(());
+        }
+        connection.execute_batch("ROLLBACK")?;
+        Err(DbError::Newer { path: connection.path().unwrap_or("the ledger").into(), found })
     }
 
     fn commit(&mut self) -> Result<(), DbError> {
@@ -213,7 +223,7 @@ fn upgrade(connection: &Connection, found: i32) -> Result<(), DbError> {
 }
 
 fn version(connection: &Connection) -> Result<i32, DbError> {
-    Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+    Ok(connection.prepare_cached("PRAGMA user_version")?.query_row([], |row| row.get(0))?)
 }
 
 /// Notes who certifies blocks from a height on.
@@ -245,11 +255,7 @@ mod tests {
     };
     use crate::{genesis::GenesisBody, identity::NodeKey, limits::PROTOCOL_VERSION};
 
-    #[test]
-    fn a_ledger_of_the_first_version_is_brought_up_to_date() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ledger.db");
-        let key = NodeKey::from_seed([1; 32]);
+    fn version_1(path: &Path, key: &NodeKey) {
         let body = GenesisBody {
             protocol_version: PROTOCOL_VERSION,
             nonce: [1; 16],
@@ -259,8 +265,8 @@ mod tests {
             params: Default::default(),
             origin: None,
         };
-        let genesis = Genesis::sign(&key, body);
-        let old = connect(&path).unwrap();
+        let genesis = Genesis::sign(key, body);
+        let old = connect(path).unwrap();
         old.execute_batch(SCHEMA).unwrap();
         old.execute(
             "INSERT INTO blocks VALUES (0, ?1, ?2)",
@@ -274,7 +280,13 @@ mod tests {
         old.execute_batch("INSERT INTO outbox (signed) VALUES (x'00'); DELETE FROM outbox").unwrap();
         old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
         old.pragma_update(None, "user_version", 1).unwrap();
-        drop(old);
+    }
+
+    #[test]
+    fn a_ledger_of_the_first_version_is_brought_up_to_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, key) = (folder.path().join("ledger.db"), NodeKey::from_seed([1; 32]));
+        version_1(&path, &key);
         // Also by who only reads.
         drop(LedgerReader::open(&path).unwrap());
         // Who wanted to at the same time finds it done.
@@ -284,5 +296,36 @@ mod tests {
         ledger.check_file().unwrap();
         assert_eq!(ledger.reader().validators_at(1).unwrap(), sole);
         assert_eq!(ledger.reader().validator_sets(9).unwrap(), [(1, sole)]);
+    }
+
+    /// An older program may run on it, which would go on writing and not know of what was added.
+    #[test]
+    fn a_copy_leaves_the_ledger_that_it_is_made_of_in_the_version_that_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, copy) = (folder.path().join("ledger.db"), folder.path().join("copy.db"));
+        version_1(&path, &NodeKey::from_seed([1; 32]));
+        LedgerReader::copy_file(&path, &copy).unwrap();
+        assert_eq!(version(&connect(&path).unwrap()).unwrap(), 1);
+        LedgerReader::open(&copy).unwrap().check_file().unwrap();
+    }
+
+    #[test]
+    fn a_ledger_for_which_there_is_no_room_stays_as_it_is_and_is_brought_up_to_date_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db");
+        version_1(&path, &NodeKey::from_seed([1; 32]));
+        let full = connect(&path).unwrap();
+        full.execute_batch("CREATE TABLE t (b BLOB); INSERT INTO t VALUES (zeroblob(200000)); DROP TABLE t")
+            .unwrap();
+        full.execute_batch("VACUUM").unwrap();
+        let pages: i64 = full.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        full.pragma_update(None, "max_page_count", pages).unwrap();
+        let error = DbError::not_upgraded(&path, 1, upgrade(&full, 1).unwrap_err());
+        assert!(!error.is_damage(), "{error}");
+        let says = error.to_string();
+        assert!(says.contains("full") && says.contains("as it was") && says.contains("make room"), "{says}");
+        assert_eq!(version(&full).unwrap(), 1);
+        drop(full);
+        LedgerDb::open(&path).unwrap().unwrap().check_file().unwrap();
     }
 }

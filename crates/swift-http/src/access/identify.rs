@@ -38,9 +38,7 @@ pub(crate) async fn identify(State(services): State<Services>, mut request: Requ
             outsider.filter(|_| !response.status().is_success()).inspect(|outsider| outsider.note(&services));
             return response;
         }
-        Some(Caller::Client { channel }) => {
-            (channel, request.extensions().get::<RemoteAddress>().map(|remote| remote.0.ip()))
-        }
+        Some(Caller::Client { channel }) => (channel, address_of(&request)),
         None => (Channel::Plain, None),
     };
     let found = Source::find(peer, channel, request.headers(), &services.policy.trusted_proxies);
@@ -73,6 +71,10 @@ pub(crate) async fn identify(State(services): State<Services>, mut request: Requ
         }
         Err(problem) => problem.into_response(),
     }
+}
+
+fn address_of(request: &Request) -> Option<IpAddr> {
+    request.extensions().get::<RemoteAddress>().map(|remote| remote.0.ip())
 }
 
 fn judge(services: &Services, source: &Source, credential: &Credential<'_>) -> Result<Access, Problem> {
@@ -109,11 +111,8 @@ fn meter(
             limited("with this token", too_many)
         })?,
         (_, Some(ip)) => rates.address(ip, now).map_err(|too_many| {
-            services.security.record(
-                SecurityKind::RateLimited,
-                ip,
-                "too many requests without a valid token",
-            );
+            let detail = "too many requests without a valid token";
+            services.security.record_from(ip, SecurityKind::RateLimited, ip, detail);
             limited("from your address without a valid token", too_many)
         })?,
         (_, None) => {}
@@ -137,7 +136,7 @@ pub(crate) fn require_safe(services: &Services, source: &Source) -> Result<(), P
 pub(crate) fn failed(services: &Services, source: &Source, why: &str) -> Problem {
     let Some(ip) = source.ip else { return Problem::unauthorized(why) };
     let now = Instant::now();
-    services.security.record(SecurityKind::BadToken, ip, why);
+    services.security.record_from(ip, SecurityKind::BadToken, ip, why);
     match services.rates().failure(ip, now) {
         Ok(()) => Problem::unauthorized(why),
         Err(too_many) => limited("with wrong credentials from your address", too_many),
@@ -155,6 +154,7 @@ const JOIN_PATH: &str = "/peer/join";
 struct Outsider {
     kind: SecurityKind,
     key: NodeId,
+    from: Option<IpAddr>,
     asked: String,
 }
 
@@ -167,10 +167,15 @@ impl Outsider {
         };
         // The desk says itself why it refused an unknown one.
         let asked = request.uri().path().to_owned();
-        (kind == SecurityKind::RemovedKey || asked != JOIN_PATH).then_some(Self { kind, key, asked })
+        let from = address_of(request);
+        (kind == SecurityKind::RemovedKey || asked != JOIN_PATH).then_some(Self { kind, key, from, asked })
     }
 
     fn note(&self, services: &Services) {
-        services.security.record(self.kind, self.key, format_args!("asked for {}", self.asked));
+        let detail = format_args!("asked for {}", self.asked);
+        match self.from {
+            Some(ip) => services.security.record_from(ip, self.kind, self.key, detail),
+            None => services.security.record(self.kind, self.key, detail),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     hash::Hash,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     num::NonZeroU32,
     str::FromStr,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -11,6 +11,7 @@ use std::{
 };
 
 use swift_chain::Label;
+use swift_p2p::{Allowance, Origin, swarm::Time};
 
 /// So many requests in a row are never too many.
 const BURST_MIN: u32 = 20;
@@ -88,30 +89,36 @@ pub(crate) struct TooMany(pub(crate) Duration);
 
 /// What all clients of a node have asked of late.
 pub(crate) struct Rates {
+    start: Instant,
     limits: RequestLimits,
     tokens: Mutex<Meter<String>>,
-    addresses: Mutex<Meter<IpAddr>>,
-    failures: Mutex<Meter<IpAddr>>,
+    addresses: Mutex<Meter<Origin>>,
+    failures: Mutex<Meter<Origin>>,
 }
 
 impl Rates {
     pub(crate) fn new(limits: RequestLimits) -> Self {
-        Self { limits, tokens: Mutex::default(), addresses: Mutex::default(), failures: Mutex::default() }
+        let (tokens, addresses, failures) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { start: Instant::now(), limits, tokens, addresses, failures }
     }
 
     /// A request with a token.
     pub(crate) fn token(&self, label: &Label, now: Instant) -> Result<(), TooMany> {
-        take(&self.tokens, self.limits.per_token, label.as_str().to_owned(), now)
+        take(&self.tokens, self.limits.per_token, label.as_str().to_owned(), self.time(now))
     }
 
     /// A request without a valid credential.
     pub(crate) fn address(&self, ip: IpAddr, now: Instant) -> Result<(), TooMany> {
-        take(&self.addresses, self.limits.per_address, network(ip), now)
+        take(&self.addresses, self.limits.per_address, ip.into(), self.time(now))
     }
 
     /// A wrong credential.
     pub(crate) fn failure(&self, ip: IpAddr, now: Instant) -> Result<(), TooMany> {
-        take(&self.failures, self.limits.failures, network(ip), now)
+        take(&self.failures, self.limits.failures, ip.into(), self.time(now))
+    }
+
+    fn time(&self, now: Instant) -> Time {
+        Time::after_start(now.saturating_duration_since(self.start))
     }
 }
 
@@ -119,7 +126,7 @@ fn take<K: Eq + Hash>(
     meter: &Mutex<Meter<K>>,
     rate: Option<RequestRate>,
     key: K,
-    now: Instant,
+    now: Time,
 ) -> Result<(), TooMany> {
     rate.map_or(Ok(()), |rate| lock(meter).take(key, rate, now))
 }
@@ -129,23 +136,11 @@ fn lock<T>(meter: &Mutex<T>) -> MutexGuard<'_, T> {
     meter.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The address, or of IPv6 the /64 network, which one machine can have to itself.
-fn network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(v6) if !v6.is_loopback() => {
-            IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::from(u64::MAX) << 64)))
-        }
-        ip => ip,
-    }
-}
-
-/// Token buckets, each written as the time at which it will be full again (GCRA): one that is full is as good as none.
-///
-/// Two generations bound them: when the younger is full, the older is forgotten. Whoever wants to be forgotten needs as
-/// many addresses as are remembered, and has those anyway.
+/// What callers have left. Two generations bound them: when the younger is full, the older is forgotten. Whoever wants to be
+/// forgotten needs as many addresses as are remembered, and has those anyway.
 struct Meter<K> {
-    young: HashMap<K, Instant>,
-    old: HashMap<K, Instant>,
+    young: HashMap<K, Allowance>,
+    old: HashMap<K, Allowance>,
 }
 
 impl<K> Default for Meter<K> {
@@ -155,17 +150,14 @@ impl<K> Default for Meter<K> {
 }
 
 impl<K: Eq + Hash> Meter<K> {
-    fn take(&mut self, key: K, rate: RequestRate, now: Instant) -> Result<(), TooMany> {
+    fn take(&mut self, key: K, rate: RequestRate, now: Time) -> Result<(), TooMany> {
         let known = self.young.get(&key).or_else(|| self.old.get(&key)).copied();
-        let full = known.unwrap_or(now).max(now) + rate.interval();
-        let wait = full.saturating_duration_since(now).saturating_sub(rate.burst());
-        if !wait.is_zero() {
-            return Err(TooMany(wait));
-        }
+        let mut allowance = known.unwrap_or_default();
+        allowance.take(now, rate.interval(), rate.burst()).map_err(TooMany)?;
         if self.young.len() >= REMEMBERED_MAX && !self.young.contains_key(&key) {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(key, full);
+        self.young.insert(key, allowance);
         Ok(())
     }
 }
@@ -189,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_burst_passes_and_then_the_rate_and_the_wait_is_told() {
-        let (mut meter, start) = (Meter::default(), Instant::now());
+        let (mut meter, start) = (Meter::default(), Time::ZERO);
         let rate = rate("10/s");
         let passed = (0..1_000).filter(|_| meter.take("a", rate, start).is_ok()).count();
         assert_eq!(passed, 100, "ten seconds' worth");
@@ -203,13 +195,13 @@ mod tests {
 
     #[test]
     fn a_slow_rate_lets_twenty_pass() {
-        let (mut meter, start) = (Meter::default(), Instant::now());
+        let (mut meter, start) = (Meter::default(), Time::ZERO);
         assert_eq!((0..100).filter(|_| meter.take("a", rate("1/min"), start).is_ok()).count(), 20);
     }
 
     #[test]
     fn memory_is_bounded_whatever_the_number_of_addresses() {
-        let (mut meter, start, rate) = (Meter::default(), Instant::now(), rate("1/min"));
+        let (mut meter, start, rate) = (Meter::default(), Time::ZERO, rate("1/min"));
         for address in 0..10 * REMEMBERED_MAX {
             assert!(meter.take(address, rate, start).is_ok());
             assert!(meter.young.len() <= REMEMBERED_MAX && meter.old.len() <= REMEMBERED_MAX);
@@ -223,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_ipv6_counts_as_one_address_and_a_mapped_address_as_itself() {
+    fn a_network_of_ipv6_counts_as_one_address() {
         let rates =
             Rates::new(RequestLimits { per_address: Some(rate("1/min")), ..RequestLimits::default() });
         let now = Instant::now();
@@ -233,7 +225,6 @@ mod tests {
         }
         assert!(!ask("2001:db8::ffff"));
         assert!(ask("2001:db8:0:1::1"));
-        assert_eq!(network("::ffff:192.0.2.1".parse().unwrap()), IpAddr::from([192, 0, 2, 1]));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use swift_p2p::driver::{Arriving, SendGuard, SwarmHandle, Throttle};
 use tokio::{task, time::timeout};
 
 use super::buffers::Buffers;
+use crate::metrics::ClientContent;
 
 /// What other nodes, which check every byte themselves, are sent per read.
 const RAW_READ_LEN: u64 = 512 * 1024;
@@ -28,6 +29,8 @@ pub(super) struct Source {
     /// Members are sent no faster than the limit.
     pace: Option<Throttle>,
     guard: Option<SendGuard>,
+    /// Is told of what clients are sent.
+    counted: Option<ClientContent>,
     /// Is told of what has rotted.
     swarm: SwarmHandle,
     /// Was read, and is not sent yet.
@@ -50,7 +53,12 @@ pub(super) struct ReadFailed(String);
 
 impl Source {
     fn new(content: Content, swarm: SwarmHandle) -> Self {
-        Self { content, pace: None, guard: None, swarm, ready: Bytes::new() }
+        Self { content, pace: None, guard: None, counted: None, swarm, ready: Bytes::new() }
+    }
+
+    /// Counts what is read and handed out.
+    pub(super) fn counted(self, counted: ClientContent) -> Self {
+        Self { counted: Some(counted), ..self }
     }
 
     /// A complete file, for a client.
@@ -77,8 +85,7 @@ impl Source {
 
     /// Reads the first bytes of the first range that will be sent.
     pub(super) async fn look_ahead(&mut self, first: Range<u64>) -> Result<(), ReadFailed> {
-        self.ready = self.content.read(first, &self.swarm).await?;
-        Ok(())
+        self.read(first).await
     }
 
     pub(super) fn body(self, segments: VecDeque<Segment>, method: &Method) -> Body {
@@ -100,7 +107,7 @@ impl Source {
                 Some(Segment::Content(range)) if range.is_empty() => {}
                 Some(Segment::Content(range)) => {
                     if self.ready.is_empty() {
-                        self.ready = self.content.read(range.clone(), &self.swarm).await?;
+                        self.read(range.clone()).await?;
                     }
                     let piece = self.take_ready().await;
                     segments.push_front(Segment::Content(range.start + piece.len() as u64..range.end));
@@ -110,9 +117,22 @@ impl Source {
         }
     }
 
+    async fn read(&mut self, range: Range<u64>) -> Result<(), ReadFailed> {
+        self.ready = self.content.read(range, &self.swarm).await?;
+        if let Some(counted) = &self.counted {
+            counted.read_chunk();
+        }
+        Ok(())
+    }
+
     /// As much of what was read as may leave now.
     async fn take_ready(&mut self) -> Bytes {
-        let Some(pace) = &self.pace else { return std::mem::take(&mut self.ready) };
+        let Some(pace) = &self.pace else {
+            if let Some(counted) = &self.counted {
+                counted.sent(self.ready.len());
+            }
+            return std::mem::take(&mut self.ready);
+        };
         let piece = self.ready.split_to(self.ready.len().min(pace.piece_len()));
         pace.pass(piece.len()).await;
         if let Some(guard) = &self.guard {

@@ -42,6 +42,8 @@ impl EventsFeed {
 
 async fn run(services: Services, events: Events) {
     let mut closing = events.0.latest.subscribe();
+    // However this ends: nobody watches what does not come any more.
+    let _feed = EventsFeed(events.clone());
     tokio::select! {
         // It holds the node's parts, which end when nobody does.
         _ = closing.wait_for(Option::is_none) => {}
@@ -80,23 +82,31 @@ async fn follow(services: &Services, events: &Events) {
             },
             file = stored.recv() => match file {
                 Ok(file) => tell_stored(services, events, file, &mut stored).await,
-                // Who watches sees it when it looks at the file.
-                Err(RecvError::Lagged(_)) => Ok(()),
+                Err(RecvError::Lagged(_)) => missed(events),
                 Err(RecvError::Closed) => return,
             },
-            event = security.recv() => {
-                if let Ok(event) = event {
+            event = security.recv() => match event {
+                Ok(event) => {
                     tell_security(events, &event);
+                    Ok(())
                 }
-                Ok(())
-            }
+                Err(RecvError::Lagged(_)) => missed(events),
+                Err(RecvError::Closed) => return,
+            },
             _ = tick.tick(), if is_watched => tell_transfers(services, events, &mut shown).await,
             _ = watchers.changed(), if !is_watched => Ok(()),
         };
         if let Err(problem) = done {
-            tracing::debug!(reason = %problem.detail, "an event cannot be told");
+            tracing::warn!(reason = %problem.detail, "an event cannot be told: whoever watches is to load anew");
+            events.lose();
         }
     }
+}
+
+/// More happened than this could follow.
+fn missed(events: &Events) -> Result<(), Problem> {
+    events.lose();
+    Ok(())
 }
 
 async fn tell_blocks(services: &Services, events: &Events, from: u64, to: u64) -> Result<(), Problem> {

@@ -36,6 +36,13 @@ impl Ring {
         self.last
     }
 
+    /// Something happened that cannot be told: whoever watches has missed it.
+    pub(super) fn lose(&mut self) -> u64 {
+        self.events.clear();
+        (self.bytes, self.last) = (0, self.last + 1);
+        self.last
+    }
+
     pub(super) fn after(&self, number: u64, types: EventTypes, len: usize) -> Found {
         let first = self.last - self.events.len() as u64 + 1;
         if number > self.last || number + 1 < first {

@@ -4,10 +4,12 @@ use std::{fmt::Write as _, time::Duration};
 
 use axum::body::{Body, Bytes};
 use futures_util::stream;
+use swift_p2p::transport::HangUp;
 use tokio::{
     sync::watch,
-    time::{Instant, Interval, interval_at},
+    time::{Instant, Interval, interval_at, sleep},
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{EventType, EventTypes, Events, Found, Place};
 use crate::problem::Problem;
@@ -16,6 +18,8 @@ use crate::problem::Problem;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Bytes of events that are sent at once.
 const PIECE_LEN: usize = 64 << 10;
+/// How long one may take to read what it is sent, with what the system holds for it.
+const READ_LIMIT: Duration = Duration::from_secs(60);
 
 /// A stream of server-sent events.
 pub(crate) struct Watching {
@@ -30,6 +34,11 @@ pub(crate) struct Watching {
     /// Asked before every piece: whether the caller may still watch.
     may_go_on: Box<dyn Fn() -> bool + Send>,
     is_counted: bool,
+    /// Ends the connection of one that does not read; none where the routes are mounted elsewhere.
+    hang_up: Option<HangUp>,
+    read_limit: Duration,
+    /// Runs while what was handed out last is not sent.
+    unread: Option<AbortOnDropHandle<()>>,
     _place: Place,
 }
 
@@ -58,17 +67,45 @@ impl Watching {
         if is_counted {
             events.0.transfers.send_modify(|watchers| *watchers += 1);
         }
-        let heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
-        let (may_go_on, greeting) = (Box::new(may_go_on), Some(greeting));
-        Ok(Self { events, types, at, greeting, latest, heartbeat, may_go_on, is_counted, _place: place })
+        Ok(Self {
+            events,
+            types,
+            at,
+            greeting: Some(greeting),
+            latest,
+            heartbeat: interval_at(Instant::now() + HEARTBEAT, HEARTBEAT),
+            may_go_on: Box::new(may_go_on),
+            is_counted,
+            hang_up: None,
+            read_limit: READ_LIMIT,
+            unread: None,
+            _place: place,
+        })
+    }
+
+    /// Ends the connection that it is sent over, and so gives its place back, when it is not read.
+    pub(crate) fn over(mut self, connection: Option<HangUp>) -> Self {
+        self.hang_up = connection;
+        self
     }
 
     /// The body of the answer.
     pub(crate) fn into_body(self) -> Body {
         Body::from_stream(stream::unfold(self, |mut watching| async move {
+            watching.unread = None;
             let piece = watching.next().await?;
+            watching.unread = watching.await_reading();
             Some((Ok::<_, std::convert::Infallible>(Bytes::from(piece)), watching))
         }))
+    }
+
+    /// Nobody asks for the next piece before the last one is on its way, so only a task beside can see that none is asked for.
+    fn await_reading(&self) -> Option<AbortOnDropHandle<()>> {
+        let (hang_up, limit) = (self.hang_up.clone()?, self.read_limit);
+        Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            sleep(limit).await;
+            hang_up.now();
+        })))
     }
 
     /// What is sent next; nothing at the end.
@@ -138,6 +175,7 @@ impl Events {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::StreamExt as _;
     use serde_json::json;
 
     use super::{
@@ -186,6 +224,36 @@ mod tests {
         );
         let mut late = watch(&events, Some(&events.id(1)));
         assert!(late.next().await.unwrap().contains("too_old"));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_told_is_said_to_have_been_missed() {
+        let events = Events::default();
+        let mut watching = watch(&events, None);
+        watching.next().await.unwrap();
+        events.push(EventType::File, &json!({"a": 1}));
+        events.lose();
+        let told = watching.next().await.unwrap();
+        assert!(told.contains("event: reset") && told.contains("lagged"), "{told}");
+        events.push(EventType::File, &json!({"a": 2}));
+        assert!(watching.next().await.unwrap().contains("{\"a\":2}"));
+    }
+
+    /// It kept its place, of 64 that there are, for as long as its connection stood.
+    #[tokio::test]
+    async fn one_that_stops_reading_is_cut_and_gives_its_place_back() {
+        let (events, hang_up) = (Events::default(), HangUp::default());
+        let mut watching = watch(&events, None).over(Some(hang_up.clone()));
+        watching.read_limit = Duration::from_millis(1);
+        let mut body = watching.into_body().into_data_stream();
+        // As the server asks for pieces while the client reads them.
+        for number in 0..3 {
+            events.push(EventType::File, &json!({"a": number}));
+            assert!(body.next().await.unwrap().is_ok());
+        }
+        hang_up.happened().await;
+        drop(body);
+        assert!(events.by_label().is_empty());
     }
 
     #[tokio::test]

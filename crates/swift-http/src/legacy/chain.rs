@@ -3,15 +3,17 @@
 use axum::{
     Extension, Json,
     body::{Body, Bytes},
-    extract::{FromRequest, Query, Request, State},
+    extract::{DefaultBodyLimit, FromRequest, Query, Request, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use futures_util::stream;
+use http_body::Body as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use swift_chain::{ChainFrame, ChainPosition, FollowError, FrameDecoder, SealedBlock, SnapshotCheck};
 
+use super::{CHAIN_BODY_LEN_MAX, CHAIN_OF_MEMBER_LEN_MAX};
 use crate::{
     access::{Access, Allowed, MembersOrAdmin, MembersOrRead},
     problem::Problem,
@@ -104,6 +106,7 @@ pub(super) async fn add_block(
 pub(super) async fn overwrite(
     _: Allowed<MembersOrAdmin>,
     State(services): State<Services>,
+    Extension(access): Extension<Access>,
     request: Request,
 ) -> Result<Json<Value>, Problem> {
     // Before the body is read: it may be long, and is of use only once.
@@ -111,11 +114,9 @@ pub(super) async fn overwrite(
         let detail = "this chain has blocks already; a chain is never overwritten, only continued";
         return Err(Problem::conflict("conflict", detail));
     }
-    let body = Bytes::from_request(request, &()).await;
-    let body = body.map_err(|error| {
-        let is_long = error.status() == StatusCode::PAYLOAD_TOO_LARGE;
-        Problem::new(error.status(), if is_long { "too_large" } else { "bad_request" }, error.body_text())
-    })?;
+    let len_max =
+        if matches!(access, Access::Member { .. }) { CHAIN_OF_MEMBER_LEN_MAX } else { CHAIN_BODY_LEN_MAX };
+    let body = chain_of(request, len_max).await?;
     let network = services.ledger.network();
     // What the network began with is here already; what came is looked at all the same, and then left.
     let mut beginning = None;
@@ -135,6 +136,25 @@ pub(super) async fn overwrite(
     })?;
     beginning.map_or(Ok(()), SnapshotCheck::finish).map_err(bad)?;
     follow(&services, blocks, body.len()).await
+}
+
+async fn chain_of(mut request: Request, len_max: usize) -> Result<Bytes, Problem> {
+    let too_long = || {
+        let detail = format!(
+            "a chain in one piece has at most {CHAIN_BODY_LEN_MAX} bytes, from a member {CHAIN_OF_MEMBER_LEN_MAX}; a node \
+             fetches a longer one by itself, from any member"
+        );
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+    };
+    if request.body().size_hint().lower() > len_max as u64 {
+        return Err(too_long());
+    }
+    DefaultBodyLimit::max(len_max).apply(&mut request);
+    let body = Bytes::from_request(request, &()).await;
+    body.map_err(|error| match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_long(),
+        _ => Problem::bad_request(error.body_text()),
+    })
 }
 
 fn decode(

@@ -10,11 +10,12 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use swift_chain::{FileName, FileRecord, Hash};
+use swift_chain::{FileName, FileRecord, Hash, NodeId};
+use swift_p2p::offences::UNKNOWN_COST;
 
 use crate::{
     access::Access,
-    content,
+    conduct, content,
     ingest::{IfTaken, Ingest, Ingested, content_length},
     problem::Problem,
     services::Services,
@@ -41,7 +42,7 @@ pub(super) async fn download(
 ) -> Result<Response, Problem> {
     access.require_member_or(Scope::Read)?;
     let Query(which) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let record = find(&services, which).await?;
+    let record = find(&services, which, access.member()).await?;
     content::send(&services, &record, &method, &headers, access.member()).await
 }
 
@@ -54,12 +55,19 @@ pub(super) async fn named(services: &Services, name: &str) -> Result<FileRecord,
     found.ok_or_else(|| Problem::not_found(format!("no file has the name {:?}", name.as_str())))
 }
 
-async fn find(services: &Services, which: Which) -> Result<FileRecord, Problem> {
+/// What is asked for. A member that asks by id may have a ledger that is behind, and was offered the file before it was removed
+/// here: it is told so, and does not take this node for one that offers what it lacks.
+async fn find(services: &Services, which: Which, member: Option<NodeId>) -> Result<FileRecord, Problem> {
     match which {
         Which { file: Some(name), id: None } => named(services, &name).await,
         Which { file: None, id: Some(id) } => {
-            let found = services.ledger.live_file(id).await?;
-            found.ok_or_else(|| Problem::not_found(format!("no live file has the id {id}")))
+            if let Some(found) = services.ledger.live_file(id).await? {
+                return Ok(found);
+            }
+            let detail = format!("no live file has the id {id}");
+            let Some(member) = member else { return Err(Problem::not_found(detail)) };
+            conduct::charge(&services.conduct, member, UNKNOWN_COST)?;
+            Err(Problem::conflict("not_live", detail))
         }
         _ => Err(Problem::bad_request("ask for either file=NAME or id=FILE_ID")),
     }

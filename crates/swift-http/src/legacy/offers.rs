@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use swift_chain::NodeId;
 use swift_chunks::{ChunkLayout, FileId, Slice};
+use swift_p2p::offences::UNKNOWN_COST;
 use swift_p2p::swarm::message::{Answer, Confirm, Message, Offer, TOGETHER_MAX, Verdict};
 
 use super::files::named;
@@ -140,7 +141,7 @@ pub(super) async fn confirm(
 fn charge_for_unknown(services: &Services, from: NodeId, answers: &[Answer]) -> Result<(), Problem> {
     let is_unknown = |answer: &&Answer| answer.verdicts.iter().all(|verdict| *verdict == Verdict::Unknown);
     let unknown = answers.iter().filter(is_unknown).count();
-    conduct::charge(&services.conduct, from, unknown * conduct::UNKNOWN_COST)
+    conduct::charge(&services.conduct, from, unknown * UNKNOWN_COST)
 }
 
 /// Leaves out the maps for which there is no room: they are told again by and by.

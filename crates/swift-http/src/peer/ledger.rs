@@ -110,7 +110,8 @@ async fn join(
     let offer = JoinOffer::from_bytes(&body).map_err(|error| Problem::bad_request(error.to_string()))?;
     let from = remote.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Extension(remote)| remote.0.ip());
     let admitted = services.desk.admit(id, from, offer).await.inspect_err(|refusal| {
-        services.security.record(SecurityKind::JoinRefused, id, format_args!("from {from}: {refusal}"));
+        let detail = format_args!("from {from}: {refusal}");
+        services.security.record_from(from, SecurityKind::JoinRefused, id, detail);
     });
     let settled = admitted.map_err(|refusal| match refusal {
         JoinRefusal::Ledger(error) => error.into(),

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde::Deserialize;
-use swift_p2p::driver::wall_clock_ms;
+use swift_p2p::{driver::wall_clock_ms, transport::HangUp};
 
 use crate::{
     access::{Access, Shown},
@@ -29,6 +29,7 @@ pub(super) async fn watch(
     State(services): State<Services>,
     Extension(access): Extension<Access>,
     shown: Option<Extension<Shown>>,
+    connection: Option<Extension<HangUp>>,
     Query(asked): Query<Asked>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -54,6 +55,7 @@ pub(super) async fn watch(
         grant.is_some_and(|grant| grant.scopes == token.scopes)
     };
     let watching = Watching::begin(events, label.as_str(), types, last_id, may_go_on)?;
+    let watching = watching.over(connection.map(|Extension(connection)| connection));
     let mut response = watching.into_body().into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

@@ -79,6 +79,7 @@ pub(super) async fn create(
         Err(
             error @ (TokenError::LabelTaken(_) | TokenError::LabelRetired(_) | TokenError::LabelReserved(_)),
         ) => Err(Problem::conflict("conflict", error.to_string())),
+        Err(error @ TokenError::LabelUnseen(_)) => Err(Problem::bad_request(error.to_string())),
         Err(error) => Err(Problem::internal(&error)),
     }
 }

@@ -109,10 +109,17 @@ pub struct LastOffence {
 }
 
 impl Conduct {
-    /// Nobody did anything wrong yet. What `me` does is not judged. What others do goes into the log for security.
-    pub fn new(me: NodeId, members: Members, security: SecurityLog) -> (Self, Isolations) {
+    /// Nobody did anything wrong yet. What `me` does is not judged. What others do goes into the log for security, and who
+    /// does too much of it is isolated, the first time for so long.
+    pub fn new(
+        me: NodeId,
+        members: Members,
+        security: SecurityLog,
+        isolation_first: Duration,
+    ) -> (Self, Isolations) {
         let (isolations, inbox) = mpsc::unbounded_channel();
-        let (start, state) = (Instant::now(), Mutex::default());
+        let offences = Offences::isolating_first_for(isolation_first);
+        let (start, state) = (Instant::now(), Mutex::new(State { offences, ..State::default() }));
         (Self(Arc::new(Inner { me, members, start, security, state, isolations })), Isolations(inbox))
     }
 
@@ -223,6 +230,16 @@ impl Conduct {
             isolations: record.map_or(0, |record| record.isolations),
             isolated_until_ms: isolated_for.map(|left| now_ms.saturating_add(millis(left))),
         }
+    }
+
+    /// How often all members together did what, since the node started.
+    pub fn offence_counts(&self) -> BTreeMap<Offence, u64> {
+        self.state().offences.counts().clone()
+    }
+
+    /// How many members are isolated now.
+    pub fn isolated_count(&self) -> usize {
+        self.state().offences.isolated_count(self.time(Instant::now()))
     }
 
     /// Forgets those that are members no more.

@@ -27,6 +27,7 @@ use tracing::{debug, warn};
 
 use checking::Checking;
 use command::{Command, Sift};
+pub use owner::LedgerTally;
 use owner::Owner;
 pub(super) use reads::LedgerReads;
 use recent::RecentFiles;
@@ -98,6 +99,7 @@ pub struct LedgerHandle {
     recent: RecentFiles,
     network: NetworkId,
     refusals: Refusals,
+    tally: watch::Receiver<LedgerTally>,
     checking: Checking,
     /// Of those who bring transactions.
     authors: Turns,
@@ -118,7 +120,7 @@ impl LedgerTask {
         let readers = LedgerReads::new(path);
         let network = replica.reader().network();
         let refusals = Refusals::default();
-        let owner = Owner::new(replica, head_out, for_validators, refusals.clone());
+        let (owner, tally) = Owner::new(replica, head_out, for_validators, refusals.clone());
         let runtime = Handle::current();
         let owner_members = members.clone();
         thread::Builder::new().name("ledger".into()).spawn(move || {
@@ -135,6 +137,7 @@ impl LedgerTask {
                 recent: RecentFiles::default(),
                 network,
                 refusals,
+                tally,
                 checking: Checking::new(network),
                 authors: Turns::new(TRANSACTIONS_LEN_MAX),
                 validators: Turns::new(MESSAGES_LEN_MAX),
@@ -262,6 +265,11 @@ impl LedgerHandle {
     /// What was refused lately after it had waited.
     pub fn refusals(&self) -> &Refusals {
         &self.refusals
+    }
+
+    /// What it has done since the node started, and what waits.
+    pub fn tally(&self) -> LedgerTally {
+        *self.tally.borrow()
     }
 
     /// The network.

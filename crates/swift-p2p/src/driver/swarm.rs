@@ -28,6 +28,7 @@ mod reports;
 mod sends;
 mod serving;
 mod survey;
+mod tally;
 mod transfers;
 mod trees;
 
@@ -57,6 +58,7 @@ pub use priorities::Prioritized;
 pub use rates::PeerRate;
 pub use sends::SendGuard;
 pub use serving::Serving;
+pub use tally::{Durations, SwarmTally};
 pub use transfers::{Outgoing, PeerTraffic, Traffic, TransferStage, TransferState, Transfers};
 pub use trees::GRAINS_HEADER;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::swarm::Time;
+use crate::{Allowance, swarm::Time};
 
 /// Offers, confirmations, questions and announcements that are taken from one member in a second. Ten thousand small
 /// files a second need no more; each costs its receiver a look at its index at most.
@@ -10,26 +10,22 @@ pub const MESSAGES_PER_SECOND_MAX: u32 = 10_000;
 /// The same at once, from one that was quiet before.
 pub const MESSAGES_AT_ONCE_MAX: u32 = 50_000;
 
+/// As many messages more one counts for that is about what nobody here knows: it has to be looked for. A member whose ledger is
+/// ahead or behind says such things too, each once for what it was asked, which is far from being too much.
+pub const UNKNOWN_COST: usize = 20;
+
 /// What one message takes of a second.
 const EACH: Duration = Duration::from_nanos(1_000_000_000 / MESSAGES_PER_SECOND_MAX as u64);
 
 /// What one member has left.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Budget {
-    /// When all that was said would have been said at the rate that may last.
-    paid_until: Time,
-}
+pub struct Budget(Allowance);
 
 impl Budget {
     /// Takes that many messages, unless they are too many by now.
     pub fn take(&mut self, now: Time, messages: usize) -> bool {
         let messages = u32::try_from(messages).unwrap_or(u32::MAX);
-        let paid_until = self.paid_until.max(now) + EACH.saturating_mul(messages);
-        let fits = paid_until.since(now) <= EACH * MESSAGES_AT_ONCE_MAX;
-        if fits {
-            self.paid_until = paid_until;
-        }
-        fits
+        self.0.take(now, EACH.saturating_mul(messages), EACH * MESSAGES_AT_ONCE_MAX).is_ok()
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::fmt::{self, Write};
 
+use swift_chain::is_unseen;
+
 /// Characters of one text.
 const LEN_MAX: usize = 256;
 /// What tokens and tickets begin with.
 const SECRETS: [&str; 2] = ["sst_", "swift1"];
 
-/// A text without what steers terminals or turns the writing direction, without secrets, and not too long. Of a longer one
+/// A text with all to be seen that is in it, without secrets, and not too long. Of a longer one
 /// no more is made than is kept.
 pub(super) fn clean(text: &impl fmt::Display) -> String {
     let mut cleaned = Cleaner { out: String::new(), len: 0 };
@@ -29,9 +31,7 @@ impl Write for Cleaner {
                 return Err(fmt::Error);
             }
             self.len += 1;
-            let turns =
-                matches!(char, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            if char.is_control() || turns {
+            if is_unseen(char) {
                 write!(self.out, "{}", char.escape_unicode())?;
             } else {
                 self.out.push(char);
@@ -65,7 +65,10 @@ mod tests {
 
     #[test]
     fn nothing_foreign_steers_a_terminal() {
-        assert_eq!(clean(&"a\u{1b}[2J\n\u{202e}b\u{9b}"), "a\\u{1b}[2J\\u{a}\\u{202e}b\\u{9b}");
+        assert_eq!(
+            clean(&"a\u{1b}[2J\n\u{202e}b\u{9b}\u{200b}"),
+            "a\\u{1b}[2J\\u{a}\\u{202e}b\\u{9b}\\u{200b}"
+        );
     }
 
     #[test]

@@ -5,6 +5,8 @@ mod restored;
 
 use super::message::{Ask, Held, Interest, Map, WhoHas};
 use super::*;
+use crate::offences::{Budget, UNKNOWN_COST};
+use std::time::Duration;
 use swift_chunks::{CHUNK_LEN, ChunkLayout};
 
 fn node(number: u8) -> NodeId {
@@ -114,6 +116,34 @@ fn an_offer_of_an_unknown_file_or_by_an_unknown_node_changes_nothing() {
         assert_eq!(answer.map, None);
     }
     assert_eq!(swarm.poll_timeout(), None);
+}
+
+/// What a node does not know costs who offers it more than other messages, and members whose ledgers are ahead of its own, or
+/// behind, offer such things and do not lie. They offer what they were asked for, each once: that is never a flood.
+#[test]
+fn an_honest_holder_offers_what_its_peer_does_not_know_once_and_is_never_charged_too_much() {
+    let mut swarm = holder_of(1000, 1);
+    let (mut budget, mut now, mut unknown) = (Budget::default(), Time::ZERO, 0);
+    assert_eq!(drain(&mut swarm), [], "whose ledger is behind does not ask, and is offered nothing");
+    // Whose ledger is ahead asked for all of it, and then all of it was removed there.
+    (0..1000).for_each(|number| ask(&mut swarm, 2, number, 1));
+    while now < Time::after_start(Duration::from_secs(3600)) {
+        for output in drain(&mut swarm) {
+            let Output::Offer { to, exchange, offer } = output else { continue };
+            assert!(budget.take(now, 1 + UNKNOWN_COST), "after {unknown} offers");
+            unknown += 1;
+            let verdicts = vec![message::Verdict::Unknown; offer.slices.len()];
+            let answer =
+                message::Answer { stamp: message::Stamp { incarnation: 1, seq: 9 }, verdicts, map: None };
+            swarm.handle(now, Input::OfferAnswered { by: to, exchange, answer });
+        }
+        let Some(next) = swarm.poll_timeout() else { break };
+        now = next.max(now);
+        swarm.handle(now, Input::Timeout);
+    }
+    // What was on its way when its map made room for another is offered as well.
+    let most = swarm.config.views_per_peer_max + swarm.config.credit_max;
+    assert!((1..=most).contains(&unknown), "{unknown}");
 }
 
 #[test]

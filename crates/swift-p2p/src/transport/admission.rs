@@ -2,12 +2,14 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::Origin;
 
 /// What a listener puts up with. Each number bounds what callers that prove nothing can make a node hold.
 #[derive(Clone, Debug)]
@@ -110,12 +112,12 @@ pub(super) struct Place {
 
 /// How many there are of each address.
 #[derive(Clone, Default)]
-struct Counts(Arc<Mutex<HashMap<IpAddr, usize>>>);
+struct Counts(Arc<Mutex<HashMap<Origin, usize>>>);
 
 impl Counts {
     /// One more, if there are not so many already.
     fn count(&self, ip: IpAddr, max: usize) -> Option<Counted> {
-        let origin = origin(ip);
+        let origin = Origin::from(ip);
         let mut by_origin = self.lock();
         let count = by_origin.get(&origin).copied().unwrap_or(0);
         if count >= max {
@@ -125,13 +127,13 @@ impl Counts {
         Some(Counted { origin, counts: self.clone() })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Origin, usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 struct Counted {
-    origin: IpAddr,
+    origin: Origin,
     counts: Counts,
 }
 
@@ -144,15 +146,6 @@ impl Drop for Counted {
                 by_origin.remove(&self.origin);
             }
         }
-    }
-}
-
-fn origin(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V6(v6) if !v6.is_loopback() => {
-            IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::from(u64::MAX) << 64)))
-        }
-        _ => ip,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use swift_chain::{NodeId, Role};
+use tokio_util::sync::CancellationToken;
 
 /// What the ledger says of a node at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,3 +81,20 @@ pub struct RemoteAddress(pub SocketAddr);
 /// the connection ends with the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Crowded;
+
+/// Ends a client's connection at once, whatever waits to be sent over it: in the extensions of every request of a client. For
+/// answers that have no end of their own, and a caller that does not read them.
+#[derive(Clone, Debug, Default)]
+pub struct HangUp(pub(super) CancellationToken);
+
+impl HangUp {
+    /// Ends it.
+    pub fn now(&self) {
+        self.0.cancel();
+    }
+
+    /// Waits until it is ended by this, or because the node stops.
+    pub async fn happened(&self) {
+        self.0.cancelled().await;
+    }
+}

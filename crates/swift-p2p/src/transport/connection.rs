@@ -31,7 +31,7 @@ use tracing::debug;
 
 use super::{
     admission::{Admission, Place},
-    caller::{Caller, Channel, Crowded, RemoteAddress},
+    caller::{Caller, Channel, Crowded, HangUp, RemoteAddress},
     sessions::{Session, Sessions, Visit},
     socket::{Socket, discard, first_byte, part, prepare},
     tls::{Audience, ServerTls, node_of},
@@ -195,7 +195,8 @@ where
         if !session.standing().is_member() {
             let Some(seat) = self.admission.seat_stranger(from) else {
                 if let Some(security) = &self.security {
-                    security.record(SecurityKind::RateLimited, node, "too many nodes that are no members");
+                    let detail = "too many nodes that are no members";
+                    security.record_from(from, SecurityKind::RateLimited, node, detail);
                 }
                 return Ok(None);
             };
@@ -214,12 +215,16 @@ where
         let is_client = matches!(guest, Guest::Client(_));
         let cut = match &guest {
             Guest::Node(session) => session.cut().clone(),
-            Guest::Client(_) => self.cut.clone(),
+            Guest::Client(_) => self.cut.child_token(),
         };
+        let hang_up = is_client.then(|| HangUp(cut.clone()));
         let shared = self.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(guest.caller());
             request.extensions_mut().insert(RemoteAddress(from));
+            if let Some(hang_up) = &hang_up {
+                request.extensions_mut().insert(hang_up.clone());
+            }
             let (is_crowded, visit) = guest.visit();
             if is_crowded {
                 request.extensions_mut().insert(Crowded);

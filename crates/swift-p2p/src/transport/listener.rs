@@ -165,7 +165,7 @@ where
         return;
     }
     if let Some(security) = &shared.security {
-        security.record(SecurityKind::RateLimited, from.ip(), "too many connections");
+        security.record_from(from.ip(), SecurityKind::RateLimited, from.ip(), "too many connections");
     }
     if let Some(leave) = shared.admission.refusal() {
         let drain = shared.drain.clone();

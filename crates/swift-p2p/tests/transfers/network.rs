@@ -20,6 +20,7 @@ use swift_p2p::{
         CatalogError, CatalogTask, Conduct, LOOK_EVERY, LedgerHandle, LedgerTask, Members, Publisher,
         SwarmHandle, SwarmSetup, SwarmTask, wall_clock_ms,
     },
+    offences::ISOLATION_FIRST,
     security::SecurityLog,
     swarm::Config,
     transport::{Dialer, Listener, ListenerConfig, PeerClients, Sessions},
@@ -335,7 +336,10 @@ impl Peer {
         let swarm = SwarmTask::spawn(SwarmSetup {
             look_every: LOOK_EVERY,
             limits: swift_p2p::driver::Limits::unlimited(),
-            conduct: Conduct::new(self.id(), members.clone(), SecurityLog::in_memory(wall_clock_ms)).0,
+            conduct: {
+                let security = SecurityLog::in_memory(wall_clock_ms);
+                Conduct::new(self.id(), members.clone(), security, ISOLATION_FIRST).0
+            },
             me: self.id(),
             ledger: ledger.handle.clone(),
             catalog: catalog.handle.clone(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::{Extension, Router};
 use swift_p2p::transport::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -86,4 +87,23 @@ async fn a_refusal_arrives_although_its_caller_is_still_sending() {
     }
     tcp.shutdown().await.unwrap();
     soon(tcp.read_to_end(&mut answer)).await.expect("an end, and no reset");
+}
+
+/// An answer without an end, to somebody who does not read it, kept its connection for ever.
+#[tokio::test]
+async fn a_service_can_hang_up_on_a_client_that_does_not_read() {
+    let (told, mut hung_up) = tokio::sync::mpsc::channel(1);
+    let endless = axum::routing::get(async move |Extension(hang_up): Extension<HangUp>| {
+        told.send(hang_up).await.unwrap();
+        let piece = || Ok::<_, std::io::Error>(vec![0_u8; 1 << 16]);
+        axum::body::Body::from_stream(futures_util::stream::repeat_with(piece))
+    });
+    let server = Node::start_with(Router::new().route("/endless", endless), |config| config).await;
+    let mut tcp = server.connect().await;
+    tcp.write_all(b"GET /endless HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    soon(hung_up.recv()).await.unwrap().now();
+    // What was sent before may still be read; then there is an end, or a reset.
+    let mut sink = Vec::new();
+    let _: std::io::Result<usize> = soon(tcp.read_to_end(&mut sink)).await;
+    assert!(!sink.ends_with(b"0\r\n\r\n"), "the answer has no end");
 }

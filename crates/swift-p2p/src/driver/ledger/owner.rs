@@ -21,6 +21,19 @@ use crate::driver::{members::Members, validators::ForValidators, wall_clock_ms};
 /// Commands that one step takes at most.
 const STEP_COMMANDS_MAX: usize = 512;
 
+/// What the ledger has done since the node started, and what waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LedgerTally {
+    /// Blocks that became final here.
+    pub blocks: u64,
+    /// Rounds that these took: one each, if nothing goes wrong.
+    pub rounds: u64,
+    /// Transactions that wait for a block.
+    pub waiting: usize,
+    /// Their bytes.
+    pub waiting_bytes: usize,
+}
+
 /// Owns the replica.
 pub(super) struct Owner {
     replica: Replica,
@@ -28,6 +41,7 @@ pub(super) struct Owner {
     head: watch::Sender<Head>,
     for_validators: ForValidators,
     refusals: Refusals,
+    tally: watch::Sender<LedgerTally>,
     /// Where its steady clock begins.
     start: Instant,
 }
@@ -38,9 +52,10 @@ impl Owner {
         head: watch::Sender<Head>,
         for_validators: ForValidators,
         refusals: Refusals,
-    ) -> Self {
+    ) -> (Self, watch::Receiver<LedgerTally>) {
         let (waiting, start) = (Waiting::default(), Instant::now());
-        Self { replica, waiting, head, for_validators, refusals, start }
+        let (tally, told) = watch::channel(LedgerTally::default());
+        (Self { replica, waiting, head, for_validators, refusals, tally, start }, told)
     }
 
     /// Takes steps until nobody can send commands any more, or the replica fails.
@@ -86,6 +101,9 @@ impl Owner {
             for output in outputs {
                 self.carry_out(output, members);
             }
+            let mempool = self.replica.mempool();
+            let (waiting, waiting_bytes) = (mempool.len(), mempool.encoded_len());
+            self.tally.send_modify(|tally| (tally.waiting, tally.waiting_bytes) = (waiting, waiting_bytes));
             self.waiting.end_step();
         }
     }
@@ -109,6 +127,10 @@ impl Owner {
             }
             Output::Committed(block) => {
                 members.apply(&block);
+                let rounds = u64::from(block.sealed().certificate.round) + 1;
+                self.tally.send_modify(|tally| {
+                    (tally.blocks, tally.rounds) = (tally.blocks + 1, tally.rounds + rounds);
+                });
                 self.head.send_replace(block.as_head());
             }
             // With nobody to carry them they are lost, as on a bad link: what matters is said again.

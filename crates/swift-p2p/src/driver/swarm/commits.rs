@@ -180,6 +180,7 @@ impl Owner {
         let (publisher, layout) = (entry.publisher, entry.layout);
         if let Stage::Receiving(receiving) = std::mem::replace(&mut entry.stage, Stage::Stored) {
             receiving.incoming.close();
+            self.tally.transfers.note(receiving.since.elapsed());
         }
         self.received.forget(file);
         self.priorities.forget(&file);

@@ -15,6 +15,7 @@ use super::{
     post::Kind,
     priorities, reading,
     serving::Serving,
+    tally::SwarmTally,
     transfers::{PeerTraffic, Traffic, Transfers},
 };
 use crate::swarm::{
@@ -103,6 +104,9 @@ pub(super) enum Command {
     },
     PeerTraffic {
         reply: oneshot::Sender<Vec<PeerTraffic>>,
+    },
+    Tally {
+        reply: oneshot::Sender<SwarmTally>,
     },
 }
 

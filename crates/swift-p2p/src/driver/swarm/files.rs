@@ -50,6 +50,8 @@ pub(super) enum Stage {
 /// A file on its way here.
 pub(super) struct Receiving {
     pub(super) incoming: Arc<Incoming>,
+    /// When it began to be on its way.
+    pub(super) since: Instant,
     /// Whether this node is to have all of it; else it comes as far as it is read.
     pub(super) is_kept: bool,
     /// Tells those who read it that there is more; by going, that it is here, or will not be.
@@ -84,6 +86,7 @@ impl Receiving {
     pub(super) fn new(incoming: Arc<Incoming>, is_kept: bool) -> Self {
         Self {
             incoming,
+            since: Instant::now(),
             is_kept,
             progress: watch::Sender::new(()),
             pending: BTreeSet::new(),

@@ -13,6 +13,7 @@ use super::{
     priorities::Prioritized,
     serving::Serving,
     survey::FILES_MAX,
+    tally::SwarmTally,
     transfers::{PeerTraffic, Traffic, Transfers},
 };
 use crate::swarm::{
@@ -186,6 +187,11 @@ impl SwarmHandle {
     /// The same of each member with whom any was moved.
     pub async fn peer_traffic(&self) -> Result<Vec<PeerTraffic>, Stopped> {
         self.ask(|reply| Command::PeerTraffic { reply }).await
+    }
+
+    /// What was done since the node started, and how much is under way.
+    pub async fn tally(&self) -> Result<SwarmTally, Stopped> {
+        self.ask(|reply| Command::Tally { reply }).await
     }
 
     /// What keeps content from being stored, if anything does.

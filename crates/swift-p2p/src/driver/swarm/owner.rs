@@ -31,11 +31,12 @@ use super::{
     reading::Leaving,
     sends::Sends,
     survey::Surveys,
+    tally::SwarmTally,
     trees::Trees,
 };
 use crate::driver::conduct::Conduct;
 use crate::swarm::{
-    ExchangeId, FetchFailure, FetchOutcome, Input, Swarm, Time,
+    ExchangeId, FetchFailure, FetchOutcome, Input, SendOutcome, Swarm, Time,
     message::{Answer, Holdings},
 };
 
@@ -79,6 +80,7 @@ pub(super) struct Owner {
     pub(super) received: Rates,
     pub(super) sent: Rates,
     measured: Instant,
+    pub(super) tally: SwarmTally,
     /// Of chunks that others were served parts of.
     pub(super) trees: Arc<Trees>,
     /// Those that the machine has just given.
@@ -132,6 +134,7 @@ impl Owner {
             received: Rates::default(),
             sent: Rates::default(),
             measured: Instant::now(),
+            tally: SwarmTally::default(),
             trees: Arc::default(),
             answers: HashMap::new(),
             questions: HashMap::new(),
@@ -271,6 +274,7 @@ impl Owner {
             Command::Transfers { reply } => drop(reply.send(self.transfers())),
             Command::Traffic { reply } => drop(reply.send(self.traffic())),
             Command::PeerTraffic { reply } => drop(reply.send(self.peer_traffic())),
+            Command::Tally { reply } => drop(reply.send(self.tally())),
         }
     }
 
@@ -311,6 +315,7 @@ impl Owner {
                 if let Some(mut sending) = self.sends.end(id) {
                     let (to, file, slice) = (sending.to, sending.file, sending.slice);
                     self.sent.add(file, to, sending.take_fresh());
+                    self.tally.pieces_sent += u64::from(outcome == SendOutcome::Sent);
                     self.tell(Input::SendEnded { to, file, slice, outcome });
                 }
             }
@@ -368,6 +373,7 @@ impl Owner {
         }
         if end.outcome == FetchOutcome::Verified {
             self.note_readable(file);
+            self.tally.pieces_received += 1;
         }
         match end.outcome {
             FetchOutcome::Verified if end.is_stored => self.note_taken_in(file),

@@ -78,6 +78,11 @@ impl Sends {
         SendGuard { id, len, sent, events: events.clone() }
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.running.len()
+    }
+
     pub(super) fn end(&mut self, id: u64) -> Option<Sending> {
         self.running.remove(&id)
     }
