@@ -51,4 +51,5 @@ mod tokens;
 mod trash;
 mod upload;
 mod validators;
+mod verify;
 mod wire;
