@@ -26,6 +26,7 @@ mod limits;
 mod log;
 mod names;
 mod outsiders;
+mod page;
 mod port;
 mod priorities;
 mod program;
