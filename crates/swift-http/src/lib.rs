@@ -52,6 +52,7 @@ mod sessions;
 mod tokens;
 mod v1;
 mod wait;
+mod web;
 
 use axum::{
     Router,
@@ -75,6 +76,7 @@ pub fn router(services: Services) -> Router {
     Router::new()
         .nest("/peer", peer::router())
         .nest("/v1", v1::router())
+        .merge(web::router())
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .fallback(async || Problem::not_found("there is no such route; see docs/http-api.md"))

@@ -10,7 +10,7 @@ use swift_p2p::driver::{
 };
 
 use swift_p2p::{gossip::Shelf, security::SecurityLog};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::{
     access::{Cidr, Rates, RequestLimits},
@@ -29,6 +29,7 @@ struct Shared {
     buffers: Buffers,
     rates: Rates,
     sessions: Sessions,
+    verifying: Arc<Semaphore>,
 }
 
 impl Services {
@@ -49,6 +50,11 @@ impl Services {
         &self.0.sessions
     }
 
+    /// Whoever holds it verifies the chain: one at a time.
+    pub(crate) fn verifying(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.verifying)
+    }
+
     /// Memory for content on its way out.
     pub(crate) fn buffers(&self) -> &Buffers {
         &self.0.buffers
@@ -58,7 +64,8 @@ impl Services {
 impl From<Handles> for Services {
     fn from(handles: Handles) -> Self {
         let rates = Rates::new(handles.policy.requests);
-        Self(Arc::new(Shared { handles, buffers: Buffers::default(), rates, sessions: Sessions::default() }))
+        let (buffers, sessions) = (Buffers::default(), Sessions::default());
+        Self(Arc::new(Shared { handles, buffers, rates, sessions, verifying: Arc::new(Semaphore::new(1)) }))
     }
 }
 
