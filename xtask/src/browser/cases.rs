@@ -62,6 +62,7 @@ pub(super) const CASES: &[Case] = &[
         at: Width::BOTH,
         play: managing::an_invited_node_appears_live,
     },
+    Case { name: "a_role_is_changed", at: LAPTOP, play: managing::a_role_is_changed },
     Case {
         name: "a_removed_node_stops_and_is_gone_from_the_table",
         at: LAPTOP,
@@ -72,10 +73,11 @@ pub(super) const CASES: &[Case] = &[
         at: Width::BOTH,
         play: ledger::the_chain_is_verified_in_front_of_the_person,
     },
+    Case { name: "a_block_shows_who_signed_it", at: LAPTOP, play: ledger::a_block_shows_who_signed_it },
     Case {
-        name: "transactions_are_filtered_by_file",
+        name: "transactions_are_filtered_by_file_and_node",
         at: LAPTOP,
-        play: ledger::transactions_are_filtered_by_file,
+        play: ledger::transactions_are_filtered_by_file_and_node,
     },
     Case {
         name: "a_file_is_found_and_removed_by_keyboard",
@@ -88,9 +90,9 @@ pub(super) const CASES: &[Case] = &[
         play: outage::a_node_that_comes_back_shows_what_it_missed,
     },
     Case {
-        name: "a_page_whose_network_fails_loses_nothing",
+        name: "a_node_that_hangs_is_noticed_and_loses_nothing",
         at: LAPTOP,
-        play: outage::a_page_whose_network_fails_loses_nothing,
+        play: outage::a_node_that_hangs_is_noticed_and_loses_nothing,
     },
     Case { name: "no_page_scrolls_sideways", at: Width::BOTH, play: pages::no_page_scrolls_sideways },
     Case {

@@ -13,7 +13,7 @@ use super::session::{ConsoleLine, Element, Refusal, Session, decoded};
 use crate::scenario::wait::Patience;
 
 /// How long something may take to appear, whatever the machine is busy with.
-const APPEAR_LIMIT: Duration = Duration::from_secs(4);
+const APPEAR_LIMIT: Duration = Duration::from_secs(20);
 
 /// Puts what a content security policy stopped on the console, before any script of the page runs.
 const REPORT_VIOLATIONS: &str = "document.addEventListener('securitypolicyviolation', event => console.error(\
@@ -127,6 +127,11 @@ impl Page {
         self.session.go(url).with_context(|| format!("cannot open {}", without_secret(url)))
     }
 
+    /// Goes away from the page, to where nothing is.
+    pub(crate) fn leave(&self) -> Result<()> {
+        self.session.go("about:blank")
+    }
+
     pub(crate) fn reload(&self) -> Result<()> {
         self.session.reload()
     }
@@ -193,14 +198,6 @@ impl Page {
 
     pub(crate) fn click(&self, selector: &str) -> Result<()> {
         self.on(selector, "clicked", |element| self.session.click(element))
-    }
-
-    /// Cuts the page off from every network, or connects it again.
-    pub(crate) fn go_offline(&self, offline: bool) -> Result<()> {
-        let network =
-            json!({"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
-        self.session.devtools("Network.enable", &json!({}))?;
-        self.session.devtools("Network.emulateNetworkConditions", &network).map(drop)
     }
 
     /// Puts a text in the place of what a field has.

@@ -7,7 +7,6 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use serde_json::{Value, json};
 
 use super::cases::PAGES;
 use super::page::{Page, Theme, Width};
@@ -78,14 +77,14 @@ fn furnish(stage: &Stage, guest: &Node) -> Result<()> {
     let mut tokens: Vec<(&str, String)> = Vec::new();
     for (name, label, size) in FILES {
         if !tokens.iter().any(|(known, _)| known == label) {
-            tokens.push((label, stage::token(founder, label, &["read", "publish", "remove"])?));
+            tokens.push((label, stage::token(founder, label, "read,publish,remove")?));
         }
         let token = tokens.iter().find(|(known, _)| known == label).map(|(_, token)| token.as_str());
         let content = fs::read(stage.file(name, *size)?)?;
         founder.http("PUT", &format!("/v1/files/{}", escaped(name)), token, &content)?.expect(200)?;
     }
-    change_role(founder, stage.node(1)?, "admin")?;
-    change_role(founder, guest, "reader")?;
+    founder.ctl(&[&"node", &"role", &stage.node(1)?.id()?, &"admin"])?.ok()?;
+    founder.ctl(&[&"node", &"role", &guest.id()?, &"reader"])?.ok()?;
     for node in [stage.node(1)?, stage.node(2)?, guest] {
         let whole = || Ok((node.get("/v1/status")?["store"]["wanted"] == 0).then_some(()));
         stage.patience().until("every node to have all files", super::cases::LIMIT, whole)?;
@@ -128,12 +127,6 @@ fn take(page: &Page, name: &str, width: Width, folder: &Path) -> Result<()> {
         println!("{}", file.display());
     }
     page.wear(Theme::Light)
-}
-
-fn change_role(admin: &Node, node: &Node, role: &str) -> Result<Value> {
-    let body = serde_json::to_vec(&json!({"role": role}))?;
-    let path = format!("/v1/nodes/{}", node.id()?);
-    admin.http("PATCH", &path, Some(&admin.token()?), &body)?.expect(200)?.json()
 }
 
 /// A name as it stands in an address; its slashes stay.

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
+use anyhow::{Context, Result};
 
 use super::driver::Driver;
 use super::page::{Page, Width};
@@ -118,19 +117,14 @@ pub(crate) fn publish(node: &Node, name: &str, file: &Path) -> Result<()> {
 
 /// An address that signs a browser in once, with all rights.
 pub(crate) fn sign_in_address(node: &Node) -> Result<String> {
-    let answer = asked(node, "POST", "/v1/dashboard", &Value::Null)?;
+    let answer = node.http("POST", "/v1/dashboard", Some(&node.token()?), b"")?.expect(201)?.json()?;
     Ok(answer["url"].as_str().context("the answer has no url")?.to_owned())
 }
 
 /// A fresh token with these scopes.
-pub(crate) fn token(node: &Node, label: &str, scopes: &[&str]) -> Result<String> {
-    let answer = asked(node, "POST", "/v1/tokens", &json!({"label": label, "scopes": scopes}))?;
+pub(crate) fn token(node: &Node, label: &str, scopes: &str) -> Result<String> {
+    let answer = node.ctl_json(&[&"token", &"create", &label, &"--scope", &scopes])?;
     Ok(answer["token"].as_str().context("the answer has no token")?.to_owned())
-}
-
-/// Takes a token back.
-pub(crate) fn revoke(node: &Node, label: &str) -> Result<()> {
-    asked(node, "DELETE", &format!("/v1/tokens/{label}"), &Value::Null).map(drop)
 }
 
 /// The address of a node's dashboard, opened at one of its pages.
@@ -142,18 +136,6 @@ pub(crate) fn address(node: &Node, page: &str) -> String {
 pub(crate) fn sign_in(page: &Page, node: &Node) -> Result<()> {
     page.open(&sign_in_address(node)?)?;
     page.sees("nav a[href=\"#/files\"]")
-}
-
-fn asked(node: &Node, method: &str, path: &str, body: &Value) -> Result<Value> {
-    let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(body)? };
-    let response = node.http(method, path, Some(&node.token()?), &body)?;
-    ensure!(
-        (200..300).contains(&response.status),
-        "{method} {path}: {} {}",
-        response.status,
-        response.text()
-    );
-    response.json()
 }
 
 /// Another seed for every name, so that no two files have the same content.

@@ -28,7 +28,24 @@ pub(super) fn an_invited_node_appears_live(stage: &mut Stage, page: &Page) -> Re
         "the node that joined in the table",
         &format!("document.querySelector({})", quoted(&row(&fourth)?)),
     )?;
-    unchanged(page, &mark)
+    page.click("dialog[open] [value=confirm]")?;
+    page.sees_no("dialog[open]")?;
+    unchanged(page, &mark)?;
+    page.leave()
+}
+
+pub(super) fn a_role_is_changed(stage: &mut Stage, page: &Page) -> Result<()> {
+    let guest = stage.join()?;
+    let row = row(&guest)?;
+    nodes_of(page, stage.founder()?)?;
+    page.says(&row, "publisher")?;
+    page.click(&format!("{row} button.role"))?;
+    page.click("dialog[open] #role option[value=reader]")?;
+    page.click("dialog[open] [value=confirm]")?;
+    page.sees_no("dialog[open]")?;
+    page.says(&row, "reader")?;
+    let refused = guest.ctl(&[&"upload", &stage.file("by-a-reader.txt", 100)?])?.refused();
+    refused.map(drop)
 }
 
 pub(super) fn a_removed_node_stops_and_is_gone_from_the_table(stage: &mut Stage, page: &Page) -> Result<()> {

@@ -29,20 +29,23 @@ pub(super) fn a_node_that_comes_back_shows_what_it_missed(stage: &mut Stage, pag
     page.click("#signin [type=submit]")?;
     page.sees(&file(&before))?;
     page.sees(&file(&meanwhile))?;
-    unchanged(page, &mark)
+    unchanged(page, &mark)?;
+    page.leave()
 }
 
-pub(super) fn a_page_whose_network_fails_loses_nothing(stage: &mut Stage, page: &Page) -> Result<()> {
+pub(super) fn a_node_that_hangs_is_noticed_and_loses_nothing(stage: &mut Stage, page: &Page) -> Result<()> {
     page.expect_on_console(&["ERR_"]);
     let name = stage.name("meanwhile.txt");
     let path = stage.file(&name, 2_000)?;
-    files_of(page, stage.founder()?)?;
+    let mut guest = stage.join()?;
+    files_of(page, &guest)?;
     let mark = marked(page)?;
-    page.go_offline(true)?;
-    page.sees("#banner")?;
+    guest.pause()?;
+    page.says("#banner", "does not answer")?;
     stage::publish(stage.founder()?, &name, &path)?;
-    page.go_offline(false)?;
+    guest.resume()?;
     page.sees_no("#banner")?;
     page.sees(&file(&name))?;
-    unchanged(page, &mark)
+    unchanged(page, &mark)?;
+    page.leave()
 }

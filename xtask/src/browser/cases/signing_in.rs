@@ -49,13 +49,14 @@ pub(super) fn a_revoked_token_signs_out(stage: &mut Stage, page: &Page) -> Resul
     page.expect_on_console(&["401"]);
     let label = stage.name("visitor");
     let founder = stage.founder()?;
-    let token = stage::token(founder, &label, &["read"])?;
+    let token = stage::token(founder, &label, "read")?;
     page.open(&stage::address(founder, "#/files"))?;
     page.fill("#token", &token)?;
     page.press(keys::ENTER)?;
     page.sees("#search")?;
-    stage::revoke(founder, &label)?;
-    // Without anything being clicked: what is shown would not be true for long.
+    founder.ctl(&[&"token", &"revoke", &label])?.ok()?;
+    // Without anything being clicked, as soon as there would be something to show.
+    stage::publish(founder, &label, &stage.file(&label, 100)?)?;
     page.sees("#signin")?;
     page.sees_no("#search")
 }
