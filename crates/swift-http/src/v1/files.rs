@@ -15,7 +15,7 @@ use swift_chain::{FileFilter, FileName, FileRecord, Hash, NodeId};
 use swift_chunks::{FileId, ObjectState, Store, StoreError};
 use tokio::task;
 
-use super::{page::PageLen, written};
+use super::{holders, page::PageLen, written};
 use crate::{
     access::{Access, Allowed, ReadOnly, owns},
     content,
@@ -126,6 +126,9 @@ pub(super) async fn fetch(
     let record = find(&services, FileName::normalized(&name)?).await?;
     if query.contains_key("copies") {
         return Ok(Json(copies(&services, &record).await?).into_response());
+    }
+    if query.contains_key("holders") {
+        return Ok(Json(holders::of(&services, &record).await?).into_response());
     }
     if query.contains_key("meta") {
         let others = others_with(&services, vec![id_of(&record)], false).await?.pop().unwrap_or(0);
