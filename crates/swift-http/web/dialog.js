@@ -15,12 +15,12 @@ export function notice(text, { isWrong = false } = {}) {
  * A dialog with what is to be read or filled in. Confirming runs `act`; it stays open, and says why, if that fails.
  * Gives whether it was done.
  */
-export function dialog({ title, body, confirm, isDanger = false, act = async () => {} }) {
+export function dialog({ title, body, confirm, isDanger = false, isQuestion = true, act = async () => {} }) {
   return new Promise((resolve) => {
     const wrong = h('p', { class: 'wrong', role: 'alert' });
     const yes = h('button', { type: 'submit', value: 'confirm', class: isDanger ? 'danger' : 'main' }, confirm);
     const no = h('button', { type: 'button', value: 'cancel', autofocus: isDanger }, 'Cancel');
-    const form = h('form', { method: 'dialog' }, h('h2', { id: 'dialog-title' }, title), body, wrong, h('div', { class: 'actions' }, no, yes));
+    const form = h('form', { method: 'dialog' }, h('h2', { id: 'dialog-title' }, title), body, wrong, h('div', { class: 'actions' }, isQuestion ? no : null, yes));
     const node = h('dialog', { 'aria-labelledby': 'dialog-title' }, form);
     no.addEventListener('click', () => node.close());
     form.addEventListener('submit', async (event) => {

@@ -54,7 +54,7 @@ function holderRow(holder) {
   };
 }
 
-function holders(signal, name, me) {
+function holders(me) {
   return (node) => {
     const list = h('ul', { id: 'holders' });
     const sum = h('p', { class: 'muted' });
@@ -144,6 +144,25 @@ function details(name, actions) {
   };
 }
 
+/** The part of the page that tells where the file is, for as long as it is a file. */
+function spread(section, name, me, signal) {
+  const box = h('div', { class: 'card' });
+  section.append(h('h2', null, 'On the nodes'), box);
+  let isEverywhere = false;
+  const again = region(box, {
+    types: ['file', 'node'], signal, make: holders(me),
+    load: async () => {
+      const found = await ask(`${filePath(name)}?holders`, { signal });
+      isEverywhere = found.holders.every(({ holding }) => ['complete', 'not_keeping', 'absent'].includes(holding));
+      return found;
+    },
+  });
+  // While it spreads: with every event about it, and slowly between other nodes, of which no event tells here.
+  on('transfer', ({ transfers }) => transfers.some((row) => row.file === name) && again(), signal);
+  const timer = setInterval(() => !isEverywhere && !document.hidden && !section.hidden && again(), ASK_MS);
+  signal.addEventListener('abort', () => clearInterval(timer));
+}
+
 function history(node) {
   const { node: box, body } = table('history', 'History of this name', ['What', 'When', 'Block']);
   node.append(box);
@@ -152,7 +171,10 @@ function history(node) {
       h('td', null, h('a', { href: `#/ledger?block=${row.height}` }, count(row.height)))),
     update() {},
   }));
-  return ({ transactions }) => fill(transactions);
+  return ({ transactions }) => {
+    node.parentNode.hidden = transactions.length === 0;
+    fill(transactions);
+  };
 }
 
 export function showFile(main, { name, signal }) {
@@ -169,30 +191,15 @@ export function showFile(main, { name, signal }) {
       try {
         const [file, status] = await Promise.all([ask(`${path}?meta`, { signal }), ask('/v1/status', { signal })]);
         me = status.node_id;
+        actions.hidden = where.hidden = false;
+        if (where.children.length === 0) spread(where, name, () => me, signal);
         return [file, status];
       } catch (error) {
-        if (error.status === 404) for (const gone of [actions, where]) gone.replaceChildren();
+        if (error.status === 404) for (const gone of [actions, where]) gone.hidden = true;
         throw error;
       }
     },
   });
-  where.append(h('h2', null, 'On the nodes'));
-  const spread = h('div', { class: 'card' });
-  where.append(spread);
-  let isEverywhere = false;
-  const again = region(spread, {
-    types: ['file', 'node'], signal, make: holders(signal, name, () => me),
-    load: async () => {
-      me ??= (await ask('/v1/status', { signal })).node_id;
-      const found = await ask(`${path}?holders`, { signal });
-      isEverywhere = found.holders.every(({ holding }) => ['complete', 'not_keeping', 'absent'].includes(holding));
-      return found;
-    },
-  });
-  // While it spreads: with every event about it, and slowly between other nodes, of which no event tells here.
-  on('transfer', ({ transfers }) => transfers.some((row) => row.file === name) && again(), signal);
-  const timer = setInterval(() => !isEverywhere && !document.hidden && again(), ASK_MS);
-  signal.addEventListener('abort', () => clearInterval(timer));
   past.append(h('h2', null, 'History'));
   const rows = h('div');
   past.append(rows);

@@ -75,12 +75,15 @@ async function invite() {
 function showTicket({ ticket, role, expires_ms: expires, qr }) {
   const shown = h('code', { id: 'ticket' }, ticket);
   const line = h('code', null, 'swiftserve-node --join TICKET');
+  const copy = copyButton('copy-ticket', 'Copy the ticket', () => ticket, shown);
+  copy.autofocus = true;
   return dialog({
     title: 'The ticket',
     body: h('div', { class: 'stack' },
       h('p', null, `Whoever has it joins as ${role}, once, until ${date(expires)}. Send it like a password. On the new machine: `, line),
-      h('div', { class: 'ticket' }, picture(qr), shown), h('div', null, copyButton('copy-ticket', 'Copy the ticket', () => ticket, shown))),
+      h('div', { class: 'ticket' }, picture(qr), shown), h('div', null, copy)),
     confirm: 'Done',
+    isQuestion: false,
   });
 }
 
