@@ -4,6 +4,7 @@ mod blocks;
 mod events;
 mod evidence;
 mod files;
+mod holders;
 mod invites;
 mod keep;
 mod limits;

@@ -40,15 +40,21 @@ const ASSETS: &[Asset] = assets![
     "actions.js" Script,
     "api.js" Script,
     "app.js" Script,
+    "dialog.js" Script,
     "dom.js" Script,
+    "file.js" Script,
     "files.js" Script,
     "format.js" Script,
+    "ledger.js" Script,
     "live.js" Script,
+    "nodes.js" Script,
     "overview.js" Script,
     "signin.js" Script,
     "throughput.js" Script,
+    "transfers.js" Script,
     "uploader.js" Script,
     "uploads.js" Script,
+    "verify.js" Script,
 ];
 
 struct Asset {

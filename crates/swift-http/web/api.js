@@ -1,6 +1,10 @@
 // Questions to the node, and what it says when it refuses.
 
-/** Hears of `unreachable`, `reachable` and `signedout`. */
+/** How long an answer is waited for. A write waits for its block, and the node says so in time when none comes. */
+const READ_MS = 15000;
+const WRITE_MS = 60000;
+
+/** Hears of `unreachable`, `reachable`, `signedout` (the node says so) and `left` (it is so). */
 export const link = new EventTarget();
 
 /** The node refused. Its reason is for people. */
@@ -41,9 +45,10 @@ export function problemOf(status, text) {
   }
 }
 
-/** The answer to a request, if it is none of refusal. */
-export async function request(path, { method = 'GET', body, signal } = {}) {
-  const options = { method, signal, cache: 'no-store', credentials: 'same-origin' };
+/** The answer to a request, unless the node refuses. With `isLong` it may take as long as it takes. */
+export async function request(path, { method = 'GET', body, signal, isLong = false } = {}) {
+  const limit = isLong ? null : AbortSignal.timeout(method === 'GET' ? READ_MS : WRITE_MS);
+  const options = { method, signal: AbortSignal.any([signal, limit].filter(Boolean)), cache: 'no-store', credentials: 'same-origin' };
   if (body !== undefined) {
     options.body = JSON.stringify(body);
     options.headers = { 'content-type': 'application/json' };
@@ -56,11 +61,10 @@ export async function request(path, { method = 'GET', body, signal } = {}) {
     link.dispatchEvent(new Event('unreachable'));
     throw new Unreachable();
   }
-  link.dispatchEvent(new Event('reachable'));
+  const isOut = answer.status === 401 && session !== null;
+  link.dispatchEvent(new Event(isOut ? 'signedout' : 'reachable'));
   if (answer.ok) return answer;
-  const problem = problemOf(answer.status, await answer.text());
-  if (answer.status === 401 && session !== null) link.dispatchEvent(new Event('signedout'));
-  throw problem;
+  throw problemOf(answer.status, await answer.text());
 }
 
 /** The same as JSON. */

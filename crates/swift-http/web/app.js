@@ -1,18 +1,20 @@
 // The frame: who is signed in, which page is shown, and whether the node answers.
 
-import { ask, link, may, setSession, who } from './api.js';
-import { h, heading, say } from './dom.js';
+import { ask, link, may, setSession, Unreachable, who } from './api.js';
+import { h, heading, mark, say } from './dom.js';
 import { keepTimesTrue, nodeName } from './format.js';
 import { failure, hush, listen, on } from './live.js';
-import { showFiles } from './files.js';
-import { showOverview } from './overview.js';
 import { showSignIn, takeSecret } from './signin.js';
-import { stopUploads } from './uploads.js';
 import { watchThroughput } from './throughput.js';
 
+/** Each page with what brings it: what nobody looks at is not loaded. */
 const PAGES = {
-  overview: ['Overview', showOverview],
-  files: ['Files', showFiles],
+  overview: ['Overview', async () => (await import('./overview.js')).showOverview],
+  files: ['Files', async () => (await import('./files.js')).showFiles],
+  file: ['File', async () => (await import('./file.js')).showFile],
+  transfers: ['Transfers', async () => (await import('./transfers.js')).showTransfers],
+  nodes: ['Nodes', async () => (await import('./nodes.js')).showNodes],
+  ledger: ['Ledger', async () => (await import('./ledger.js')).showLedger],
 };
 
 const byId = (id) => document.getElementById(id);
@@ -24,29 +26,34 @@ let expiry = null;
 const SIGNED_IN_UNTIL = 'signed-in-until';
 
 /** Shows the page that the address names. */
-function show({ isFirst = false } = {}) {
+async function show({ isFirst = false } = {}) {
   page.abort();
   page = new AbortController();
-  main.replaceChildren();
+  const { signal } = page;
   const [path, search = ''] = location.hash.replace(/^#\/?/, '').split('?');
-  const [name, ...rest] = path.split('/');
-  const found = PAGES[name || 'overview'];
-  for (const anchor of byId('nav').children) {
-    const isHere = anchor.hash === `#/${name || 'overview'}`;
-    if (isHere) anchor.setAttribute('aria-current', 'page');
-    else anchor.removeAttribute('aria-current');
-  }
-  const context = { signal: page.signal, search: new URLSearchParams(search) };
+  const [section, ...rest] = path.split('/');
+  const name = rest.length > 0 ? nameIn(rest.join('/')) : null;
+  const found = name !== null && section === 'files' ? PAGES.file : name === null && section !== 'file' ? PAGES[section] : undefined;
+  for (const anchor of byId('nav').children) mark(anchor, 'aria-current', anchor.hash === `#/${section}` ? 'page' : null);
   if (!found) {
-    main.append(heading('Not found'), h('p', null, 'There is no such page. ', h('a', { href: '#/overview' }, 'Go to the overview')));
-  } else if (!may('read') && name !== 'files') {
-    main.append(heading(found[0]), noPermission());
+    main.replaceChildren(heading('Not found'), h('p', null, 'There is no such page. ', h('a', { href: '#/overview' }, 'Go to the overview')));
+  } else if (!may('read') && found !== PAGES.files) {
+    main.replaceChildren(heading(found[0]), noPermission());
   } else {
-    found[1](main, context);
+    try {
+      const fill = await found[1]();
+      if (signal.aborted) return;
+      main.replaceChildren();
+      fill(main, { signal, name, search: new URLSearchParams(search) });
+    } catch {
+      // A part of the page itself did not come.
+      if (signal.aborted) return;
+      main.replaceChildren(heading(found[0]), failure(new Unreachable(), () => location.reload()));
+    }
   }
-  document.title = `${byId('title')?.textContent ?? 'SwiftServe'} \u00b7 SwiftServe`;
+  document.title = `${byId('title').textContent} \u00b7 SwiftServe`;
   window.scrollTo(0, 0);
-  if (!isFirst) byId('title')?.focus({ preventScroll: true });
+  if (!isFirst) byId('title').focus({ preventScroll: true });
 }
 
 /** What an address means; as it stands if somebody mistyped it. */
@@ -86,10 +93,11 @@ function enter(session) {
 /** Nobody is. */
 function leave(reason) {
   setSession(null);
+  back();
   localStorage.removeItem(SIGNED_IN_UNTIL);
   clearTimeout(expiry);
   hush();
-  stopUploads();
+  link.dispatchEvent(new Event('left'));
   page.abort();
   page = new AbortController();
   byId('signout').hidden = true;

@@ -8,7 +8,7 @@ function fill(node, props, children) {
     if (name.startsWith('on')) node.addEventListener(name.slice(2), value);
     else node.setAttribute(name, value === true ? '' : String(value));
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return node;
 }
 
@@ -74,5 +74,5 @@ export function heading(text, ...beside) {
 
 /** A box for what there is nothing of. */
 export function empty(title, ...text) {
-  return h('div', { class: 'empty' }, h('p', { class: 'strong' }, title), h('p', { class: 'muted' }, text));
+  return h('div', { class: 'empty' }, h('p', { class: 'strong' }, title), text.length > 0 ? h('p', { class: 'muted' }, text) : null);
 }

@@ -69,7 +69,7 @@ function listing(node, view, changed) {
     none.replaceChildren();
     if (files.length === 0) none.append(nothing(view));
     const first = view.cursors.length * PAGE;
-    say(where, files.length === 0 ? '' : total === undefined ? `${count(first + 1)} to ${count(first + files.length)}`
+    say(where, files.length === 0 ? '' : total === undefined || total === null ? `${count(first + 1)} to ${count(first + files.length)}`
       : `${count(first + 1)} to ${count(first + files.length)} of ${plural(total, 'file')}`);
     pages.hidden = first === 0 && next === null;
     back.disabled = first === 0;
@@ -111,7 +111,7 @@ export function showFiles(main, { signal, search }) {
     if (!isPage) view.cursors = [];
     const { sort, order } = view;
     history.replaceState(null, '', `#/files${query({ search: view.search, sort: sort === 'name' && order === 'asc' ? '' : sort, order: order === 'asc' ? '' : order })}`);
-    again();
+    again.now();
   };
   let typing = null;
   field.addEventListener('input', () => {
@@ -121,7 +121,7 @@ export function showFiles(main, { signal, search }) {
       changed();
     }, 150);
   }, { signal });
-  const again = region(list, { types: ['file'], load, make: (node) => listing(node, view, changed), signal, gapMs: 150 });
+  const again = region(list, { types: ['file'], load, make: (node) => listing(node, view, changed), signal, gapMs: 1000 });
 
   on('transfer', ({ transfers }) => {
     view.moving = new Map(transfers.filter((row) => row.direction === 'in').map((row) => [row.file, row.done_bytes]));

@@ -1,15 +1,17 @@
 // What happens on the node, as it happens, and what is shown of it kept fresh.
 
-import { ask, link, who } from './api.js';
+import { ask, link } from './api.js';
 import { h } from './dom.js';
 
 const TYPES = ['ledger', 'file', 'transfer', 'node', 'security', 'reset'];
 const RETRY_MS_MAX = 15000;
+const SILENT_MS = 30000;
 
 const hub = new EventTarget();
 let stream = null;
 let retry = null;
 let tries = 0;
+let heard = 0;
 let state = 'off';
 
 /** Calls back with the data of each event of a type, until the signal. `state` tells of the stream itself. */
@@ -39,13 +41,17 @@ export function hush() {
 }
 
 function open() {
+  stream?.close();
+  clearTimeout(retry);
+  retry = null;
   const source = new EventSource('/v1/events');
   stream = source;
+  heard = Date.now();
   source.onopen = () => {
     const wasLost = state === 'lost';
-    tries = 0;
+    [tries, heard] = [0, Date.now()];
     turn('live');
-    // The stream itself goes on where it was. What was asked for meanwhile, and failed, is asked for again.
+    // What was asked for meanwhile, and failed, is asked for again; so is what a stream that began anew does not tell.
     if (wasLost) tell('reset', { reason: 'reconnected' });
   };
   source.onerror = () => {
@@ -55,26 +61,43 @@ function open() {
     if (source.readyState === EventSource.CLOSED) later();
   };
   for (const type of TYPES) {
-    source.addEventListener(type, (event) => tell(type, JSON.parse(event.data)));
+    source.addEventListener(type, (event) => {
+      heard = Date.now();
+      tell(type, JSON.parse(event.data));
+    });
   }
 }
 
 function later() {
   clearTimeout(retry);
   tries += 1;
-  retry = setTimeout(async () => {
-    try {
-      await ask('/v1/sessions');
-      if (who() !== null) open();
-    } catch {
-      if (who() !== null) later();
-    }
-  }, Math.min(RETRY_MS_MAX, 500 * 2 ** tries));
+  // Any answer opens the stream again, see below.
+  retry = setTimeout(check, Math.min(RETRY_MS_MAX, 500 * 2 ** tries));
 }
 
+const check = () => ask('/v1/sessions').catch(() => {});
+
 link.addEventListener('unreachable', () => {
-  if (state === 'live') turn('lost');
+  if (state === 'off') return;
+  turn('lost');
+  stream?.close();
+  later();
 });
+link.addEventListener('reachable', () => {
+  if (state === 'lost' && stream?.readyState === EventSource.CLOSED) open();
+});
+
+// A node that hangs and a cable that is cut close nothing. Where nothing was heard for long, somebody has to ask.
+setInterval(() => {
+  if (state !== 'live' || document.hidden || Date.now() - heard < SILENT_MS) return;
+  heard = Date.now();
+  check();
+}, SILENT_MS / 6);
+for (const [target, type] of [[window, 'online'], [document, 'visibilitychange']]) {
+  target.addEventListener(type, () => {
+    if (state !== 'off' && !document.hidden) check();
+  });
+}
 
 /**
  * Loads now, and again after events of some types: never twice at a time, not more often than the gap says, and not
@@ -105,6 +128,12 @@ export function keepFresh(types, load, signal, gapMs = 800) {
     if (!isRunning && timer === null && !document.hidden) timer = setTimeout(run, gapMs);
   };
   for (const type of [...types, 'reset']) on(type, soon, signal);
+  // What somebody asks for does not wait.
+  soon.now = () => {
+    clearTimeout(timer);
+    isWanted = true;
+    if (!isRunning) run();
+  };
   document.addEventListener('visibilitychange', () => isWanted && soon(), { signal });
   signal.addEventListener('abort', () => clearTimeout(timer));
   run();
@@ -132,7 +161,7 @@ export function region(node, { types = [], load, make, signal, gapMs }) {
       // What was there stays while the node is away; the banner says so.
       if (draw && error.status === undefined) return;
       draw = null;
-      node.replaceChildren(failure(error, () => again()));
+      node.replaceChildren(failure(error, again.now));
     }
   }, signal, gapMs);
   return again;

@@ -20,7 +20,7 @@ function health(status) {
   if (status.evidence > 0) return ['bad', `${plural(status.evidence, 'proof')} that validators signed what excludes each other.`];
   if (status.scrub?.unrepaired > 0) return ['bad', `${plural(status.scrub.unrepaired, 'stored file')} rotted and could not be repaired yet.`];
   if (isShort(store)) return ['warn', `Little room is left: ${bytes(store.available_bytes)}.`];
-  if (risk && risk.count > 0 && members > 1) return ['warn', `${plural(risk.count, 'file')} ${risk.count === 1 ? 'has' : 'have'} no second copy on a node that can be reached.`];
+  if (risk && risk.count > 0 && members > 1) return ['warn', `${plural(risk.count, 'file')} ${risk.count === 1 ? 'has' : 'have'} no second copy yet on a node that can be reached.`];
   const missing = members - peers - 1;
   if (missing > 0) return ['warn', `${plural(missing, 'node')} cannot be reached; the others go on without.`];
   if (quorum.warning) return ['warn', quorum.warning];

@@ -37,7 +37,8 @@ function series(which, now, most) {
     const ago = Math.round((now - sample.at) / 1000);
     if (ago <= SECONDS) points[SECONDS - ago] = sample[which];
   }
-  // Events and seconds do not meet exactly: a hole of one second is none.
+  // Events and seconds do not meet exactly: the last one stands for now, and a hole of one second is none.
+  points[SECONDS] = throughput()[which];
   for (let at = 1; at < SECONDS; at += 1) {
     if (points[at] === 0) points[at] = Math.min(points[at - 1], points[at + 1]);
   }

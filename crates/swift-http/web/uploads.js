@@ -45,12 +45,12 @@ export function dropDone() {
   tell();
 }
 
-/** Nobody is signed in any more. */
-export function stopUploads() {
+// Nobody is signed in any more.
+link.addEventListener('left', () => {
   for (const item of items) item.request?.abort();
   items.length = 0;
   tell();
-}
+});
 
 function pump() {
   const running = items.filter((item) => item.state === 'sending').length;

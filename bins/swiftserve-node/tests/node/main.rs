@@ -17,6 +17,7 @@ mod events;
 mod folder;
 mod forged;
 mod heads;
+mod holders;
 mod hostile;
 mod joining;
 mod keep;

@@ -19,7 +19,7 @@ use tokio::task;
 
 pub(super) use listing::list;
 
-use super::written;
+use super::{holders, written};
 use crate::{
     access::{Access, owns},
     content,
@@ -98,6 +98,9 @@ pub(super) async fn fetch(
     let record = find(&services, FileName::normalized(&name)?).await?;
     if query.contains_key("copies") {
         return Ok(Json(copies(&services, &record).await?).into_response());
+    }
+    if query.contains_key("holders") {
+        return Ok(Json(holders::of(&services, &record).await?).into_response());
     }
     if query.contains_key("meta") {
         let others = others_with(&services, vec![id_of(&record)], false).await?.pop().unwrap_or(0);
