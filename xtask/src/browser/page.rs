@@ -24,6 +24,8 @@ pub(crate) mod keys {
     pub(crate) const TAB: &str = "\u{e004}";
     pub(crate) const ENTER: &str = "\u{e007}";
     pub(crate) const ESCAPE: &str = "\u{e00c}";
+    /// Control and A, then Control is let go of, then Backspace.
+    pub(crate) const EMPTY_FIELD: &str = "\u{e009}a\u{e000}\u{e003}";
 }
 
 /// How wide the page is.
@@ -200,10 +202,10 @@ impl Page {
         self.on(selector, "clicked", |element| self.session.click(element))
     }
 
-    /// Puts a text in the place of what a field has.
+    /// Puts a text in the place of what a field has, key by key.
     pub(crate) fn fill(&self, selector: &str, text: &str) -> Result<()> {
-        self.on(selector, "emptied", |element| self.session.clear(element))?;
-        self.on(selector, "filled in", |element| self.session.type_into(element, text))
+        let typed = format!("{}{text}", keys::EMPTY_FIELD);
+        self.on(selector, "filled in", |element| self.session.type_into(element, &typed))
     }
 
     /// Chooses files in a file input, which need not be seen.

@@ -119,11 +119,6 @@ impl Session {
         self.post(&format!("/element/{}/value", element.0), &json!({"text": text})).map(drop)
     }
 
-    /// Empties a field.
-    pub(crate) fn clear(&self, element: &Element) -> Result<()> {
-        self.post(&format!("/element/{}/clear", element.0), &json!({})).map(drop)
-    }
-
     /// Presses keys one after the other, wherever the focus is.
     pub(crate) fn press(&self, keys: &str) -> Result<()> {
         let strokes: Vec<Value> = keys
