@@ -73,7 +73,7 @@ async function invite() {
 }
 
 function showTicket({ ticket, role, expires_ms: expires, qr }) {
-  const shown = h('code', { id: 'ticket' }, ticket);
+  const shown = h('code', { id: 'ticket', tabindex: 0 }, ticket);
   const line = h('code', null, 'swiftserve-node --join TICKET');
   const copy = copyButton('copy-ticket', 'Copy the ticket', () => ticket, shown);
   copy.autofocus = true;
