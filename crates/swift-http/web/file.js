@@ -12,7 +12,7 @@ const HISTORY = 20;
 const ASK_MS = 3000;
 const WORDS = { complete: 'all of it', not_keeping: 'does not keep it', unknown: 'has not said', absent: 'cannot be reached' };
 
-/** A bar that shows which parts of the file are there: fuller colour where more is. */
+/** A bar that shows which parts of the file are there: each is filled from below as far as it is. */
 function bar() {
   const node = svg('svg', { class: 'parts', preserveAspectRatio: 'none', role: 'img' });
   let drawn = '';
@@ -32,7 +32,11 @@ function bar() {
         else runs.push({ percentage, at, length: 1 });
       });
       node.replaceChildren(...runs.filter((run) => run.percentage > 0).map(({ percentage, at, length }) =>
-        svg('rect', { x: at, y: 0, height: 1, width: parts ? length : share, 'fill-opacity': (0.25 + 0.0075 * percentage).toFixed(2) })));
+        {
+        // As much of the bar is filled as is there, and what is little is still seen.
+        const height = Math.max(percentage / 100, 0.1);
+        return svg('rect', { x: at, y: 1 - height, height, width: parts ? length : share });
+      }));
     },
   };
 }
