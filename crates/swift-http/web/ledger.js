@@ -31,8 +31,9 @@ function blockRow(weights) {
     const below = h('tr', { class: 'inside', hidden: true }, inside);
     const button = h('button', { type: 'button', class: 'quiet', 'aria-expanded': 'false', 'aria-label': `Details of block ${block.height}` }, 'Details');
     const node = h('tbody', null, h('tr', { 'data-height': block.height },
-      h('th', { scope: 'row', class: 'number' }, count(block.height)), h('td', null, when(block.time_ms)),
-      h('td', null, block.transactions.length === 1 ? [actor(block.transactions[0]), ' ', words(block.transactions[0].action)] : plural(block.transactions.length, 'transaction')),
+      h('th', { scope: 'row', class: 'number' }, count(block.height)), h('td', { class: 'wide' }, when(block.time_ms)),
+      h('td', null, block.transactions.length === 1 ? [actor(block.transactions[0]), ' ', words(block.transactions[0].action)] : plural(block.transactions.length, 'transaction'),
+        h('span', { class: 'narrow muted' }, ', ', when(block.time_ms))),
       h('td', { class: 'wide' }, plural(block.certificate.signers.length, 'signature')), h('td', { class: 'number' }, button)), below);
     const open = (isOpen) => {
       below.hidden = !isOpen;
@@ -61,7 +62,7 @@ function blocks(main, signal, asked) {
     return { height, last, rows: page.blocks.reverse() };
   };
   const again = region(box, { types: ['ledger'], signal, load, make: (node) => {
-    const { node: box_, body } = table('blocks', 'Blocks', [{ text: 'Block', class: 'number' }, 'When', 'What', { text: 'Certificate', class: 'wide' }, h('th', { scope: 'col' }, h('span', { class: 'unseen' }, 'Details'))]);
+    const { node: box_, body } = table('blocks', 'Blocks', [{ text: 'Block', class: 'number' }, { text: 'When', class: 'wide' }, 'What', { text: 'Certificate', class: 'wide' }, h('th', { scope: 'col' }, h('span', { class: 'unseen' }, 'Details'))]);
     const list = body.parentNode;
     body.remove();
     // A body for each block: a row and what is folded under it stay together.
