@@ -9,11 +9,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use super::session::{ConsoleLine, Element, Refusal, Session, decoded};
+use super::session::{ConsoleLine, Element, Refusal, Session};
 use crate::scenario::wait::Patience;
 
 /// How long something may take to appear, whatever the machine is busy with.
-const APPEAR_LIMIT: Duration = Duration::from_secs(20);
+const APPEAR_LIMIT: Duration = Duration::from_secs(60);
 
 /// Puts what a content security policy stopped on the console, before any script of the page runs.
 const REPORT_VIOLATIONS: &str = "document.addEventListener('securitypolicyviolation', event => console.error(\
@@ -49,8 +49,8 @@ impl Width {
 
     fn height_px(self) -> u32 {
         match self {
-            Self::Phone => 844,
-            Self::Laptop => 800,
+            Self::Phone => 760,
+            Self::Laptop => 680,
         }
     }
 }
@@ -267,14 +267,10 @@ impl Page {
         self.session.screenshot()
     }
 
-    /// All of the page, also what is below the fold, up to a height.
-    pub(crate) fn whole(&self, height_max: u32) -> Result<Vec<u8>> {
-        let size =
-            self.value("[document.documentElement.clientWidth, document.documentElement.scrollHeight]")?;
-        let height = size[1].as_f64().unwrap_or_default().min(f64::from(height_max));
-        let clip = json!({"x": 0, "y": 0, "width": size[0], "height": height, "scale": 1});
-        let asked = json!({"format": "png", "clip": clip, "captureBeyondViewport": true});
-        decoded(&self.session.devtools("Page.captureScreenshot", &asked)?["data"])
+    /// Moves the pointer to where it touches nothing.
+    pub(crate) fn point_away(&self) -> Result<()> {
+        let nowhere = json!({"type": "mouseMoved", "x": 0, "y": 0});
+        self.session.devtools("Input.dispatchMouseEvent", &nowhere).map(drop)
     }
 
     pub(crate) fn source(&self) -> Result<String> {

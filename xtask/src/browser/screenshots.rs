@@ -20,10 +20,9 @@ use crate::scenario::wait::Patience;
 
 /// Where they go, seen from the root.
 const FOLDER: &str = "docs/screenshots";
+const TRANSFERS: &str = "#/transfers";
 /// All of them together; they are part of every clone.
-const BYTES_MAX: u64 = 2_000_000;
-/// What is further down is not shown.
-const HEIGHT_PX_MAX: u32 = 1_000;
+const BYTES_MAX: u64 = 2_100_000;
 
 /// The files of a small studio: who published each, and how many bytes it has.
 const FILES: &[(&str, &str, u64)] = &[
@@ -42,8 +41,8 @@ const FILES: &[(&str, &str, u64)] = &[
 ];
 /// What is on its way while the pictures are taken.
 const ARRIVING: &str = "footage/harbour at noon, take 1.mov";
-const ARRIVING_BYTES: u64 = 56 << 20;
-const ARRIVING_RATE: &str = "700KiB/s";
+const ARRIVING_BYTES: u64 = 88 << 20;
+const ARRIVING_RATE: &str = "1600KiB/s";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {}
@@ -94,36 +93,50 @@ fn furnish(stage: &Stage, guest: &Node) -> Result<()> {
 }
 
 fn take_all(stage: &Stage, page: &Page, width: Width, folder: &Path) -> Result<()> {
-    let founder = stage.founder()?;
+    let (founder, receiver) = (stage.founder()?, stage.node(1)?);
     page.expect_on_console(&["/v1/sessions", "401"]);
     page.open(&stage::address(founder, ""))?;
     page.sees("#signin")?;
     take(page, "sign-in", width, folder)?;
     stage::sign_in(page, founder)?;
-    for (hash, there) in PAGES {
-        page.click(&format!("nav a[href=\"{hash}\"]"))?;
-        page.sees(there)?;
-        page.sees_no("#main .loading")?;
-        if *hash == "#/transfers" {
-            page.says("#main", "harbour at noon")?;
-        }
+    for (hash, there) in PAGES.iter().filter(|(hash, _)| *hash != TRANSFERS) {
+        show(page, hash, there)?;
         take(page, hash.trim_start_matches("#/"), width, folder)?;
     }
-    page.open(&stage::address(founder, &format!("#/files/{}", escaped(ARRIVING).replace('/', "%2F"))))?;
-    page.sees("#holders [data-node]")?;
-    take(page, "file", width, folder)?;
-    page.click("nav a[href=\"#/nodes\"]")?;
+    show(page, "#/nodes", "#invite")?;
     page.click("#invite")?;
     page.click("dialog[open] [value=confirm]")?;
     page.sees("#qr")?;
-    take(page, "invite", width, folder)
+    take(page, "invite", width, folder)?;
+    page.click("dialog[open] [value=confirm]")?;
+    page.open(&stage::address(founder, &format!("#/files/{}", escaped(ARRIVING).replace('/', "%2F"))))?;
+    let share = "[...document.querySelectorAll('#holders [data-share]')].some(e => e.dataset.share > 0.1 && e.dataset.share < 1)";
+    page.until("some of the file to be on its way", share)?;
+    page.value("document.querySelector('#holders').scrollIntoView({block: 'end'})")?;
+    take(page, "file", width, folder)?;
+    // Where something comes, there is more to see.
+    stage::sign_in(page, receiver)?;
+    show(page, TRANSFERS, "#incoming [data-file]")?;
+    page.until(
+        "only the large file to move",
+        "document.querySelectorAll('#transfers [data-file]').length <= 2",
+    )?;
+    take(page, "transfers", width, folder)
+}
+
+/// Opens a page and waits until it has what it shows.
+fn show(page: &Page, hash: &str, there: &str) -> Result<()> {
+    page.click(&format!("nav a[href=\"{hash}\"]"))?;
+    page.sees(there)?;
+    page.sees_no("#main .loading")
 }
 
 fn take(page: &Page, name: &str, width: Width, folder: &Path) -> Result<()> {
+    page.point_away()?;
     for theme in Theme::BOTH {
         page.wear(*theme)?;
         let file = folder.join(format!("{name}-{}-{}.png", theme.name(), width.px()));
-        fs::write(&file, page.whole(HEIGHT_PX_MAX)?)?;
+        fs::write(&file, page.screenshot()?)?;
         println!("{}", file.display());
     }
     page.wear(Theme::Light)

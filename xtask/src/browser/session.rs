@@ -134,7 +134,8 @@ impl Session {
     /// What is seen of the page now, as a PNG.
     pub(crate) fn screenshot(&self) -> Result<Vec<u8>> {
         let shot = self.command("GET", "/screenshot", &Value::Null)?;
-        decoded(&shot)
+        let text = shot.as_str().context("chromedriver answered without a picture")?;
+        BASE64.decode(text.as_bytes()).context("the picture is not base64")
     }
 
     /// The page's elements as they are now.
@@ -166,12 +167,6 @@ impl Session {
     fn command(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
         command(self.driver, method, &format!("/session/{}{path}", self.id), body)
     }
-}
-
-/// Bytes as they come in JSON.
-pub(crate) fn decoded(value: &Value) -> Result<Vec<u8>> {
-    let text = value.as_str().context("no bytes came")?;
-    BASE64.decode(text.as_bytes()).context("what came is not base64")
 }
 
 fn command(driver: SocketAddr, method: &str, path: &str, body: &Value) -> Result<Value> {

@@ -41,10 +41,14 @@ pub(super) fn a_node_that_hangs_is_noticed_and_loses_nothing(stage: &mut Stage, 
     files_of(page, &guest)?;
     let mark = marked(page)?;
     guest.pause()?;
+    // Whoever only looks hears of it later: the page asks when it has heard nothing for a while.
+    page.click("nav a[href=\"#/overview\"]")?;
     page.says("#banner", "does not answer")?;
     stage::publish(stage.founder()?, &name, &path)?;
     guest.resume()?;
     page.sees_no("#banner")?;
+    page.says("#main", &name)?;
+    page.click("nav a[href=\"#/files\"]")?;
     page.sees(&file(&name))?;
     unchanged(page, &mark)?;
     page.leave()

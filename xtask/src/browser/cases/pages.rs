@@ -74,7 +74,22 @@ fn each(stage: &mut Stage, page: &Page, look: impl Fn(&Page, &str) -> Result<()>
     look(page, "the page of a file")?;
     page.click("#remove")?;
     page.sees("dialog[open]")?;
-    look(page, "the question before a file is removed")
+    look(page, "the question before a file is removed")?;
+    page.click("dialog[open] [value=cancel]")?;
+    page.click("nav a[href=\"#/nodes\"]")?;
+    page.click("#invite")?;
+    page.sees("dialog[open]")?;
+    look(page, "the question who is invited")?;
+    page.click("dialog[open] [value=confirm]")?;
+    page.sees("#ticket")?;
+    look(page, "the ticket")?;
+    page.click("dialog[open] [value=confirm]")?;
+    page.click("nav a[href=\"#/ledger\"]")?;
+    page.click("#verify")?;
+    page.sees("#verified[data-state=good]")?;
+    page.click("#blocks [data-height] button")?;
+    page.sees("#blocks .signers")?;
+    look(page, "a verified chain, and all of a block")
 }
 
 /// Every page, and what it has when it is there.
