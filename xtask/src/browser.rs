@@ -89,7 +89,7 @@ pub(crate) fn run(args: &Args, interrupt: &Interrupt) -> Result<()> {
     }
     if failed.is_empty() {
         stage.stop()?;
-    } else {
+    } else if !interrupt.raised() {
         stage.keep();
     }
     println!("\nbrowser: {passed} passed, {} failed", failed.len());
