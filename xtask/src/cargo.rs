@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 
 /// The repository's root folder.
 ///
@@ -27,6 +28,18 @@ pub(crate) fn command() -> Result<Command> {
         }
     }
     Ok(command)
+}
+
+/// Where cargo builds; what belongs to no build but to this checkout lies beside it.
+pub(crate) fn target_dir() -> Result<PathBuf> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        target_directory: PathBuf,
+    }
+    let said = stdout_of(&["metadata", "--format-version", "1", "--no-deps"])?;
+    let Metadata { target_directory } =
+        serde_json::from_str(&said).context("cargo metadata is not what it was")?;
+    Ok(target_directory)
 }
 
 fn speaks_of_the_outer_package(name: &str) -> bool {

@@ -3,6 +3,7 @@
 //! fooled by them nor keep them from being rearranged.
 
 mod bench;
+mod browser;
 mod cargo;
 mod ci;
 mod demo;
@@ -32,6 +33,10 @@ enum Cli {
     Tidy,
     /// Plays scenarios with real node processes
     Scenario(scenario::Args),
+    /// Tests the dashboard in a real browser, on real nodes
+    Browser(browser::Args),
+    /// Takes the pictures of the dashboard that the documents show
+    Screenshots(browser::screenshots::Args),
     /// Runs the seeded simulation of many nodes
     Sim(sim::Args),
     /// Founds a network of real nodes, sends a file through it and stays up to be tried
@@ -59,6 +64,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Cli::Setup(args) => setup::run(&args),
         Cli::Tidy => tidy::run(),
         Cli::Scenario(args) => scenario::run(&args, &interrupt),
+        Cli::Browser(args) => browser::run(&args, &interrupt),
+        Cli::Screenshots(args) => browser::screenshots::run(&args, &interrupt),
         Cli::Sim(args) => sim::run(&args, &interrupt),
         Cli::Demo(args) => demo::run(&args, &interrupt),
         Cli::Bench(args) => bench::run(&args, &interrupt),

@@ -87,8 +87,6 @@ enum Command {
     #[command(subcommand)]
     Token(token::TokenCommand),
     /// Prints an address that signs a browser in, once and within ten minutes
-    // Until there is a page that it leads to.
-    #[command(hide = true)]
     Dashboard(Shown),
     /// Lists the ledger's blocks, or verifies all of it
     InspectChain(chain::Args),

@@ -149,6 +149,7 @@ fn greet(node: &Node, address: &str, data_dir: &str) {
     if role == Some(Role::Admin) {
         println!("  swiftctl --data-dir {data_dir} invite           let another machine join");
     }
+    println!("  swiftctl --data-dir {data_dir} dashboard        look at it all in a browser");
     println!("  swiftctl --data-dir {data_dir} ls               see which files there are");
     println!("  swiftctl --data-dir {data_dir} status           see how it is doing");
 }

@@ -7,7 +7,9 @@
 mod backup;
 mod founding;
 mod history;
+mod listing;
 mod reader;
+mod recheck;
 mod salvage;
 mod snapshot;
 mod state;
@@ -20,7 +22,9 @@ use rusqlite::ErrorCode;
 
 pub use founding::LedgerBuilder;
 pub use history::{HistoryEntry, HistoryFilter, HistoryPage, HistoryPlace};
+pub use listing::{Direction, FileOrder, FilePage, FilePlace, FileSearch};
 pub use reader::{FileFilter, LedgerCounts, LedgerReader};
+pub use recheck::{Flaw, RecheckError, Rechecked};
 pub use salvage::{Readable, Wreck};
 pub use state::SqlState;
 pub use writer::LedgerDb;
@@ -30,7 +34,7 @@ use crate::{encoding::DecodeError, genesis::GenesisError, snapshot::SnapshotErro
 /// Tells SQLite files of ours from others: "SwLg".
 const APPLICATION_ID: i32 = 0x5377_4c67;
 /// Version of the tables.
-const SCHEMA_VERSION: i32 = 4;
+const SCHEMA_VERSION: i32 = 5;
 
 const SCHEMA: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT;
@@ -48,8 +52,8 @@ CREATE TABLE invitations (nonce BLOB PRIMARY KEY) WITHOUT ROWID, STRICT;
 CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, signed BLOB NOT NULL) STRICT;
 ";
 
-/// Version 3 is made of the tables of version 2 by [`sums::add`], and version 4 of these by [`sums::add_to_blocks`]. What
-/// version 2 added: validator sets by the first height they certify, the write-ahead log of the height that is
+/// Version 3 is made of the tables of version 2 by [`sums::add`], version 4 of these by [`sums::add_to_blocks`], and version
+/// 5 of these by [`listing::add`]. What version 2 added: validator sets by the first height they certify, the write-ahead log of the height that is
 /// being decided, evidence against validators, and the imported state of a recovered network as it travels.
 const SCHEMA_2: &str = "
 CREATE TABLE validator_sets (height INTEGER PRIMARY KEY, validators BLOB NOT NULL) STRICT;

@@ -93,8 +93,9 @@ pub use audit::{Audit, AuditError};
 pub use block::{Block, Header, SealedBlock};
 pub use certificate::{Certificate, CertificateError, Vote, VoteKind};
 pub use db::{
-    DbError, FileFilter, HistoryEntry, HistoryFilter, HistoryPage, HistoryPlace, LedgerBuilder, LedgerCounts,
-    LedgerDb, LedgerReader, SqlState,
+    DbError, Direction, FileFilter, FileOrder, FilePage, FilePlace, FileSearch, Flaw, HistoryEntry,
+    HistoryFilter, HistoryPage, HistoryPlace, LedgerBuilder, LedgerCounts, LedgerDb, LedgerReader,
+    RecheckError, Rechecked, SqlState,
 };
 pub use encoding::DecodeError;
 pub use evidence::{Evidence, EvidenceError, EvidenceFileError, Fork};

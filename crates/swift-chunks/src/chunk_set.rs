@@ -136,6 +136,19 @@ impl ChunkSet {
         self.count();
     }
 
+    /// How many of the chunks with these numbers are in the set.
+    pub fn count_in(&self, numbers: Range<u32>) -> u32 {
+        let end = numbers.end.min(self.layout.chunk_count());
+        let (mut at, mut count) = (numbers.start, 0);
+        while at < end {
+            let upto = end.min((at / WORD_BITS + 1) * WORD_BITS);
+            let mask = (u64::MAX >> (WORD_BITS - (upto - at))) << (at % WORD_BITS);
+            count += (self.words[word_of(at)] & mask).count_ones();
+            at = upto;
+        }
+        count
+    }
+
     /// The set as ranges of chunk numbers: in order, none empty, no two touching.
     pub fn runs(&self) -> impl Iterator<Item = Range<u32>> + '_ {
         let mut at = 0;
@@ -276,6 +289,10 @@ mod tests {
             let from: Vec<u32> = here.difference(&there).copied().filter(|&i| i >= start).collect();
             prop_assert_eq!(numbers(a.difference_from(&b, start)), from);
             prop_assert_eq!(a.difference_len(&b) as usize, here.difference(&there).count());
+
+            let some = start / 2..start;
+            let count = here.iter().filter(|&&number| some.contains(&number)).count();
+            prop_assert_eq!(a.count_in(some) as usize, count);
 
             let mut union = a.clone();
             union.union_with(&b);

@@ -110,6 +110,15 @@ impl Events {
         self.0.latest.send_replace(None);
     }
 
+    /// Waits until streams are to end.
+    pub(crate) fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut latest = self.0.latest.subscribe();
+        async move {
+            // An error says that the last handle is gone.
+            let _ = latest.wait_for(Option::is_none).await;
+        }
+    }
+
     fn push(&self, kind: EventType, data: &Value) {
         let number = self.ring().push(kind, data.to_string().into());
         self.tell(number);

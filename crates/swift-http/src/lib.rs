@@ -54,6 +54,7 @@ mod sessions;
 mod tokens;
 mod v1;
 mod wait;
+mod web;
 
 use axum::{
     Router,
@@ -77,6 +78,7 @@ pub fn router(services: Services) -> Router {
     Router::new()
         .nest("/peer", peer::router())
         .nest("/v1", v1::router())
+        .merge(web::router())
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics::show))

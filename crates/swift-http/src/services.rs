@@ -10,7 +10,7 @@ use swift_p2p::driver::{
 };
 
 use swift_p2p::{gossip::Shelf, security::SecurityLog};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::{
     access::{Cidr, Rates, RequestLimits},
@@ -31,6 +31,7 @@ struct Shared {
     rates: Rates,
     sessions: Sessions,
     metrics: Metrics,
+    verifying: Arc<Semaphore>,
 }
 
 impl Services {
@@ -56,6 +57,11 @@ impl Services {
         &self.0.metrics
     }
 
+    /// Whoever holds it verifies the chain: one at a time.
+    pub(crate) fn verifying(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.verifying)
+    }
+
     /// Memory for content on its way out.
     pub(crate) fn buffers(&self) -> &Buffers {
         &self.0.buffers
@@ -66,7 +72,8 @@ impl From<Handles> for Services {
     fn from(handles: Handles) -> Self {
         let rates = Rates::new(handles.policy.requests);
         let (buffers, sessions, metrics) = (Buffers::default(), Sessions::default(), Metrics::new());
-        Self(Arc::new(Shared { handles, buffers, rates, sessions, metrics }))
+        let verifying = Arc::new(Semaphore::new(1));
+        Self(Arc::new(Shared { handles, buffers, rates, sessions, metrics, verifying }))
     }
 }
 

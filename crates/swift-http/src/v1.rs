@@ -4,6 +4,7 @@ mod blocks;
 mod events;
 mod evidence;
 mod files;
+mod holders;
 mod invites;
 mod keep;
 mod limits;
@@ -22,6 +23,7 @@ mod tokens;
 mod transactions;
 mod transfers;
 mod trash;
+mod verify;
 
 use axum::{
     Json, Router,
@@ -50,6 +52,7 @@ pub(crate) fn router() -> Router<Services> {
         .route("/nodes", get(nodes::list))
         .route("/nodes/{id}", patch(nodes::update).delete(nodes::remove))
         .route("/invites", post(invites::invite))
+        .route("/verify", get(verify::verify))
         .route("/blocks", get(blocks::list))
         .route("/blocks/{height}", get(blocks::one))
         .route("/transactions", get(transactions::list))

@@ -80,6 +80,7 @@ mod receiving;
 mod sending;
 mod sends;
 mod sent;
+mod spread;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -98,6 +99,7 @@ pub use input::{
 pub use output::{AbandonReason, OffenceKind, Output};
 pub use policy::{Policy, Standard};
 pub use random::Random;
+pub use spread::{SPREAD_NODES_MAX, SPREAD_PARTS_MAX, Spread};
 pub use time::Time;
 
 use coming::Receiving;

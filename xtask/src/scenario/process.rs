@@ -60,6 +60,20 @@ impl Process {
         Ok(())
     }
 
+    /// Ends it and all it started that stayed in its process group. Nothing better can be done with an error, and
+    /// what has ended gives none.
+    pub(crate) fn kill_group(&mut self) {
+        // It was not waited for yet, so that its number is still its own, also if it has ended.
+        let group = format!("-{}", self.pid());
+        let kill = Command::new("sh")
+            .args(["-c", "kill -s KILL -- \"$1\"", "sh", &group])
+            .stderr(Stdio::null())
+            .status();
+        drop(kill);
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+
     /// Whether this very process listens on a TCP port, so that an answer from there is its own and not that of
     /// something left over. Taken on trust where the system has no `/proc`.
     pub(crate) fn listens_on(&self, port: u16) -> Result<bool> {
@@ -122,6 +136,10 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener};
 
     use super::*;
+    use crate::interrupt::Interrupt;
+    use crate::scenario::wait::Patience;
+
+    const AGES: std::time::Duration = std::time::Duration::from_secs(3600);
 
     fn idle() -> Result<Process> {
         Process::start(Command::new("sh").args(["-c", "exec tail -f /dev/null"]).stdin(Stdio::null()))
@@ -154,6 +172,22 @@ mod tests {
         let alive = Command::new("sh").args(["-c", "kill -0 \"$1\" 2>/dev/null", "sh", &pid]).status()?;
         assert!(!alive.success());
         Ok(())
+    }
+
+    #[test]
+    fn with_its_group_what_it_started_is_gone() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let told = folder.path().join("pid");
+        let script = "tail -f /dev/null & echo $! > \"$1.new\" && mv \"$1.new\" \"$1\"; wait";
+        let mut parent = Process::start(Command::new("sh").args(["-c", script, "sh"]).arg(&told))?;
+        let patience = Patience::new(&Interrupt::default());
+        let pid = patience.until("the child to be started", AGES, || Ok(fs::read_to_string(&told).ok()))?;
+        parent.kill_group();
+        patience.until("the child to be gone", AGES, || {
+            // An ended process whose parent is gone may wait a moment for the system to take note.
+            let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+            Ok((stat.is_empty() || stat.contains(") Z ")).then_some(()))
+        })
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 
 use super::answers;
+use crate::browser::programs;
 use crate::cargo;
 
 pub(crate) struct Tool {
@@ -73,6 +74,28 @@ pub(crate) const TOOLS: &[Tool] = &[
         remedy: Remedy::CargoInstall { package: "cargo-deny", version: CARGO_DENY },
     },
     Tool {
+        name: "chromium",
+        needed_for: "step browser",
+        need: Need::Always,
+        found: || programs::browser().is_some(),
+        // A machine without any fonts would show boxes.
+        remedy: Remedy::Debian(&["chromium", "fonts-liberation"]),
+    },
+    Tool {
+        name: "chromedriver",
+        needed_for: "step browser drives Chromium with it",
+        need: Need::Always,
+        found: || programs::driver().is_some(),
+        remedy: Remedy::Debian(&["chromium-driver"]),
+    },
+    Tool {
+        name: "npm",
+        needed_for: "step browser gets axe-core from its registry",
+        need: Need::Always,
+        found: || answers("npm", &["--version"]),
+        remedy: Remedy::Debian(&["npm"]),
+    },
+    Tool {
         name: "ip",
         needed_for: "scenarios in network namespaces of their own (iproute2)",
         need: Need::WhereRootAllows,
@@ -94,8 +117,15 @@ impl Remedy {
             |program, args: &[&'static str]| CommandLine { env: Vec::new(), program, args: args.to_vec() };
         match self {
             Self::Debian(packages) => {
-                let install = [&["install", "--yes", "--no-install-recommends"], *packages].concat();
-                vec![line("apt-get", &["update"]), line("apt-get", &install)]
+                // Whoever else installs something at this moment is waited for.
+                const WAIT: &[&str] = &["-o", "DPkg::Lock::Timeout=600"];
+                let install = [WAIT, &["install", "--yes", "--no-install-recommends"], packages].concat();
+                let mut lines =
+                    vec![line("apt-get", &[WAIT, &["update"]].concat()), line("apt-get", &install)];
+                for line in &mut lines {
+                    line.env = vec![("DEBIAN_FRONTEND", "noninteractive")];
+                }
+                lines
             }
             Self::Component(name) => vec![line("rustup", &["component", "add", name])],
             Self::CargoInstall { package, version } => {
@@ -113,8 +143,14 @@ impl Remedy {
 
     /// What a person types, in one line.
     pub(crate) fn by_hand(&self) -> String {
-        let sudo = if matches!(self, Self::Debian(_)) { "sudo " } else { "" };
-        self.commands().iter().map(|c| format!("{sudo}{c}")).collect::<Vec<_>>().join(" && ")
+        match self {
+            Self::Debian(packages) => format!(
+                "sudo apt-get update && sudo apt-get install --no-install-recommends {} (elsewhere: the packages of \
+                 your system)",
+                packages.join(" ")
+            ),
+            _ => self.commands().iter().map(ToString::to_string).collect::<Vec<_>>().join(" && "),
+        }
     }
 }
 
@@ -161,7 +197,8 @@ mod tests {
     fn every_remedy_can_be_typed_as_one_line() {
         assert_eq!(
             Remedy::Debian(&["iproute2"]).by_hand(),
-            "sudo apt-get update && sudo apt-get install --yes --no-install-recommends iproute2"
+            "sudo apt-get update && sudo apt-get install --no-install-recommends iproute2 (elsewhere: the packages of \
+             your system)"
         );
         assert_eq!(Remedy::Component("clippy").by_hand(), "rustup component add clippy");
         let install = Remedy::CargoInstall { package: "cargo-deny", version: "0.20.2" }.by_hand();

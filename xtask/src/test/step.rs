@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::interrupt::Interrupt;
 use crate::scenario::wait::Patience;
-use crate::{cargo, scenario, setup, sim, tidy};
+use crate::{browser, cargo, scenario, setup, sim, tidy};
 
 /// Who runs the checks.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,7 @@ enum Work {
     Tidy,
     Sim,
     Scenarios,
+    Browser,
 }
 
 /// One call of cargo.
@@ -87,6 +88,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step { name: "sim", about: "many simulated ledgers in trouble, 200 seeds", work: Work::Sim },
     Step { name: "scenarios", about: "real node processes, end to end", work: Work::Scenarios },
+    Step { name: "browser", about: "the dashboard in a real Chromium, on real nodes", work: Work::Browser },
 ];
 
 impl Step {
@@ -97,6 +99,7 @@ impl Step {
             Work::Tidy => tidy::run(),
             Work::Sim => sim::run(&sim::Args::check(), interrupt),
             Work::Scenarios => scenario::run(&scenario::Args::all(), interrupt),
+            Work::Browser => browser::run(&browser::Args::all(), interrupt),
         }
     }
 }

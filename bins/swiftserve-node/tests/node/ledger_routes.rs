@@ -257,9 +257,55 @@ async fn files_come_in_pages_and_by_prefix() {
         page["files"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
     };
     let first = site.client.get("/v1/files?limit=2").await.ok().json();
-    assert_eq!((names(&first), &first["next"]), (vec!["a".into(), "B/1".into()], &"B/1".into()));
-    let second = site.client.get("/v1/files?limit=2&after=B/1").await.ok().json();
-    assert_eq!((names(&second), &second["next"]), (vec!["b/2".into(), "c".into()], &serde_json::Value::Null));
+    assert_eq!((names(&first), &first["total"]), (vec!["a".into(), "B/1".into()], &4.into()));
+    for after in [first["next"].as_str().unwrap(), "B/1"] {
+        let second = site.client.get(&format!("/v1/files?limit=2&after={after}")).await.ok().json();
+        assert_eq!(
+            (names(&second), &second["next"]),
+            (vec!["b/2".into(), "c".into()], &serde_json::Value::Null)
+        );
+    }
     let in_folder = site.client.get("/v1/files?prefix=b/").await.ok().json();
     assert_eq!(names(&in_folder), ["B/1", "b/2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_sorted_and_looked_for_and_a_page_stays_where_it_is_while_files_come_and_go() {
+    let site = Site::found().await;
+    for (name, len) in [("dir/Big", 9), ("small", 1), ("dir/middle", 5), ("gone", 7)] {
+        site.client.put(name, &vec![b'x'; len]).await.ok();
+    }
+    let list = |query: &str| {
+        let (client, path) = (site.client.clone(), format!("/v1/files?{query}"));
+        async move {
+            let page = client.get(&path).await.ok().json();
+            let rows = page["files"].as_array().unwrap().clone();
+            let names: Vec<_> = rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect();
+            (names.join(" "), page["next"].as_str().map(str::to_owned), page["total"].clone())
+        }
+    };
+    assert_eq!(list("sort=size").await, ("small dir/middle gone dir/Big".into(), None, 4.into()));
+    assert_eq!(list("sort=size&order=desc").await.0, "dir/Big gone dir/middle small");
+    assert_eq!(list("sort=published&order=desc").await.0, "gone dir/middle small dir/Big");
+    assert_eq!(list("search=BIG").await, ("dir/Big".into(), None, 1.into()));
+    assert_eq!(list("search=nothing").await, (String::new(), None, 0.into()));
+    let me = site.node.id();
+    assert_eq!(list(&format!("publisher={me}&prefix=dir/&sort=size")).await.0, "dir/middle dir/Big");
+    let (first, next, _) = list("sort=size&order=desc&limit=2").await;
+    assert_eq!(first, "dir/Big gone");
+    site.client.delete("/v1/files/gone").await.ok();
+    site.client.put("huge", &[b'x'; 20]).await.ok();
+    let next = next.unwrap();
+    assert_eq!(list(&format!("sort=size&order=desc&limit=2&after={next}")).await.0, "dir/middle small");
+    // A place in one order is none in another.
+    for query in [
+        "sort=age",
+        "order=up",
+        "publisher=me",
+        "limit=-1",
+        "sort=size&after=small",
+        &format!("after={next}"),
+    ] {
+        site.client.get(&format!("/v1/files?{query}")).await.refused(400, "bad_request");
+    }
 }

@@ -13,6 +13,8 @@ use crate::{
 
 /// What anybody may ask.
 const OPEN: [&str; 3] = ["/healthz", "/readyz", "/key"];
+/// The page for browsers and its parts, which hold nothing of this node.
+const PAGE: [&str; 2] = ["/", "/web/{asset}"];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /// Every path that the routers of `swift-http` know, found in their source: a new route is found as well.
@@ -48,6 +50,13 @@ fn all_paths() -> Vec<String> {
     paths
 }
 
+/// Those that ask for a credential.
+fn guarded_paths() -> Vec<String> {
+    let mut paths = all_paths();
+    paths.retain(|path| !OPEN.contains(&path.as_str()) && !PAGE.contains(&path.as_str()));
+    paths.iter().map(|path| filled(path)).collect()
+}
+
 /// A path in which the places for names and numbers are filled in.
 fn filled(path: &str) -> String {
     let parts = path.split('/').map(|part| match part {
@@ -59,10 +68,10 @@ fn filled(path: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_route_but_three_answers_without_a_credential() {
+async fn no_route_but_three_and_the_page_answers_without_a_credential() {
     let site = Site::found().await;
     let stranger = site.client.anonymous();
-    for path in all_paths().iter().map(|path| filled(path)).filter(|path| !OPEN.contains(&path.as_str())) {
+    for path in guarded_paths() {
         let mut guarded = 0;
         for method in METHODS {
             let request = stranger.request(method.parse::<Method>().unwrap(), &path);
@@ -80,6 +89,13 @@ async fn no_route_but_three_answers_without_a_credential() {
     for path in OPEN {
         stranger.get(path).await.is(200);
     }
+    for path in PAGE.map(filled) {
+        for method in METHODS {
+            let request = stranger.request(method.parse::<Method>().unwrap(), &path);
+            let status = answered(request).await.status;
+            assert_eq!(status, if method == "GET" { 404 } else { 405 }, "{method} {path} by a program");
+        }
+    }
     assert_eq!(site.client.height().await, 0);
 }
 
@@ -87,7 +103,7 @@ async fn no_route_but_three_answers_without_a_credential() {
 async fn a_key_that_the_ledger_does_not_know_can_ask_to_join_and_nothing_else() {
     let site = Site::found().await;
     let stranger = site.seen_by(&NodeKey::from_seed([77; 32]));
-    for path in all_paths().iter().map(|path| filled(path)).filter(|path| !OPEN.contains(&path.as_str())) {
+    for path in guarded_paths() {
         for method in METHODS {
             let request = stranger.request(method.parse().unwrap(), &path);
             let status = soon(request.send()).await.unwrap().status().as_u16();

@@ -8,7 +8,7 @@ use std::{
 use rusqlite::{Connection, params};
 
 use super::{
-    APPLICATION_ID, DbError, SCHEMA, SCHEMA_2, SCHEMA_VERSION,
+    APPLICATION_ID, DbError, SCHEMA, SCHEMA_2, SCHEMA_VERSION, listing,
     state::{Counts, SqlState, write_meta},
     sums,
     writer::{LedgerDb, connect, write_validators},
@@ -39,6 +39,7 @@ impl LedgerBuilder {
         connection.execute_batch(SCHEMA_2)?;
         sums::add(&connection)?;
         sums::add_to_blocks(&connection)?;
+        listing::add(&connection)?;
         connection.execute(
             "INSERT INTO blocks VALUES (0, ?1, ?2)",
             params![genesis.id().as_bytes(), genesis.to_bytes()],

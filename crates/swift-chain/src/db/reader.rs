@@ -302,13 +302,14 @@ impl LedgerReader {
         let prefix = filter.prefix.as_deref().unwrap_or_default();
         // Every key with the prefix is below the prefix followed by the last code point there is.
         let end = format!("{prefix}{}", char::MAX);
-        let after = filter.after.as_ref().map_or("", NameKey::as_str);
+        // One bound below: of two SQLite would look for the first, and pass by all that is before the other.
+        let after = filter.after.as_ref().map(NameKey::as_str).filter(|after| *after >= prefix);
+        let (from, at_least) = after.map_or((prefix, ">="), |after| (after, ">"));
         let sql = format!(
-            "SELECT record, {FILE} FROM files WHERE key >= ?1 AND key < ?2 AND key > ?3 ORDER BY key LIMIT ?4"
+            "SELECT record, {FILE} FROM files WHERE key {at_least} ?1 AND key < ?2 ORDER BY key LIMIT ?3"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let rows =
-            statement.query_map(params![prefix, end, after, filter.limit], |row| row.get::<_, Vec<u8>>(0))?;
+        let rows = statement.query_map(params![from, end, filter.limit], |row| row.get::<_, Vec<u8>>(0))?;
         rows.map(|row| decode("file", &row?)).collect()
     }
 }

@@ -90,6 +90,21 @@ impl SqlState<'_> {
         Ok(statement.query_row([node.as_bytes()], |row| row.get(0)).optional()?)
     }
 
+    pub(super) fn insert_file(&self, key: &NameKey, file: &FileRecord) -> Result<(), DbError> {
+        let entry = &file.entry;
+        self.execute(
+            "INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                key.as_str(),
+                entry.file_id.as_bytes(),
+                entry.size,
+                file.publisher.as_bytes(),
+                file.height,
+                encoding::encode(file)
+            ],
+        )
+    }
+
     /// Writes a block's changes.
     pub(super) fn apply(&self, changes: &[Change]) -> Result<(), DbError> {
         let mut counts: Counts = read_meta(self.0, "counts")?;
@@ -124,15 +139,7 @@ impl SqlState<'_> {
             Change::File { key, file } => {
                 counts.count_file(self.find_file(key)?.as_ref(), file.as_ref());
                 match file {
-                    Some(file) => self.execute(
-                        "INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4)",
-                        params![
-                            key.as_str(),
-                            file.entry.file_id.as_bytes(),
-                            file.entry.size,
-                            encoding::encode(file)
-                        ],
-                    ),
+                    Some(file) => self.insert_file(key, file),
                     None => self.execute("DELETE FROM files WHERE key = ?1", [key.as_str()]),
                 }
             }

@@ -13,14 +13,14 @@ use super::{DbError, reader::LedgerReader};
 use crate::{block::Block, hash::sha256};
 
 /// A table, its columns with their definitions, and what comes behind them.
-struct Table {
+pub(super) struct Table {
     name: &'static str,
     columns: &'static [(&'static str, &'static str)],
     options: &'static str,
 }
 
-/// The tables that have sums since version 3.
-const TABLES: [Table; 10] = [
+/// The tables that have sums since version 3, but for that of the files.
+const TABLES: [Table; 9] = [
     Table {
         name: "meta",
         columns: &[("key", "TEXT PRIMARY KEY"), ("value", "BLOB NOT NULL")],
@@ -39,16 +39,6 @@ const TABLES: [Table; 10] = [
     Table {
         name: "authors",
         columns: &[("node", "BLOB PRIMARY KEY"), ("record", "BLOB NOT NULL")],
-        options: "WITHOUT ROWID, STRICT",
-    },
-    Table {
-        name: "files",
-        columns: &[
-            ("key", "TEXT PRIMARY KEY"),
-            ("file_id", "BLOB NOT NULL"),
-            ("size", "INTEGER NOT NULL"),
-            ("record", "BLOB NOT NULL"),
-        ],
         options: "WITHOUT ROWID, STRICT",
     },
     Table {
@@ -83,6 +73,32 @@ const TABLES: [Table; 10] = [
     },
 ];
 
+/// The table of the files in versions 3 and 4.
+const FILES_BEFORE: Table = Table {
+    name: "files",
+    columns: &[
+        ("key", "TEXT PRIMARY KEY"),
+        ("file_id", "BLOB NOT NULL"),
+        ("size", "INTEGER NOT NULL"),
+        ("record", "BLOB NOT NULL"),
+    ],
+    options: "WITHOUT ROWID, STRICT",
+};
+
+/// The table of the files since version 5.
+pub(super) const FILES: Table = Table {
+    name: "files",
+    columns: &[
+        ("key", "TEXT PRIMARY KEY"),
+        ("file_id", "BLOB NOT NULL"),
+        ("size", "INTEGER NOT NULL"),
+        ("publisher", "BLOB NOT NULL"),
+        ("height", "INTEGER NOT NULL"),
+        ("record", "BLOB NOT NULL"),
+    ],
+    options: "WITHOUT ROWID, STRICT",
+};
+
 /// The tables that have sums since version 4.
 const BODIES: [Table; 2] = [
     Table {
@@ -108,7 +124,9 @@ pub(super) const MEMBER: &str = "intact(sum, 'members', node, record)";
 /// See [`META`].
 pub(super) const AUTHOR: &str = "intact(sum, 'authors', node, record)";
 /// See [`META`].
-pub(super) const FILE: &str = "intact(sum, 'files', key, file_id, size, record)";
+pub(super) const FILE: &str = "intact(sum, 'files', key, file_id, size, publisher, height, record)";
+/// See [`META`]; of a file in versions 3 and 4.
+pub(super) const FILE_BEFORE: &str = "intact(sum, 'files', key, file_id, size, record)";
 /// See [`META`].
 pub(super) const OUTBOX: &str = "intact(sum, 'outbox', id, signed)";
 /// See [`META`].
@@ -130,7 +148,7 @@ impl Table {
         names.join(", ")
     }
 
-    fn create(&self, connection: &Connection) -> rusqlite::Result<()> {
+    pub(super) fn create(&self, connection: &Connection) -> rusqlite::Result<()> {
         let (name, columns, options) = (self.name, self.column_names(), self.options);
         let defined: Vec<String> =
             self.columns.iter().map(|(column, kind)| format!("{column} {kind}")).collect();
@@ -153,7 +171,8 @@ impl Table {
 /// Makes the tables of version 2 to those of version 3: each row gets its sum.
 pub(super) fn add(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("DROP INDEX files_by_id")?;
-    for table in &TABLES {
+    let tables = || TABLES.iter().chain([&FILES_BEFORE]);
+    for table in tables() {
         table.refit(connection)?;
     }
     // No number of a queued transaction is used twice.
@@ -161,7 +180,7 @@ pub(super) fn add(connection: &Connection) -> rusqlite::Result<()> {
         "DELETE FROM sqlite_sequence WHERE name = 'outbox';
          INSERT INTO sqlite_sequence (name, seq) SELECT 'outbox', seq FROM sqlite_sequence WHERE name = 'outbox_old';",
     )?;
-    for table in &TABLES {
+    for table in tables() {
         connection.execute_batch(&format!("DROP TABLE {}_old", table.name))?;
     }
     connection.execute_batch("CREATE INDEX files_by_id ON files (file_id)")
@@ -232,7 +251,7 @@ impl LedgerReader {
         if found != "ok" {
             return Err(DbError::Pages(found));
         }
-        for table in TABLES.iter().chain(&BODIES).chain([&HISTORY]) {
+        for table in TABLES.iter().chain(&BODIES).chain([&HISTORY, &FILES]) {
             let (name, columns) = (table.name, table.column_names());
             let sql = format!("SELECT count(*) FROM {name} WHERE intact(sum, '{name}', {columns})");
             connection.query_row(&sql, [], |_| Ok(()))?;

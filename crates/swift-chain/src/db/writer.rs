@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use super::{
     DbError, SCHEMA_2, SCHEMA_VERSION,
     founding::LedgerBuilder,
-    history,
+    history, listing,
     reader::{LedgerReader, check_tables},
     state::{SqlState, read_meta, write_meta},
     sums::{self, OUTBOX, WAL, teach},
@@ -213,8 +213,11 @@ fn upgrade(connection: &Connection, found: i32) -> Result<(), DbError> {
     if found < 3 {
         sums::add(connection)?;
     }
-    sums::add_to_blocks(connection)?;
-    history::note_all(connection)?;
+    if found < 4 {
+        sums::add_to_blocks(connection)?;
+        history::note_all(connection)?;
+    }
+    listing::add(connection)?;
     if found < 2 {
         write_validators(connection, 1, &read_meta(connection, "validators")?)?;
     }
@@ -253,9 +256,17 @@ mod tests {
         super::{APPLICATION_ID, SCHEMA},
         *,
     };
-    use crate::{genesis::GenesisBody, identity::NodeKey, limits::PROTOCOL_VERSION};
+    use crate::{
+        db::{FileOrder, FileSearch},
+        genesis::GenesisBody,
+        hash::Hash,
+        identity::NodeKey,
+        limits::PROTOCOL_VERSION,
+        state::FileRecord,
+        transaction::FileEntry,
+    };
 
-    fn version_1(path: &Path, key: &NodeKey) {
+    fn genesis(key: &NodeKey) -> Genesis {
         let body = GenesisBody {
             protocol_version: PROTOCOL_VERSION,
             nonce: [1; 16],
@@ -265,34 +276,40 @@ mod tests {
             params: Default::default(),
             origin: None,
         };
-        let genesis = Genesis::sign(key, body);
-        let old = connect(path).unwrap();
+        Genesis::sign(key, body)
+    }
+
+    /// A ledger with a genesis block, and nothing that came with later versions.
+    fn first_version(path: &Path, key: &NodeKey) -> Connection {
+        let (old, genesis) = (connect(path).unwrap(), genesis(key));
         old.execute_batch(SCHEMA).unwrap();
         old.execute(
             "INSERT INTO blocks VALUES (0, ?1, ?2)",
             params![genesis.id().as_bytes(), genesis.to_bytes()],
         )
         .unwrap();
-        let sole = encoding::encode(&ValidatorSet::sole(key.id()));
+        let sole = encoding::encode(&ValidatorSet::sole(genesis.body().founder));
         old.execute("INSERT INTO meta VALUES ('validators', ?1)", [sole]).unwrap();
         let head = encoding::encode(&Head::of_genesis(&genesis));
         old.execute("INSERT INTO meta VALUES ('head', ?1)", [head]).unwrap();
-        old.execute_batch("INSERT INTO outbox (signed) VALUES (x'00'); DELETE FROM outbox").unwrap();
         old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
         old.pragma_update(None, "user_version", 1).unwrap();
+        old
     }
 
     #[test]
     fn a_ledger_of_the_first_version_is_brought_up_to_date() {
         let folder = tempfile::tempdir().unwrap();
         let (path, key) = (folder.path().join("ledger.db"), NodeKey::from_seed([1; 32]));
-        version_1(&path, &key);
+        let old = first_version(&path, &key);
+        old.execute_batch("INSERT INTO outbox (signed) VALUES (x'00'); DELETE FROM outbox").unwrap();
+        drop(old);
         // Also by who only reads.
         drop(LedgerReader::open(&path).unwrap());
         // Who wanted to at the same time finds it done.
         upgrade(&connect(&path).unwrap(), 1).unwrap();
         let ledger = LedgerDb::open(&path).unwrap().unwrap();
-        let sole = ValidatorSet::sole(key.id());
+        let sole = ValidatorSet::sole(genesis().body().founder);
         ledger.check_file().unwrap();
         assert_eq!(ledger.reader().validators_at(1).unwrap(), sole);
         assert_eq!(ledger.reader().validator_sets(9).unwrap(), [(1, sole)]);
@@ -303,7 +320,7 @@ mod tests {
     fn a_copy_leaves_the_ledger_that_it_is_made_of_in_the_version_that_it_has() {
         let folder = tempfile::tempdir().unwrap();
         let (path, copy) = (folder.path().join("ledger.db"), folder.path().join("copy.db"));
-        version_1(&path, &NodeKey::from_seed([1; 32]));
+        first_version(&path, &NodeKey::from_seed([1; 32]));
         LedgerReader::copy_file(&path, &copy).unwrap();
         assert_eq!(version(&connect(&path).unwrap()).unwrap(), 1);
         LedgerReader::open(&copy).unwrap().check_file().unwrap();
@@ -313,7 +330,7 @@ mod tests {
     fn a_ledger_for_which_there_is_no_room_stays_as_it_is_and_is_brought_up_to_date_later() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger.db");
-        version_1(&path, &NodeKey::from_seed([1; 32]));
+        first_version(&path, &NodeKey::from_seed([1; 32]));
         let full = connect(&path).unwrap();
         full.execute_batch("CREATE TABLE t (b BLOB); INSERT INTO t VALUES (zeroblob(200000)); DROP TABLE t")
             .unwrap();
@@ -327,5 +344,61 @@ mod tests {
         assert_eq!(version(&full).unwrap(), 1);
         drop(full);
         LedgerDb::open(&path).unwrap().unwrap().check_file().unwrap();
+    }
+
+    #[test]
+    fn the_files_of_a_ledger_of_version_4_get_their_orders_and_one_that_rotted_is_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, key) = (folder.path().join("ledger.db"), NodeKey::from_seed([1; 32]));
+        let old = first_version(&path, &key);
+        old.execute_batch(SCHEMA_2).unwrap();
+        sums::add(&old).unwrap();
+        sums::add_to_blocks(&old).unwrap();
+        let publisher = key.id();
+        let record = |name: &str, size, height| FileRecord {
+            entry: FileEntry {
+                name: name.parse().unwrap(),
+                size,
+                file_id: Hash::from_bytes([1; 32]),
+                manifest_hash: Hash::default(),
+            },
+            publisher,
+            height,
+            time_ms: 1,
+        };
+        let files = [record("A", 5, 2), record("b", 7, 3), record("c", 6, 1)];
+        for file in &files {
+            let (key, id) = (file.entry.name.key(), file.entry.file_id.as_bytes());
+            let row = params![key.as_str(), id, file.entry.size, encoding::encode(file)];
+            old.execute("INSERT INTO files VALUES (?1, ?2, ?3, ?4)", row).unwrap();
+        }
+        old.pragma_update(None, "user_version", 4).unwrap();
+        drop(old);
+        let bytes = std::fs::read(&path).unwrap();
+        let ledger = LedgerDb::open(&path).unwrap().unwrap();
+        let listed = |order| {
+            let search = FileSearch { order, limit: 9, publisher: Some(publisher), ..FileSearch::default() };
+            ledger.reader().search_files(&search).unwrap().files
+        };
+        assert_eq!(listed(FileOrder::Name), files);
+        let [a, b, c] = files;
+        assert_eq!(listed(FileOrder::Size), [a.clone(), c.clone(), b.clone()]);
+        assert_eq!(listed(FileOrder::Published), [c, a, b.clone()]);
+        assert_eq!(
+            ledger.reader().file_by_id(&b.entry.file_id).unwrap().unwrap().entry.file_id,
+            b.entry.file_id
+        );
+        let checked: String =
+            ledger.reader().connection().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(checked, "ok");
+        drop(ledger);
+
+        LedgerDb::remove(&path).unwrap();
+        let row = encoding::encode(&b);
+        let at = bytes.windows(row.len()).position(|bytes| bytes == row).unwrap();
+        let mut rotten = bytes;
+        rotten[at + row.len() - 1] ^= 1;
+        std::fs::write(&path, rotten).unwrap();
+        assert!(LedgerDb::open(&path).unwrap_err().is_damage());
     }
 }

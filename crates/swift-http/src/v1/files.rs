@@ -1,5 +1,7 @@
 //! `/v1/files`.
 
+mod listing;
+
 use std::collections::{BTreeSet, HashMap};
 
 use axum::{
@@ -9,15 +11,17 @@ use axum::{
     http::{HeaderMap, Method, StatusCode},
     response::{IntoResponse, Response},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
-use swift_chain::{FileFilter, FileName, FileRecord, Hash, NodeId};
+use swift_chain::{FileName, FileRecord, Hash, NodeId};
 use swift_chunks::{FileId, ObjectState, Store, StoreError};
 use tokio::task;
 
-use super::{page::PageLen, written};
+pub(super) use listing::list;
+
+use super::{holders, written};
 use crate::{
-    access::{Access, Allowed, ReadOnly, owns},
+    access::{Access, owns},
     content,
     ingest::{IfTaken, Ingest, Ingested, content_length, published_by},
     problem::Problem,
@@ -64,38 +68,6 @@ impl FileRow {
     }
 }
 
-#[derive(Deserialize)]
-pub(super) struct Page {
-    copies: Option<String>,
-    prefix: Option<String>,
-    after: Option<String>,
-    limit: Option<u64>,
-}
-
-pub(super) async fn list(
-    _: Allowed<ReadOnly>,
-    State(services): State<Services>,
-    Query(page): Query<Page>,
-) -> Result<Json<Value>, Problem> {
-    let len = PageLen::of(page.limit);
-    let after = page.after.as_deref().map(FileName::normalized).transpose()?;
-    let filter = FileFilter {
-        prefix: page.prefix.as_deref().map(swift_chain::NameKey::fold_prefix),
-        after: after.map(|name| name.key()),
-        limit: len.to_find(),
-    };
-    let mut records = services.ledger.read(move |reader| reader.files(&filter)).await?;
-    let next = len.cut(&mut records).map(|record| record.entry.name.clone());
-    let others = others_with(&services, records.iter().map(id_of).collect(), page.copies.is_some()).await?;
-    let store = services.store.clone();
-    let rows = task::spawn_blocking(move || {
-        let rows = records.into_iter().zip(others);
-        rows.map(|(record, others)| FileRow::new(record, others, &store)).collect::<Result<Vec<_>, _>>()
-    });
-    let files = rows.await.map_err(|error| Problem::internal(&error))??;
-    Ok(Json(json!({ "files": files, "next": next })))
-}
-
 fn id_of(record: &FileRecord) -> FileId {
     FileId::from_bytes(*record.entry.file_id.as_bytes())
 }
@@ -126,6 +98,9 @@ pub(super) async fn fetch(
     let record = find(&services, FileName::normalized(&name)?).await?;
     if query.contains_key("copies") {
         return Ok(Json(copies(&services, &record).await?).into_response());
+    }
+    if query.contains_key("holders") {
+        return Ok(Json(holders::of(&services, &record).await?).into_response());
     }
     if query.contains_key("meta") {
         let others = others_with(&services, vec![id_of(&record)], false).await?.pop().unwrap_or(0);

@@ -1,6 +1,12 @@
 //! `/v1/invites`.
 
-use axum::{Json, extract::State};
+use std::collections::HashMap;
+
+use axum::{
+    Json,
+    extract::{Query, State},
+};
+use qrcode::{Color, EcLevel, QrCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use swift_chain::{Checkpoint, Invitation, InvitationTerms, Role, Ticket};
@@ -26,6 +32,7 @@ pub(super) struct Invite {
 pub(super) async fn invite(
     _: Allowed<AdminOnly>,
     State(services): State<Services>,
+    Query(query): Query<HashMap<String, String>>,
     body: axum::body::Bytes,
 ) -> Result<Json<Value>, Problem> {
     let invite: Invite = if body.is_empty() {
@@ -58,5 +65,34 @@ pub(super) async fn invite(
         addresses: vec![member.address],
         invitation: Invitation::sign(&services.key, &network, terms),
     };
-    Ok(Json(json!({ "ticket": ticket.to_string(), "role": role, "expires_ms": not_after_ms })))
+    let text = ticket.to_string();
+    let mut answer = json!({ "ticket": text, "role": role, "expires_ms": not_after_ms });
+    if query.contains_key("qr") {
+        answer["qr"] = json!(picture(&text)?);
+    }
+    Ok(Json(answer))
+}
+
+/// A text as a QR code: a line for each row, 1 where it is dark.
+fn picture(text: &str) -> Result<Vec<String>, Problem> {
+    let code = QrCode::with_error_correction_level(text, EcLevel::L);
+    let code = code.map_err(|error| Problem::internal(&error))?;
+    let dark = |color: &Color| if *color == Color::Dark { '1' } else { '0' };
+    Ok(code.to_colors().chunks(code.width()).map(|row| row.iter().map(dark).collect()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_fits_into_a_square_with_the_three_marks_of_a_code() {
+        let rows = picture(&"swift1abcdefghijklmnopqrstuvwxyz234567".repeat(12)).unwrap();
+        assert!(rows.iter().all(|row| row.len() == rows.len()), "{rows:?}");
+        let end = rows.len() - 7;
+        for (row, column) in [(0, 0), (0, end), (end, 0)] {
+            assert_eq!(&rows[row][column..column + 7], "1111111");
+            assert_eq!(&rows[row + 1][column..column + 7], "1000001");
+        }
+    }
 }

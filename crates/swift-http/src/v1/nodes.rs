@@ -41,6 +41,12 @@ pub(super) struct NodeRow {
     holds: Option<Holds>,
     /// What it says it keeps by rule.
     keeps: Option<Keeps>,
+    /// Up to which block it says it has come.
+    height: Option<u64>,
+    /// When something was last heard from it.
+    heard_ms: Option<u64>,
+    /// Of this node only: others do not tell.
+    version: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -62,20 +68,25 @@ pub(super) async fn list(
     let store = services.store.clone();
     let whole = tokio::task::spawn_blocking(move || store.whole()).await;
     let whole = whole.map_err(|error| Problem::internal(&error))??;
+    let height = services.ledger.head().height;
     let mine = Shelf { files: whole.files, bytes: whole.bytes, ..*services.shelf.borrow() };
     let rows = members.into_iter().map(|(node, member)| {
-        let said = || services.presence.hello_of(&node).map(|hello| hello.shelf);
-        let shelf = if node == me { Some(mine) } else { said() };
+        let is_self = node == me;
+        let said = services.presence.hello_of(&node);
+        let shelf = if is_self { Some(mine) } else { said.map(|hello| hello.shelf) };
         NodeRow {
             node_id: node,
             role: member.role,
             address: member.address,
             joined_height: member.joined_height,
             validator_weight: validators.weight(&node),
-            online: node == me || online.contains(&node),
-            is_self: node == me,
+            online: is_self || online.contains(&node),
+            is_self,
             holds: shelf.map(|Shelf { files, bytes, .. }| Holds { files, bytes }),
             keeps: shelf.map(|shelf| shelf.keeps),
+            height: if is_self { Some(height) } else { said.map(|hello| hello.height) },
+            heard_ms: services.conduct.of(&node).heard_ms,
+            version: is_self.then_some(env!("CARGO_PKG_VERSION")),
         }
     });
     Ok(Json(rows.collect()))

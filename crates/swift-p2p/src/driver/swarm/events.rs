@@ -19,7 +19,7 @@ use super::{
     transfers::{PeerTraffic, Traffic, Transfers},
 };
 use crate::swarm::{
-    CheckOutcome, ExchangeId, FetchFailure, FetchOutcome, Priority, SendOutcome,
+    CheckOutcome, ExchangeId, FetchFailure, FetchOutcome, Priority, SendOutcome, Spread,
     message::{Answer, Confirm, Holdings, Offer, WhoHas},
 };
 
@@ -96,6 +96,11 @@ pub(super) enum Command {
         files: Vec<FileId>,
         reply: oneshot::Sender<Vec<FileCopies>>,
     },
+    /// Which parts of a file are where, as far as known.
+    Spread {
+        file: FileId,
+        reply: oneshot::Sender<Vec<Spread>>,
+    },
     Transfers {
         reply: oneshot::Sender<Transfers>,
     },
@@ -117,7 +122,10 @@ impl Command {
             Self::Offers { offers, .. } => offers.iter().map(|offer| offer.file).collect(),
             Self::WhoHas { who_has, .. } => who_has.asks.iter().map(|ask| ask.file).collect(),
             Self::Survey { files, .. } => files.clone(),
-            Self::Hint { file } | Self::Prioritize { file, .. } | Self::Read { file, .. } => vec![*file],
+            Self::Hint { file }
+            | Self::Prioritize { file, .. }
+            | Self::Read { file, .. }
+            | Self::Spread { file, .. } => vec![*file],
             _ => Vec::new(),
         }
     }

@@ -17,7 +17,7 @@ use super::{
     transfers::{PeerTraffic, Traffic, Transfers},
 };
 use crate::swarm::{
-    Priority,
+    Priority, Spread,
     message::{Answer, Confirm, Holdings, Offer, WhoHas},
 };
 
@@ -172,6 +172,11 @@ impl SwarmHandle {
     /// are complete if its swarm knows the file.
     pub async fn known_copies(&self, files: Vec<FileId>) -> Result<Vec<FileCopies>, Stopped> {
         self.ask(|reply| Command::Copies { files, reply }).await
+    }
+
+    /// Which parts of a file are where, as far as this node knows: its own, and those of members that told.
+    pub async fn spread(&self, file: FileId) -> Result<Vec<Spread>, Stopped> {
+        self.ask(|reply| Command::Spread { file, reply }).await
     }
 
     /// What moves: files on their way here, and what others are sent.

@@ -271,6 +271,7 @@ impl Owner {
             Command::Copies { files, reply } => {
                 drop(reply.send(files.iter().map(|file| self.copies_of(file)).collect()));
             }
+            Command::Spread { file, reply } => drop(reply.send(self.swarm.spread(&file))),
             Command::Transfers { reply } => drop(reply.send(self.transfers())),
             Command::Traffic { reply } => drop(reply.send(self.traffic())),
             Command::PeerTraffic { reply } => drop(reply.send(self.peer_traffic())),

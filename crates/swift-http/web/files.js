@@ -1,0 +1,130 @@
+// All files: looked for, sorted, page by page; and the place to bring in new ones.
+
+import { ask, may, query } from './api.js';
+import { empty, h, heading, keyed, mark, say, table } from './dom.js';
+import { bytes, count, fileLink, nodeName, percent, plural, when } from './format.js';
+import { on, region } from './live.js';
+import { uploader } from './uploader.js';
+
+const PAGE = 50;
+const COLUMNS = [
+  { sort: 'name', text: 'Name' },
+  { sort: 'size', text: 'Size', class: 'number' },
+  { sort: 'published', text: 'Published', class: 'wide' },
+  { text: 'By', class: 'wide' },
+  { text: 'Here', class: 'number' },
+  { text: 'Copies', class: 'number wide' },
+];
+
+/** One file in the table. */
+function row(file, isMoving) {
+  const [size, time, by, here, copies] = [h('td', { class: 'number' }), h('td', { class: 'wide' }), h('td', { class: 'wide' }), h('td', { class: 'number' }), h('td', { class: 'number wide' })];
+  const node = h('tr', { 'data-name': file.name }, h('th', { scope: 'row' }, fileLink(file.name)), size, time, by, here, copies);
+  let shown = null;
+  return {
+    node,
+    update(next) {
+      if (shown?.file_id !== next.file_id || shown.height !== next.height) {
+        say(size, bytes(next.size));
+        time.replaceChildren(when(next.time_ms));
+        by.replaceChildren(nodeName(next.publisher));
+      }
+      shown = next;
+      const moved = isMoving(next.name) ?? next.held_bytes;
+      mark(node, 'data-complete', next.complete);
+      say(here, next.complete ? 'all' : next.size === 0 ? 'none' : moved === 0 ? 'none' : percent(moved / next.size));
+      say(copies, count(next.copies));
+    },
+  };
+}
+
+/** The table with its pages. `view` is what is asked for; `changed` is called when somebody wants something else. */
+function listing(node, view, changed) {
+  const headings = COLUMNS.map(({ sort, text, class: kind }) => {
+    if (!sort) return h('th', { scope: 'col', class: kind }, text);
+    const button = h('button', { type: 'button', class: 'sort', onclick: () => {
+      view.order = view.sort === sort && view.order === 'asc' ? 'desc' : 'asc';
+      if (view.sort !== sort && sort !== 'name') view.order = 'desc';
+      view.sort = sort;
+      changed();
+    } }, text);
+    return h('th', { scope: 'col', class: kind, 'data-sort': sort }, button);
+  });
+  const { node: box, body, cells } = table('files', 'Files', headings);
+  const back = h('button', { id: 'back', type: 'button', onclick: () => { view.cursors.pop(); changed(true); } }, 'Previous');
+  const more = h('button', { id: 'more', type: 'button', onclick: () => { view.cursors.push(view.next); changed(true); } }, 'Next');
+  const where = h('p', { id: 'where-in-list', class: 'muted', 'aria-live': 'polite' });
+  const none = h('div');
+  const pages = h('nav', { class: 'pages', 'aria-label': 'Pages of files' }, where, back, more);
+  node.append(box, none, pages);
+  const fill = keyed(body, (file) => file.name, (file) => row(file, (name) => view.moving.get(name)));
+  return ({ files, next, total }) => {
+    view.next = next;
+    for (const cell of cells) {
+      if (cell.dataset.sort) mark(cell, 'aria-sort', cell.dataset.sort === view.sort ? { asc: 'ascending', desc: 'descending' }[view.order] : null);
+    }
+    fill(files);
+    view.draw = () => fill(files);
+    box.hidden = files.length === 0;
+    none.replaceChildren();
+    if (files.length === 0) none.append(nothing(view));
+    const first = view.cursors.length * PAGE;
+    say(where, files.length === 0 ? '' : total === undefined || total === null ? `${count(first + 1)} to ${count(first + files.length)}`
+      : `${count(first + 1)} to ${count(first + files.length)} of ${plural(total, 'file')}`);
+    pages.hidden = first === 0 && next === null;
+    back.disabled = first === 0;
+    more.disabled = next === null;
+  };
+}
+
+function nothing(view) {
+  if (view.search) return empty('No file has this in its name', 'Look for a shorter part of the name.');
+  return empty('There are no files yet', may('publish') ? 'Drop some on this page, or choose them above.' : 'Files that anybody publishes appear here.');
+}
+
+export function showFiles(main, { signal, search }) {
+  const view = {
+    search: search.get('search') ?? '',
+    sort: COLUMNS.some(({ sort }) => sort && sort === search.get('sort')) ? search.get('sort') : 'name',
+    order: search.get('order') === 'desc' ? 'desc' : 'asc',
+    cursors: [],
+    next: null,
+    moving: new Map(),
+    draw() {},
+  };
+  main.append(heading('Files'));
+  if (may('publish')) main.append(uploader(main, signal));
+  if (!may('read')) return;
+
+  const field = h('input', { id: 'search', type: 'search', placeholder: 'Part of a name', value: view.search, autocomplete: 'off', spellcheck: 'false' });
+  const list = h('div');
+  main.append(h('form', { class: 'filters', role: 'search', onsubmit: (event) => event.preventDefault() }, h('label', { for: 'search' }, 'Search'), field), list);
+
+  const load = async () => {
+    const after = view.cursors.at(-1);
+    const asked = JSON.stringify([view.search, view.sort, view.order, after]);
+    const page = await ask(`/v1/files${query({ search: view.search, sort: view.sort, order: view.order, after, limit: PAGE })}`, { signal });
+    // Somebody went on while this was on its way: what is wanted now is asked for at once.
+    return JSON.stringify([view.search, view.sort, view.order, view.cursors.at(-1)]) === asked ? page : load();
+  };
+  const changed = (isPage = false) => {
+    if (!isPage) view.cursors = [];
+    const { sort, order } = view;
+    history.replaceState(null, '', `#/files${query({ search: view.search, sort: sort === 'name' && order === 'asc' ? '' : sort, order: order === 'asc' ? '' : order })}`);
+    again.now();
+  };
+  let typing = null;
+  field.addEventListener('input', () => {
+    clearTimeout(typing);
+    typing = setTimeout(() => {
+      view.search = field.value;
+      changed();
+    }, 150);
+  }, { signal });
+  const again = region(list, { types: ['file'], load, make: (node) => listing(node, view, changed), signal, gapMs: 1000 });
+
+  on('transfer', ({ transfers }) => {
+    view.moving = new Map(transfers.filter((row) => row.direction === 'in').map((row) => [row.file, row.done_bytes]));
+    view.draw();
+  }, signal);
+}
