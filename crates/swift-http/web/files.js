@@ -72,8 +72,13 @@ function listing(node, view, changed) {
     say(where, files.length === 0 ? '' : total === undefined || total === null ? `${count(first + 1)} to ${count(first + files.length)}`
       : `${count(first + 1)} to ${count(first + files.length)} of ${plural(total, 'file')}`);
     pages.hidden = first === 0 && next === null;
+    const focused = document.activeElement;
     back.disabled = first === 0;
     more.disabled = next === null;
+    // Whoever goes on by keyboard keeps a place to go on from, and everybody sees the page from its top.
+    if (focused.disabled) (back.disabled ? more : back).focus({ preventScroll: true });
+    if (view.isPage && node.getBoundingClientRect().top < 0) node.scrollIntoView();
+    view.isPage = false;
   };
 }
 
@@ -89,6 +94,7 @@ export function showFiles(main, { signal, search }) {
     order: search.get('order') === 'desc' ? 'desc' : 'asc',
     cursors: [],
     next: null,
+    isPage: false,
     moving: new Map(),
     draw() {},
   };
@@ -108,6 +114,7 @@ export function showFiles(main, { signal, search }) {
     return JSON.stringify([view.search, view.sort, view.order, view.cursors.at(-1)]) === asked ? page : load();
   };
   const changed = (isPage = false) => {
+    view.isPage = isPage;
     if (!isPage) view.cursors = [];
     const { sort, order } = view;
     history.replaceState(null, '', `#/files${query({ search: view.search, sort: sort === 'name' && order === 'asc' ? '' : sort, order: order === 'asc' ? '' : order })}`);

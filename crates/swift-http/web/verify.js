@@ -59,6 +59,6 @@ export function verifier(signal) {
     button.disabled = false;
   });
   return h('section', { class: 'card verify', 'aria-labelledby': 'verify-title' },
-    h('div', { class: 'heading' }, h('div', null, h('h2', { id: 'verify-title' }, 'Does it hold?'),
+    h('div', { class: 'heading' }, h('div', null, h('h2', { id: 'verify-title' }, 'Verify the chain'),
       h('p', { class: 'muted' }, 'The node checks every block, every signature and every certificate again, from the first one on.')), button), bar, told);
 }

@@ -123,6 +123,6 @@ mod tests {
         held.insert_run(0..999);
         let nearly = spread(&held, &[]);
         assert_eq!((nearly.parts.len(), nearly.parts[254], nearly.parts[255]), (256, 100, 75));
-        assert_eq!(spread(&ChunkSet::full(layout(0)), &[]).parts, []);
+        assert!(spread(&ChunkSet::full(layout(0)), &[]).parts.is_empty());
     }
 }
