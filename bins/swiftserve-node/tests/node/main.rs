@@ -25,6 +25,7 @@ mod liar;
 mod limits;
 mod log;
 mod names;
+mod openapi;
 mod outsiders;
 mod port;
 mod priorities;
