@@ -186,7 +186,7 @@ async fn who_did_not_wait_can_ask_later_what_was_refused() {
     member.client.put("a?wait=none", b"first").await.is(202);
     other.put("a?wait=none", b"second").await.is(202);
     let refusals = async |client: &Client| client.get("/v1/refusals").await.ok().json();
-    assert_eq!(refusals(&member.client).await, json!({ "refusals": [] }));
+    assert_eq!(refusals(&member.client).await, json!({ "refusals": [], "next": null }));
     // Nobody waits any more, not even inside the node.
     let member = member.stop().await.start_with(PATIENT, None).await;
     let founder = founder.start().await;
