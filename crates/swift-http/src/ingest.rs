@@ -10,7 +10,9 @@ use swift_chunks::{CHUNK_LEN, ContentRef, Staged};
 use swift_p2p::driver::Publishing;
 use tokio::{sync::mpsc, task, time::timeout};
 
-use crate::{access::owns, problem::Problem, services::Services, tokens::TokenRecord, wait::Wait};
+use crate::{
+    access::owns, problem::Problem, services::Services, tokens::TokenRecord, v1::Expected, wait::Wait,
+};
 
 /// A body that brings nothing for this long has broken off; what was set aside for it is free again.
 const PIECE_PATIENCE: Duration = Duration::from_secs(60);
@@ -49,6 +51,7 @@ impl<'s> Ingest<'s> {
         token: &TokenRecord,
         name: FileName,
         if_taken: IfTaken,
+        expected: &Expected,
         len: Option<u64>,
     ) -> Result<Self, Problem> {
         let (node, checked_name) = (services.key.id(), name.clone());
@@ -57,6 +60,7 @@ impl<'s> Ingest<'s> {
         if role.is_none_or(|role| role < Role::Publisher) {
             return Err(Problem::forbidden("this node's role in the network does not allow it to publish"));
         }
+        expected.check(live.as_ref().filter(|live| live.entry.name == name))?;
         let mut replaces = None;
         if let Some(live) = live {
             let is_same_file = live.entry.name == name && live.publisher == node;

@@ -4,13 +4,7 @@ mod chain;
 mod files;
 mod offers;
 
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    middleware,
-    response::Response,
-    routing::{get, post},
-};
+use axum::{Router, extract::DefaultBodyLimit, middleware, response::Response};
 
 use swift_p2p::{driver::BODIES_OF_ONE_MAX, swarm::message::EXCHANGE_BYTES_MAX};
 
@@ -18,6 +12,7 @@ pub(crate) use offers::form_name;
 
 use crate::{
     access, not_allowed,
+    openapi::{self, Body, Operation, Who, filled, get, hash, integer, named, post},
     problem::{self, Problem},
     services::Services,
 };
@@ -37,23 +32,82 @@ const _: () = assert!(CHAIN_OF_MEMBER_LEN_MAX < BODIES_OF_ONE_MAX);
 /// The form of a confirmation; its name is the longest part.
 const FORM_LEN_MAX: usize = 16 * 1024;
 
-pub(crate) fn router(services: &Services) -> Router<Services> {
-    Router::new()
-        .route("/key", get(chain::key))
-        .route("/getHash", get(chain::hash))
-        .route("/topBlockNumber", get(chain::top_block_number))
-        .route("/totalBlocks", get(chain::total_blocks))
-        .route("/addBlock", post(chain::add_block).layer(DefaultBodyLimit::max(BLOCKS_BODY_LEN_MAX)))
-        .route("/getBlockDatas", post(chain::blocks).layer(DefaultBodyLimit::max(QUESTION_LEN_MAX)))
-        .route(
+/// All of them: the router and the document are made from this list.
+pub(crate) fn operations() -> Vec<Operation> {
+    let file_form = || Body::Of("multipart/form-data", named("Upload"));
+    let form = || Body::Of("application/x-www-form-urlencoded", named("Form"));
+    let answered = || Body::Json(named("Answered"));
+    let at_most = DefaultBodyLimit::max;
+    let operations = vec![
+        get("/key", Who::Anyone, "This node's Ed25519 public key, PEM.", chain::key).gives(200, Body::text()),
+        get("/getHash", Who::ReadOrMember, "The hash of a block, empty if there is none.", chain::hash)
+            .required("num", integer(), "the block's height")
+            .gives(200, Body::text()),
+        get("/topBlockNumber", Who::ReadOrMember, "The head's height.", chain::top_block_number)
+            .gives(200, Body::text()),
+        get("/totalBlocks", Who::ReadOrMember, "Blocks, the genesis block included.", chain::total_blocks)
+            .gives(200, Body::text()),
+        get("/download", Who::ReadOrMember, "A file, by `file` or by `id`.", files::download)
+            .query("file", filled(), "the file with this name")
+            .query("id", hash(), "some file with this content")
+            .header("range", "which bytes")
+            .header("if-range", "the tag that the range is of")
+            .header("if-none-match", "a tag: content that has it is not sent")
+            .with_head()
+            .gives(200, Body::bytes())
+            .gives(206, Body::bytes())
+            .gives(304, Body::Empty)
+            .gives(416, Body::Empty)
+            .refuses(&["bad_name", "not_found", "not_live", "no_space"]),
+        post("/addBlock", Who::AdminOrMember, "Takes a block with its certificate.", chain::add_block)
+            .may_take(Body::bytes())
+            .gives(200, answered())
+            .refuses(&["conflict", "too_large"])
+            .served(|handler| handler.layer(at_most(BLOCKS_BODY_LEN_MAX))),
+        post("/getBlockDatas", Who::ReadOrMember, "The chain from block `num` on.", chain::blocks)
+            .may_take(Body::text())
+            .gives(200, Body::bytes())
+            .refuses(&["too_large"])
+            .served(|handler| handler.layer(at_most(QUESTION_LEN_MAX))),
+        post(
             "/overwriteBlockchain",
-            // It has a bound of its own, by who sends it.
-            post(chain::overwrite).layer(DefaultBodyLimit::disable()),
+            Who::AdminOrMember,
+            "Takes a whole chain, where there is none.",
+            chain::overwrite,
         )
-        .route("/download", get(files::download))
-        .route("/response", post(offers::offer).layer(DefaultBodyLimit::max(EXCHANGE_BYTES_MAX)))
-        .route("/webhook", post(offers::confirm).layer(DefaultBodyLimit::max(FORM_LEN_MAX)))
-        .route("/upload", post(files::upload).layer(DefaultBodyLimit::disable()))
+        .takes(Body::bytes())
+        .gives(200, answered())
+        .refuses(&["conflict", "too_large"])
+        // It has a bound of its own, by who sends it.
+        .served(|handler| handler.layer(DefaultBodyLimit::disable())),
+        post("/upload", Who::Publish, "Stores a file and publishes it.", files::upload)
+            .takes(file_form())
+            .written("Uploaded")
+            .refuses(&["bad_name", "name_taken", "length_mismatch", "too_large", "no_space", "too_slow"])
+            .served(|handler| handler.layer(DefaultBodyLimit::disable())),
+        post(
+            "/response",
+            Who::PublishOrMember,
+            "An offer; from a token a hint to fetch a file.",
+            offers::offer,
+        )
+        .takes(form())
+        .gives(200, answered())
+        .gives(200, Body::bytes())
+        .refuses(&["too_large"])
+        .served(|handler| handler.layer(at_most(EXCHANGE_BYTES_MAX))),
+        post("/webhook", Who::PublishOrMember, "A confirmation.", offers::confirm)
+            .takes(form())
+            .gives(200, answered())
+            .gives(204, Body::Empty)
+            .refuses(&["too_large"])
+            .served(|handler| handler.layer(at_most(FORM_LEN_MAX))),
+    ];
+    operations.into_iter().map(Operation::legacy).collect()
+}
+
+pub(crate) fn router(services: &Services, operations: Vec<Operation>) -> Router<Services> {
+    openapi::router(operations)
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::map_response(problem::of_rejection))
         .layer(middleware::from_fn_with_state(services.clone(), access::identify))

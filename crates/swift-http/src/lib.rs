@@ -41,10 +41,12 @@
 mod access;
 mod conduct;
 mod content;
+mod entry;
 mod events;
 mod ingest;
 mod legacy;
 mod metrics;
+mod openapi;
 mod peer;
 mod problem;
 mod range;
@@ -57,12 +59,11 @@ mod wait;
 mod web;
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::Request,
     http::{HeaderValue, header},
     middleware::{self, Next},
     response::Response,
-    routing::get,
 };
 use http_body::Body as _;
 
@@ -71,23 +72,24 @@ pub use events::{Events, EventsFeed};
 pub use services::{AccessPolicy, Handles, Services};
 pub use tokens::{Scope, TokenError, TokenRecord, Tokens};
 
+use openapi::Document;
 use problem::Problem;
 
 /// All routes of a node.
 pub fn router(services: Services) -> Router {
-    Router::new()
+    let (mut own, original) = (entry::operations(), legacy::operations());
+    own.extend(v1::operations());
+    own.extend(web::operations());
+    let document = Document::of(own.iter().chain(&original));
+    openapi::router(own)
         .nest("/peer", peer::router())
-        .nest("/v1", v1::router())
-        .merge(web::router())
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics::show))
-        .fallback(async || Problem::not_found("there is no such route; see docs/http-api.md"))
+        .fallback(async || Problem::not_found("there is no such route; see /openapi.json"))
         .method_not_allowed_fallback(not_allowed)
+        .layer(Extension(document))
         .layer(middleware::map_response(problem::of_rejection))
         .layer(middleware::from_fn_with_state(services.clone(), access::identify))
         // These find out who is calling by themselves: their refusals have a shape of their own.
-        .merge(legacy::router(&services))
+        .merge(legacy::router(&services, original))
         .layer(middleware::from_fn_with_state(services.clone(), access::make_room))
         .layer(middleware::from_fn_with_state(services.clone(), conduct::watch))
         .layer(middleware::from_fn_with_state(services.clone(), metrics::count))
@@ -112,19 +114,7 @@ async fn say_close(request: Request, next: Next) -> Response {
 /// A route is asked in a way that it does not know.
 async fn not_allowed() -> Problem {
     let status = axum::http::StatusCode::METHOD_NOT_ALLOWED;
-    Problem::new(status, "bad_request", "this route does not take this method")
-}
-
-/// Whether the node can serve: its store has followed the ledger.
-async fn ready(
-    axum::extract::State(services): axum::extract::State<Services>,
-) -> Result<&'static str, Problem> {
-    let (applied, height) = (services.catalog.applied(), services.ledger.head().height);
-    if applied >= height {
-        Ok("ready\n")
-    } else {
-        Err(Problem::unavailable(format!("the store has applied block {applied} of {height}")))
-    }
+    Problem::new(status, "method_not_allowed", "this route does not take this method")
 }
 
 /// Readers of what comes from outside, for those who attack them; no part of the interface.

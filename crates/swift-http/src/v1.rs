@@ -15,6 +15,7 @@ mod priorities;
 mod proof;
 mod refusals;
 mod risk;
+mod routes;
 mod scrub;
 mod security;
 mod sessions;
@@ -25,63 +26,17 @@ mod transfers;
 mod trash;
 mod verify;
 
-use axum::{
-    Json, Router,
-    extract::DefaultBodyLimit,
-    http::StatusCode,
-    routing::{delete, get, patch, post, put},
-};
+use axum::{Json, http::StatusCode};
 use serde_json::{Value, json};
 use swift_chain::Settled;
 use swift_chunks::{Store, StoreError};
 use tokio::task;
 
+pub(crate) use files::Expected;
+pub(crate) use routes::operations;
 pub(crate) use transfers::rows as transfers;
 
 use crate::{problem::Problem, services::Services};
-
-pub(crate) fn router() -> Router<Services> {
-    Router::new()
-        .route("/status", get(status::status))
-        .route("/files", get(files::list))
-        .route(
-            "/files/{*name}",
-            get(files::fetch).put(files::put).delete(files::remove).layer(DefaultBodyLimit::disable()),
-        )
-        .route("/proof", get(proof::receipt))
-        .route("/nodes", get(nodes::list))
-        .route("/nodes/{id}", patch(nodes::update).delete(nodes::remove))
-        .route("/invites", post(invites::invite))
-        .route("/verify", get(verify::verify))
-        .route("/blocks", get(blocks::list))
-        .route("/blocks/{height}", get(blocks::one))
-        .route("/transactions", get(transactions::list))
-        .route("/events", get(events::watch))
-        .route("/evidence", get(evidence::list))
-        .route("/security", get(security::list))
-        .route("/refusals", get(refusals::list))
-        .route("/keep", get(keep::show).put(keep::set))
-        .route("/pins", get(keep::pins))
-        .route("/pins/{*name}", put(keep::pin).delete(keep::unpin))
-        .route("/limits", get(limits::show).patch(limits::change))
-        .route("/priorities", get(priorities::list))
-        .route("/priorities/{*name}", put(priorities::change))
-        .route("/peers", get(peers::list))
-        .route("/promises", get(keep::promises))
-        .route("/transfers", get(transfers::list))
-        .route("/trash", get(trash::list).post(trash::restore).delete(trash::empty))
-        .route("/scrub", get(scrub::show).post(scrub::begin))
-        .route(
-            "/sessions",
-            get(sessions::show)
-                .post(sessions::sign_in)
-                .delete(sessions::sign_out)
-                .layer(DefaultBodyLimit::max(sessions::SIGN_IN_LEN_MAX)),
-        )
-        .route("/dashboard", post(sessions::invite))
-        .route("/tokens", get(tokens::list).post(tokens::create))
-        .route("/tokens/{label}", delete(tokens::revoke))
-}
 
 /// The answer to a write: what it is about, and the block, as far as there is one.
 fn written(mut about: Value, settled: Option<Settled>) -> (StatusCode, Json<Value>) {

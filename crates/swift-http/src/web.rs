@@ -6,16 +6,19 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
-    extract::Path,
+    extract::{Path, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
 };
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use crate::{problem::Problem, services::Services};
+use crate::{
+    entry::entry_points,
+    openapi::{Body, Operation, Who, get, text},
+    problem::Problem,
+    services::Services,
+};
 
 /// What the page may load and do: nothing from elsewhere, nothing inline, and no text is ever made into markup.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -133,26 +136,36 @@ pub(crate) fn wants_page(asked: &HeaderMap) -> bool {
     kinds.any(|kind| kind.trim().eq_ignore_ascii_case("text/html"))
 }
 
-pub(crate) fn router() -> Router<Services> {
+/// The page, on the path where programs find the entry points, and its parts.
+pub(crate) fn operations() -> Vec<Operation> {
     let assets = Assets::new();
     let page = assets.clone();
-    Router::new().route("/", get(async move |asked: HeaderMap| front(&page, &asked))).route(
-        "/web/{asset}",
-        get(async move |Path(name): Path<String>, asked: HeaderMap| {
-            let found = if name == PAGE { None } else { assets.answer(&name, &asked) };
-            found.ok_or_else(|| Problem::not_found("the page has no such part"))
-        }),
-    )
-}
-
-/// The page for browsers.
-fn front(assets: &Assets, asked: &HeaderMap) -> Response {
-    let page = if wants_page(asked) { assets.answer(PAGE, asked) } else { None };
-    let mut response = page.unwrap_or_else(|| {
-        Problem::not_found("there is no such route; see docs/http-api.md").into_response()
-    });
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
-    response
+    let front = async move |services: State<Services>, asked: HeaderMap| {
+        let page = if wants_page(&asked) { page.answer(PAGE, &asked) } else { None };
+        let mut response = match page {
+            Some(page) => page,
+            None => entry_points(services).await.into_response(),
+        };
+        response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+        response
+    };
+    let part = async move |Path(name): Path<String>, asked: HeaderMap| {
+        let found = if name == PAGE { None } else { assets.answer(&name, &asked) };
+        found.ok_or_else(|| Problem::not_found("the page has no such part"))
+    };
+    vec![
+        get("/", Who::Anyone, "The entry points, a line for each; a browser gets a page.", front)
+            .shows("EntryPoints")
+            .gives(200, Body::Of("text/html", text()))
+            .gives(304, Body::Empty),
+        get("/web/{part}", Who::Anyone, "A part of the page for browsers.", part)
+            .header("if-none-match", "a tag: a part that has it is not sent")
+            .gives(200, Body::Of("text/javascript", text()))
+            .gives(200, Body::Of("text/css", text()))
+            .gives(200, Body::Of("image/svg+xml", text()))
+            .gives(304, Body::Empty)
+            .refuses(&["not_found"]),
+    ]
 }
 
 #[cfg(test)]

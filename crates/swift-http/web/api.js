@@ -70,6 +70,18 @@ export async function request(path, { method = 'GET', body, signal, isLong = fal
 /** The same as JSON. */
 export const ask = async (path, options) => (await request(path, options)).json();
 
+/** All rows of a list, page after page. */
+export async function askAll(path, rows, options) {
+  const all = [];
+  let after = null;
+  do {
+    const page = await ask(path + query({ limit: 1000, after }), options);
+    all.push(...page[rows]);
+    after = page.next;
+  } while (after !== null);
+  return all;
+}
+
 /** A query, without what is empty. */
 export function query(values) {
   const pairs = Object.entries(values).filter(([, value]) => value !== undefined && value !== null && value !== '');

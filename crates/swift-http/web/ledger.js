@@ -1,7 +1,7 @@
 // The ledger: its blocks, who did what, and whether all of it holds.
 
 import { actor, words } from './actions.js';
-import { ask, query } from './api.js';
+import { ask, askAll, query } from './api.js';
 import { empty, h, heading, keyed, say, table } from './dom.js';
 import { saveProof } from './file.js';
 import { count, date, nodeName, plural, short, when } from './format.js';
@@ -124,7 +124,7 @@ function transactions(main, signal) {
       h('div', { class: 'field' }, h('label', { for: 'filter-name' }, 'File'), name),
       h('div', { class: 'field' }, h('label', { for: 'filter-node' }, 'Author or node'), node), known), wrong, box));
   let ids = [];
-  ask('/v1/nodes', { signal }).then((nodes) => {
+  askAll('/v1/nodes', 'nodes', { signal }).then((nodes) => {
     ids = nodes.map((one) => one.node_id);
     known.replaceChildren(...nodes.map((one) => h('option', { value: one.node_id }, one.address)));
   }, () => {});

@@ -1,6 +1,6 @@
 // The members of the network: who they are, how they are, and who may join.
 
-import { ask, may } from './api.js';
+import { ask, askAll, may } from './api.js';
 import { h, heading, keyed, mark, say, svg, table } from './dom.js';
 import { copyButton, dialog, notice } from './dialog.js';
 import { bytes, count, date, nodeName, plain, plural, short, when } from './format.js';
@@ -124,7 +124,7 @@ export function showNodes(main, { signal }) {
   region(box, {
     types: ['node', 'ledger'],
     signal,
-    load: () => ask('/v1/nodes', { signal }),
+    load: () => askAll('/v1/nodes', 'nodes', { signal }),
     make: (node) => {
       const { node: table_, body } = table('nodes', 'Nodes', ['Node', 'State', ...['Role', 'Ledger', 'Holds'].map((text) => ({ text, class: 'wide' })), 'Actions']);
       const alone = h('p', { class: 'muted' }, 'This node is alone. ', may('admin') ? 'Invite a machine to have a second copy of every file.' : '');

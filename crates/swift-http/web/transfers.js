@@ -76,7 +76,7 @@ export function showTransfers(main, { signal }) {
   const again = region(box, {
     types: ['file'],
     signal,
-    load: () => ask('/v1/transfers', { signal }),
+    load: async () => (await ask('/v1/transfers', { signal })).transfers,
     make: (node) => {
       const incoming = group('Coming here', 'incoming', 'Nothing is on its way to this node.');
       const outgoing = group('Going out', 'outgoing', 'This node sends nothing at the moment.');

@@ -163,7 +163,7 @@ impl Bench<'_> {
             Direction::Up => "in",
             Direction::Down => "out",
         };
-        let Some(rows) = rows.as_array() else { bail!("the transfers are no list: {rows}") };
+        let Some(rows) = rows["transfers"].as_array() else { bail!("the transfers are no list: {rows}") };
         let rows = rows.iter().filter(|row| row["direction"] == direction);
         let peers = rows.filter_map(|row| row["peers"].as_array()).flatten();
         let counted: u64 = peers.filter_map(|peer| peer["bytes"].as_u64()).sum();

@@ -123,10 +123,10 @@ fn transferred_permille(node: &Node, token: &str, file: &str) -> Option<u64> {
     permille_of(&response.expect(200).ok()?.json().ok()?, file)
 }
 
-/// The answer is a list of `{"file": NAME, "done_bytes": N, "total_bytes": N, …}`.
+/// The answer has a list of `{"file": NAME, "done_bytes": N, "total_bytes": N, …}`.
 fn permille_of(transfers: &Value, file: &str) -> Option<u64> {
     let of_file = |transfer: &&Value| transfer.get("file").and_then(Value::as_str) == Some(file);
-    let transfer = transfers.as_array()?.iter().find(of_file)?;
+    let transfer = transfers.get("transfers")?.as_array()?.iter().find(of_file)?;
     let (done, total) = (transfer.get("done_bytes")?.as_u64()?, transfer.get("total_bytes")?.as_u64()?);
     // 999 at most: only a file that is there is complete.
     let permille = u128::from(done) * 1000 / u128::from(total.max(1));
@@ -141,10 +141,10 @@ mod tests {
 
     #[test]
     fn the_transfer_of_the_file_is_picked_out() {
-        let answer = json!([
+        let answer = json!({ "transfers": [
             {"file": "other", "done_bytes": 1, "total_bytes": 1},
             {"file": "x", "done_bytes": 250, "total_bytes": 1000, "peers": 3},
-        ]);
+        ]});
         assert_eq!(permille_of(&answer, "x"), Some(250));
         assert_eq!(permille_of(&answer, "gone"), None);
     }

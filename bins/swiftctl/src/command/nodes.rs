@@ -3,6 +3,7 @@
 use serde_json::Value;
 use swift_chain::NodeId;
 
+use super::pages::all_pages;
 use crate::{
     api::{Holds, Node},
     cli::Context,
@@ -25,11 +26,11 @@ pub(crate) async fn list(context: &Context, shown: &Shown) -> Result<(), Error> 
     })
 }
 
-async fn ask(client: &Client) -> Result<(Value, Vec<Node>), Error> {
+async fn ask(client: &Client) -> Result<(Vec<Value>, Vec<Node>), Error> {
     let what = "cannot list the nodes";
-    let answer = client.get(what, "/v1/nodes").await?;
-    let nodes = understand(what, &answer)?;
-    Ok((answer, nodes))
+    let rows = all_pages(client, what, "/v1/nodes", "nodes", &[]).await?;
+    let nodes = rows.iter().map(|row| understand(what, row)).collect::<Result<_, _>>()?;
+    Ok((rows, nodes))
 }
 
 /// Ids are shown whole: they are what other commands take.

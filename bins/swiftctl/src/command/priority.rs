@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use serde_json::json;
 
+use super::pages::all_pages;
 use crate::{
     api::PriorityRow,
     cli::Context,
@@ -55,8 +56,8 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<(), Error> {
         return output.show(&answer, || format!("{text}: {}", level.word()));
     }
     let what = "cannot list the priorities";
-    let answer = client.get(what, "/v1/priorities").await?;
-    let rows: Vec<PriorityRow> = understand(what, &answer)?;
+    let answer = all_pages(&client, what, "/v1/priorities", "priorities", &[]).await?;
+    let rows: Vec<PriorityRow> = answer.iter().map(|row| understand(what, row)).collect::<Result<_, _>>()?;
     let row = |row: PriorityRow| [row.name, size::human(row.size), row.priority];
     output.show(&answer, || table(["name", "size", "priority"], rows.into_iter().map(row)))
 }

@@ -6,6 +6,7 @@ use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::pages::all_pages;
 use crate::{
     api::{NewToken, TokenRecord},
     cli::Context,
@@ -95,10 +96,9 @@ async fn create(context: &Context, args: &CreateArgs) -> Result<(), Error> {
 
 async fn list(context: &Context, shown: &Shown) -> Result<(), Error> {
     let what = "cannot list the tokens";
-    let answer = context.client()?.get(what, "/v1/tokens").await?;
-    let rows = answer.get("tokens").unwrap_or(&Value::Null);
-    let tokens: Vec<TokenRecord> = understand(what, rows)?;
-    context.output(shown).show(rows, || table(["label", "scopes", "expires"], tokens.into_iter().map(row)))
+    let rows = all_pages(&context.client()?, what, "/v1/tokens", "tokens", &[]).await?;
+    let tokens: Vec<TokenRecord> = rows.iter().map(|row| understand(what, row)).collect::<Result<_, _>>()?;
+    context.output(shown).show(&rows, || table(["label", "scopes", "expires"], tokens.into_iter().map(row)))
 }
 
 fn row(token: TokenRecord) -> [String; 3] {

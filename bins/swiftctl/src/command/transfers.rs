@@ -1,5 +1,6 @@
 //! `transfers`: what is coming in and going out, per file and peer.
 
+use super::pages::all_pages;
 use crate::{
     api::{Direction, Transfer, TransferPeer},
     cli::Context,
@@ -11,16 +12,16 @@ use crate::{
 
 pub(crate) async fn run(context: &Context, shown: &Shown) -> Result<(), Error> {
     let what = "cannot list the transfers";
-    let answer = context.client()?.get(what, "/v1/transfers").await?;
-    let transfers: Vec<Transfer> = understand(what, &answer)?;
-    context.output(shown).show(&answer, || {
+    let rows = all_pages(&context.client()?, what, "/v1/transfers", "transfers", &[]).await?;
+    let transfers: Vec<Transfer> = rows.iter().map(|row| understand(what, row)).collect::<Result<_, _>>()?;
+    context.output(shown).show(&rows, || {
         let head = ["file", "direction", "peer", "done", "rate", "remaining", "priority", "state"];
-        table(head, transfers.iter().flat_map(rows))
+        table(head, transfers.iter().flat_map(shown_rows))
     })
 }
 
 /// A row of the file as a whole, and one for each peer if there are several.
-fn rows(transfer: &Transfer) -> Vec<[String; 8]> {
+fn shown_rows(transfer: &Transfer) -> Vec<[String; 8]> {
     let Transfer { file, direction, done_bytes, total_bytes, bytes_per_second, peers, .. } = transfer;
     let (way, done) = match direction {
         Direction::In => {

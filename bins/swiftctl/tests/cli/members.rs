@@ -57,7 +57,9 @@ fn force_goes_to_the_node() {
 #[test]
 fn a_member_is_promoted_by_the_beginning_of_its_id() {
     let (run, requests) = node(&["promote", "AEBAGB"], |request| match request.line.as_str() {
-        "GET /v1/nodes" => Answer::json(&json!([{"node_id": "z".repeat(52)}, {"node_id": ID}])),
+        "GET /v1/nodes?limit=1000" => {
+            Answer::json(&json!({"nodes": [{"node_id": "z".repeat(52)}, {"node_id": ID}], "next": null}))
+        }
         _ => done(false),
     });
     run.ended(0);
@@ -97,9 +99,9 @@ fn nonsense_is_refused_before_anybody_is_asked() {
         &["promote"],
         &["promote", "abc"],
     ] {
-        let (run, requests) = node(args, |_| Answer::json(&json!([])));
+        let (run, requests) = node(args, |_| Answer::json(&json!({"nodes": [], "next": null})));
         run.ended(2);
-        assert!(requests.iter().all(|request| request.line == "GET /v1/nodes"), "{args:?}");
+        assert!(requests.iter().all(|request| request.line == "GET /v1/nodes?limit=1000"), "{args:?}");
     }
 }
 

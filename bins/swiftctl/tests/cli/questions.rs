@@ -39,8 +39,8 @@ fn json_passes_on_what_the_node_said() {
     let (said_status, said_nodes) = (status.clone(), nodes.clone());
     let node = FakeNode::start(move |request| match request.line.as_str() {
         "GET /v1/status?copies" => Answer::json(&said_status),
-        "GET /v1/nodes" => Answer::json(&said_nodes),
-        _ => Answer::json(&json!([])),
+        "GET /v1/nodes?limit=1000" => Answer::json(&json!({"nodes": said_nodes, "next": null})),
+        _ => Answer::json(&json!({"transfers": [], "next": null})),
     });
     let folder = tempfile::tempdir().unwrap();
     let ask =
@@ -102,7 +102,9 @@ fn a_member_is_removed_by_the_beginning_of_its_id() {
     let (one, two) = ("abcdefg".repeat(7) + "aaa", "abcdefh".repeat(7) + "bbb");
     let (first, removed) = (one.clone(), two.clone());
     let node = FakeNode::start(move |request| match request.line.as_str() {
-        "GET /v1/nodes" => Answer::json(&json!([{"node_id": first}, {"node_id": removed}])),
+        "GET /v1/nodes?limit=1000" => {
+            Answer::json(&json!({"nodes": [{"node_id": first}, {"node_id": removed}], "next": null}))
+        }
         line if line == format!("DELETE /v1/nodes/{removed}") => {
             Answer::json(&json!({"status": true, "node_id": removed, "block": 9, "already": false}))
         }
@@ -123,7 +125,7 @@ fn tokens_are_made_listed_and_revoked() {
             assert_eq!(body, json!({"label": "ci", "scopes": ["read", "publish"], "expires_s": 2_592_000}));
             Answer::json(&json!({"label": "ci", "token": "fresh"}))
         }
-        "GET /v1/tokens" => {
+        "GET /v1/tokens?limit=1000" => {
             Answer::json(&json!({"tokens": [{"label": "ci", "scopes": ["read"], "expires_ms": 0}]}))
         }
         "DELETE /v1/tokens/c%20i" => Answer::new(204, ""),
@@ -157,7 +159,7 @@ fn transfers_show_what_moves_with_whom_and_how_fast() {
         "peers": [peer("d", 2048, 1024)],
     });
     let said = json!([coming, blocked, going]);
-    let answer = said.clone();
+    let answer = json!({"transfers": said, "next": null});
     let node = FakeNode::start(move |_| Answer::json(&answer));
     let folder = tempfile::tempdir().unwrap();
     let ask = |args: &[&str]| swiftctl(folder.path(), &[&["--node", &node.url], args].concat(), b"").ended(0);
@@ -215,8 +217,9 @@ fn limits_are_shown_and_set_one_at_a_time() {
 #[test]
 fn the_priority_of_a_file_is_set_by_its_name() {
     let node = FakeNode::start(|request| match request.line.as_str() {
-        "GET /v1/priorities" => {
-            Answer::json(&json!([{"name": "a b.iso", "file_id": "x", "size": 1536, "priority": "high"}]))
+        "GET /v1/priorities?limit=1000" => {
+            let row = json!({"name": "a b.iso", "file_id": "x", "size": 1536, "priority": "high"});
+            Answer::json(&json!({"priorities": [row], "next": null}))
         }
         "PUT /v1/priorities/dir/a%20b.iso" => {
             let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();

@@ -24,7 +24,12 @@ async fn slowly() -> (Site, Site, Vec<u8>) {
 /// The file's row among what comes to a node.
 async fn row(site: &Site) -> Option<Value> {
     let rows = site.client.get("/v1/transfers").await.ok().json();
-    rows.as_array().unwrap().iter().find(|row| row["direction"] == "in" && row["file"] == "file").cloned()
+    rows["transfers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["direction"] == "in" && row["file"] == "file")
+        .cloned()
 }
 
 async fn begin(site: &Site) -> Response {

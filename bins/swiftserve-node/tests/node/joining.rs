@@ -27,7 +27,7 @@ async fn a_node_joins_by_a_ticket_and_has_the_same_ledger() {
     for site in [&founder, &joiner] {
         let nodes = site.client.get("/v1/nodes").await.ok().json();
         let role = |id: NodeId| {
-            let rows = nodes.as_array().unwrap();
+            let rows = nodes["nodes"].as_array().unwrap();
             rows.iter().find(|row| row["node_id"] == id.to_string()).unwrap()["role"].clone()
         };
         assert_eq!(role(founder.node.id()), "admin");

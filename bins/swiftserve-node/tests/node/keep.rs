@@ -263,7 +263,7 @@ async fn every_node_tells_what_it_holds_and_keeps() {
     let row = |node: swift_chain::NodeId, files: u64, bytes: u64, keeps: &str| {
         let rows = json!({"node_id": node, "holds": {"files": files, "bytes": bytes}, "keeps": keeps});
         move |shown: &serde_json::Value| {
-            let mut shown = shown.as_array().unwrap().iter();
+            let mut shown = shown["nodes"].as_array().unwrap().iter();
             shown.any(|shown| rows.as_object().unwrap().iter().all(|(key, value)| shown[key] == *value))
         }
     };

@@ -27,6 +27,7 @@ mod limits;
 mod log;
 mod metrics;
 mod names;
+mod openapi;
 mod outsiders;
 mod page;
 mod port;

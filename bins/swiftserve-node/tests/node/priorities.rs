@@ -12,7 +12,12 @@ const LEN: usize = 24 << 20;
 async fn priorities(site: &Site) -> Vec<(String, String)> {
     let rows = site.client.get("/v1/priorities").await.ok().json();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    rows.as_array().unwrap().iter().map(|row| (text(&row["name"]), text(&row["priority"]))).collect()
+    rows["priorities"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (text(&row["name"]), text(&row["priority"])))
+        .collect()
 }
 
 async fn set(site: &Site, name: &str, priority: &str) {
@@ -32,7 +37,7 @@ async fn two_files() -> (Site, Site) {
     }
     until(|| async {
         let rows = joiner.client.get("/v1/transfers").await.ok().json();
-        rows.as_array().unwrap().iter().filter(|row| row["direction"] == "in").count() == 2
+        rows["transfers"].as_array().unwrap().iter().filter(|row| row["direction"] == "in").count() == 2
     })
     .await;
     (founder, joiner)
@@ -63,7 +68,8 @@ async fn priorities_are_set_by_an_admin_and_shown() {
     set(&joiner, "dir/second", "high").await;
     assert!(is(&priorities(&joiner).await, &[("dir/second", "high"), ("first", "low")]));
     let rows = joiner.client.get("/v1/transfers").await.ok().json();
-    let row = rows.as_array().unwrap().iter().find(|row| row["file"] == "first").unwrap().clone();
+    let row =
+        rows["transfers"].as_array().unwrap().iter().find(|row| row["file"] == "first").unwrap().clone();
     assert_eq!(row["priority"], "low");
     set(&joiner, "first", "normal").await;
     assert!(is(&priorities(&joiner).await, &[("dir/second", "high")]));

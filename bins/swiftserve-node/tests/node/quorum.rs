@@ -103,7 +103,7 @@ async fn the_status_says_who_is_away_and_that_nothing_becomes_final() {
     assert_eq!((&status["quorum"]["reachable"], &status["quorum"]["warning"]), (&json!(1), &json!(null)));
     assert_eq!(status["validators"][0]["online"], true);
     let nodes = member.client.get("/v1/nodes").await.ok().json();
-    assert!(nodes.as_array().unwrap().iter().all(|node| node["online"] == true), "{nodes}");
+    assert!(nodes["nodes"].as_array().unwrap().iter().all(|node| node["online"] == true), "{nodes}");
     drop(founder);
 }
 
@@ -186,7 +186,7 @@ async fn who_did_not_wait_can_ask_later_what_was_refused() {
     member.client.put("a?wait=none", b"first").await.is(202);
     other.put("a?wait=none", b"second").await.is(202);
     let refusals = async |client: &Client| client.get("/v1/refusals").await.ok().json();
-    assert_eq!(refusals(&member.client).await, json!({ "refusals": [] }));
+    assert_eq!(refusals(&member.client).await, json!({ "refusals": [], "next": null }));
     // Nobody waits any more, not even inside the node.
     let member = member.stop().await.start_with(PATIENT, None).await;
     let founder = founder.start().await;
@@ -199,7 +199,11 @@ async fn who_did_not_wait_can_ask_later_what_was_refused() {
     assert!(refusal["reason"].as_str().unwrap().contains("the name a is taken"), "{refusal}");
     assert!(refusal["refused_ms"].as_u64().is_some_and(|ms| ms > 0));
     assert_eq!(member.client.record("a").await["file_id"], b3sum(b"first"));
-    assert_eq!(refusals(&founder.client).await, json!({ "refusals": [] }), "it is another node's write");
+    assert_eq!(
+        refusals(&founder.client).await,
+        json!({ "refusals": [], "next": null }),
+        "it is another node's write"
+    );
     let unread = member.client.scoped("unread", &["remove"]).await;
     unread.get("/v1/refusals").await.refused(403, "forbidden");
     other.get("/v1/refusals?limit=x").await.refused(400, "bad_request");

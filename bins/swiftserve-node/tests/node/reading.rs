@@ -73,7 +73,7 @@ async fn held(site: &Site) -> u64 {
 /// The file's row among what comes to a node.
 async fn row(site: &Site) -> Option<Value> {
     let rows = site.client.get("/v1/transfers").await.ok().json();
-    rows.as_array().unwrap().iter().find(|row| row["direction"] == "in").cloned()
+    rows["transfers"].as_array().unwrap().iter().find(|row| row["direction"] == "in").cloned()
 }
 
 /// Whether anything of the file's content lies on a node's disk.

@@ -99,7 +99,7 @@ async fn a_member_without_room_says_what_it_lacks_and_goes_on_when_it_has_some()
     member.completes("old").await;
     founder.client.put("new", &new).await.ok();
     until(|| async {
-        let transfers = member.client.get("/v1/transfers").await.ok().json();
+        let transfers = member.client.get("/v1/transfers").await.ok().json()["transfers"].clone();
         transfers[0]["state"] == "blocked"
             && transfers[0]["detail"].as_str().unwrap().contains("are available")
     })

@@ -220,10 +220,24 @@ impl LedgerReader {
     /// Evidence against validators, the latest first, at most `limit`, and when this node found it (milliseconds since
     /// 1970).
     pub fn evidence(&self, limit: u32) -> Result<Vec<(u64, Evidence)>, DbError> {
-        let sql =
-            format!("SELECT found_ms, proof, {EVIDENCE} FROM evidence ORDER BY height DESC, id LIMIT ?1");
+        self.evidence_behind(None, limit)
+    }
+
+    /// The same, behind what has this height and id.
+    pub fn evidence_behind(
+        &self,
+        place: Option<(u64, Hash)>,
+        limit: u32,
+    ) -> Result<Vec<(u64, Evidence)>, DbError> {
+        let sql = format!(
+            "SELECT found_ms, proof, {EVIDENCE} FROM evidence WHERE height < ?1 OR (height = ?1 AND id > ?2)
+                 ORDER BY height DESC, id LIMIT ?3"
+        );
+        let height = place.map_or(i64::MAX, |(height, _)| i64::try_from(height).unwrap_or(i64::MAX));
+        let id = place.map(|(_, id)| *id.as_bytes()).unwrap_or_default();
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let rows = statement.query_map([limit], |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+        let rows = statement
+            .query_map(params![height, id, limit], |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?)))?;
         rows.map(|row| {
             let (found_ms, proof) = row?;
             let evidence = Evidence::from_bytes(&proof);

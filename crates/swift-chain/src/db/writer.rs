@@ -309,7 +309,7 @@ mod tests {
         // Who wanted to at the same time finds it done.
         upgrade(&connect(&path).unwrap(), 1).unwrap();
         let ledger = LedgerDb::open(&path).unwrap().unwrap();
-        let sole = ValidatorSet::sole(genesis().body().founder);
+        let sole = ValidatorSet::sole(key.id());
         ledger.check_file().unwrap();
         assert_eq!(ledger.reader().validators_at(1).unwrap(), sole);
         assert_eq!(ledger.reader().validator_sets(9).unwrap(), [(1, sole)]);

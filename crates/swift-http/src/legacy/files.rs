@@ -20,7 +20,7 @@ use crate::{
     problem::Problem,
     services::Services,
     tokens::Scope,
-    v1::in_store,
+    v1::{Expected, in_store},
     wait::Wait,
 };
 
@@ -96,7 +96,8 @@ pub(super) async fn upload(
         }
         let name = field.file_name().unwrap_or_default();
         let name = FileName::normalized(name)?;
-        let ingest = Ingest::begin(&services, token, name, IfTaken::Refuse, None).await?;
+        let ingest =
+            Ingest::begin(&services, token, name, IfTaken::Refuse, &Expected::Anything, None).await?;
         let Ingested { file, settled } = ingest.take(field, None, wait).await?;
         let (status, reason) = match settled {
             Some(settled) => (StatusCode::OK, format!("published by block {}", settled.height)),

@@ -8,14 +8,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use swift_chain::{Evidence, Hash, NetworkId, NodeId};
 
+use super::page::PageLen;
 use crate::{
     access::{Allowed, ReadOnly},
     problem::Problem,
     services::Services,
 };
 
-const PAGE_LEN: u32 = 50;
-const PAGE_LEN_MAX: u32 = 200;
+const PAGE_LEN: u16 = 50;
+const PAGE_LEN_MAX: u16 = 200;
 
 #[derive(Serialize)]
 struct EvidenceRow {
@@ -43,7 +44,8 @@ impl EvidenceRow {
 
 #[derive(Deserialize)]
 pub(super) struct Page {
-    limit: Option<u32>,
+    after: Option<String>,
+    limit: Option<u64>,
 }
 
 pub(super) async fn list(
@@ -51,10 +53,19 @@ pub(super) async fn list(
     State(services): State<Services>,
     Query(page): Query<Page>,
 ) -> Result<Json<Value>, Problem> {
-    let limit = page.limit.unwrap_or(PAGE_LEN).clamp(1, PAGE_LEN_MAX);
+    let len = PageLen::of_long(page.limit, PAGE_LEN, PAGE_LEN_MAX);
+    let after = page.after.map(|after| place_of(&after)).transpose()?;
     let network = services.ledger.network();
-    let looked = services.ledger.read(move |reader| Ok((reader.evidence(limit)?, reader.evidence_count()?)));
-    let (found, total) = looked.await?;
+    let looked = services
+        .ledger
+        .read(move |reader| Ok((reader.evidence_behind(after, len.to_find())?, reader.evidence_count()?)));
+    let (mut found, total) = looked.await?;
+    let next = len.cut(&mut found).map(|(_, last)| format!("{}.{}", last.height(), last.id()));
     let rows = found.iter().map(|(found_ms, evidence)| EvidenceRow::new(&network, *found_ms, evidence));
-    Ok(Json(json!({ "evidence": rows.collect::<Vec<_>>(), "total": total })))
+    Ok(Json(json!({ "evidence": rows.collect::<Vec<_>>(), "next": next, "total": total })))
+}
+
+fn place_of(after: &str) -> Result<(u64, Hash), Problem> {
+    let place = after.split_once('.').and_then(|(height, id)| Some((height.parse().ok()?, id.parse().ok()?)));
+    place.ok_or_else(|| Problem::bad_request(format!("after: {after:?} is not the `next` of a page before")))
 }

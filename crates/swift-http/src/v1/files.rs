@@ -1,5 +1,6 @@
 //! `/v1/files`.
 
+mod expected;
 mod listing;
 
 use std::collections::{BTreeSet, HashMap};
@@ -17,6 +18,7 @@ use swift_chain::{FileName, FileRecord, Hash, NodeId};
 use swift_chunks::{FileId, ObjectState, Store, StoreError};
 use tokio::task;
 
+pub(crate) use expected::Expected;
 pub(super) use listing::list;
 
 use super::{holders, written};
@@ -145,9 +147,11 @@ pub(super) async fn put(
     let token = access.require(Scope::Publish)?;
     let name = FileName::normalized(&name)?;
     let wait = Wait::of(&query)?;
-    let if_taken = if query.contains_key("replace") { IfTaken::Replace } else { IfTaken::Refuse };
+    let expected = Expected::of(&headers)?;
+    let is_replacing = query.contains_key("replace") || expected.is_of_content();
+    let if_taken = if is_replacing { IfTaken::Replace } else { IfTaken::Refuse };
     let len = content_length(&headers);
-    let ingest = Ingest::begin(&services, token, name, if_taken, len).await?;
+    let ingest = Ingest::begin(&services, token, name, if_taken, &expected, len).await?;
     let Ingested { file, settled } = ingest.take(body.into_data_stream(), len, wait).await?;
     let about = json!({ "name": file.name, "file_id": file.file_id, "size": file.size, "copies": 1 });
     Ok(written(about, settled))
@@ -158,14 +162,16 @@ pub(super) async fn remove(
     Extension(access): Extension<Access>,
     Path(name): Path<String>,
     Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let token = access.require(Scope::Remove)?;
-    let wait = Wait::of(&query)?;
+    let (wait, expected) = (Wait::of(&query)?, Expected::of(&headers)?);
     let record = find(&services, FileName::normalized(&name)?).await?;
     if !owns(token, published_by(&services, &record).await?.as_ref()) {
         let detail = format!("{name:?} was not published with this token; that needs the scope admin");
         return Err(Problem::forbidden(detail));
     }
+    expected.check(Some(&record))?;
     let withdrawing = services.publisher.withdraw(&record, Some(token.label.clone())).await?;
     let file = record.entry;
     let about = json!({ "name": file.name, "file_id": file.file_id, "size": file.size });

@@ -19,9 +19,9 @@ use swift_p2p::{
     gossip::{Keeps, Shelf},
 };
 
-use super::written;
+use super::{page::PageLen, written};
 use crate::{
-    access::{Access, AdminOnly, Allowed},
+    access::{Access, AdminOnly, Allowed, ReadOnly},
     problem::Problem,
     services::Services,
     tokens::Scope,
@@ -55,13 +55,24 @@ struct Holds {
     bytes: u64,
 }
 
+/// Members in the order of their ids.
+#[derive(Deserialize)]
+pub(super) struct Page {
+    after: Option<NodeId>,
+    limit: Option<u64>,
+}
+
 pub(super) async fn list(
+    _: Allowed<ReadOnly>,
     State(services): State<Services>,
-    Extension(access): Extension<Access>,
-) -> Result<Json<Vec<NodeRow>>, Problem> {
-    access.require(Scope::Read)?;
+    Query(page): Query<Page>,
+) -> Result<Json<Value>, Problem> {
+    let len = PageLen::of(page.limit);
     let looked = services.ledger.read(|reader| Ok((reader.members()?, reader.validators()?)));
-    let (members, validators) = looked.await?;
+    let (mut members, validators) = looked.await?;
+    members.retain(|(node, _)| page.after.is_none_or(|after| *node > after));
+    members.truncate(len.to_find());
+    let next = len.cut(&mut members).map(|(node, _)| *node);
     let me = services.key.id();
     let online = services.presence.online();
     // Others hear of it with the next greeting; here it is as it is now.
@@ -89,7 +100,7 @@ pub(super) async fn list(
             version: is_self.then_some(env!("CARGO_PKG_VERSION")),
         }
     });
-    Ok(Json(rows.collect()))
+    Ok(Json(json!({ "nodes": rows.collect::<Vec<_>>(), "next": next })))
 }
 
 /// A body of `PATCH`.

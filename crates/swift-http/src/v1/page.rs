@@ -19,6 +19,11 @@ impl PageLen {
         self.0.into()
     }
 
+    /// As many as are asked for of a list whose rows are long.
+    pub(super) fn of_long(asked: Option<u64>, unless_said: u16, max: u16) -> Self {
+        Self(asked.map_or(unless_said, |asked| u16::try_from(asked).unwrap_or(max)).clamp(1, max))
+    }
+
     /// Rows to look for.
     pub(super) fn to_find<N: From<u16>>(self) -> N {
         N::from(self.0 + 1)

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use axum::{
-    Extension, Json,
-    extract::{Path, State},
+    Json,
+    extract::{Path, Query, State},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -12,12 +12,11 @@ use swift_chain::{FileName, Hash};
 use swift_chunks::FileId;
 use swift_p2p::{driver::Prioritized, swarm::Priority};
 
-use super::files;
+use super::{files, page::PageLen};
 use crate::{
-    access::{Access, AdminOnly, Allowed},
+    access::{AdminOnly, Allowed, ReadOnly},
     problem::Problem,
     services::Services,
-    tokens::Scope,
 };
 
 /// How soon a file is wanted, as it is written.
@@ -64,11 +63,18 @@ pub(super) struct Change {
     priority: Level,
 }
 
+#[derive(Deserialize)]
+pub(super) struct Page {
+    after: Option<String>,
+    limit: Option<u64>,
+}
+
 pub(super) async fn list(
+    _: Allowed<ReadOnly>,
     State(services): State<Services>,
-    Extension(access): Extension<Access>,
-) -> Result<Json<Vec<Row>>, Problem> {
-    access.require(Scope::Read)?;
+    Query(page): Query<Page>,
+) -> Result<Json<Value>, Problem> {
+    let len = PageLen::of(page.limit);
     let levels: HashMap<FileId, Priority> = services.swarm.priorities().await?.into_iter().collect();
     let rows = services.ledger.read(move |reader| {
         let mut rows = Vec::new();
@@ -80,10 +86,13 @@ pub(super) async fn list(
                 rows.push(Row { name, file_id, size, priority: priority.into() });
             }
         }
+        rows.retain(|row: &Row| page.after.as_ref().is_none_or(|after| row.name > *after));
         rows.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(rows)
     });
-    Ok(Json(rows.await?))
+    let mut rows = rows.await?;
+    let next = len.cut(&mut rows).map(|row| row.name.clone());
+    Ok(Json(json!({ "priorities": rows, "next": next })))
 }
 
 pub(super) async fn change(

@@ -7,15 +7,14 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use swift_chain::{Action, Label};
-use swift_p2p::driver::{LedgerError, REFUSALS_KEPT, Refusal};
+use swift_p2p::driver::{LedgerError, Refusal};
 
+use super::page::PageLen;
 use crate::{
     access::{Allowed, ReadOnly},
     problem::Problem,
     services::Services,
 };
-
-const PAGE_LEN: usize = 100;
 
 /// A write that its client may not have heard of.
 #[derive(Serialize)]
@@ -38,7 +37,8 @@ impl From<Refusal> for RefusalRow {
 
 #[derive(Deserialize)]
 pub(super) struct Page {
-    limit: Option<usize>,
+    after: Option<u64>,
+    limit: Option<u64>,
 }
 
 pub(super) async fn list(
@@ -46,8 +46,9 @@ pub(super) async fn list(
     State(services): State<Services>,
     Query(page): Query<Page>,
 ) -> Json<Value> {
-    let limit = page.limit.unwrap_or(PAGE_LEN).clamp(1, REFUSALS_KEPT);
-    let refusals = services.ledger.refusals().latest(limit);
-    let rows: Vec<_> = refusals.into_iter().map(RefusalRow::from).collect();
-    Json(json!({ "refusals": rows }))
+    let len = PageLen::of(page.limit);
+    let mut refusals = services.ledger.refusals().latest(page.after, len.to_find::<u16>().into());
+    let next = len.cut(&mut refusals).map(|(number, _)| number.to_string());
+    let rows: Vec<_> = refusals.into_iter().map(|(_, refusal)| RefusalRow::from(refusal)).collect();
+    Json(json!({ "refusals": rows, "next": next }))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::{
     Extension, Json,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::StatusCode,
 };
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use swift_chain::Label;
 use swift_p2p::{driver::wall_clock_ms, security::SecurityKind};
 
+use super::page::PageLen;
 use crate::{
     access::{Access, AdminOnly, Allowed},
     ingest::random,
@@ -20,11 +21,22 @@ use crate::{
     tokens::{Scope, TokenError, TokenRecord},
 };
 
+/// Tokens in the order of their labels.
+#[derive(Deserialize)]
+pub(super) struct Page {
+    after: Option<String>,
+    limit: Option<u64>,
+}
+
 pub(super) async fn list(
+    _: Allowed<AdminOnly>,
     State(services): State<Services>,
-    Extension(access): Extension<Access>,
+    Query(page): Query<Page>,
 ) -> Result<Json<Value>, Problem> {
-    access.require(Scope::Admin)?;
+    let len = PageLen::of(page.limit);
+    let mut tokens = services.tokens.list();
+    tokens.retain(|token| page.after.as_ref().is_none_or(|after| token.label.as_str() > after.as_str()));
+    let next = len.cut(&mut tokens).map(|token| token.label.clone());
     let now_ms = wall_clock_ms();
     let row = |token: TokenRecord| {
         json!({
@@ -32,8 +44,8 @@ pub(super) async fn list(
             "expires_ms": token.expires_ms, "expired": token.has_expired(now_ms),
         })
     };
-    let rows: Vec<_> = services.tokens.list().into_iter().map(row).collect();
-    Ok(Json(json!({ "tokens": rows })))
+    let rows: Vec<_> = tokens.into_iter().map(row).collect();
+    Ok(Json(json!({ "tokens": rows, "next": next })))
 }
 
 #[derive(Deserialize)]

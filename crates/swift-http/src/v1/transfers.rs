@@ -2,15 +2,20 @@
 
 use std::collections::HashMap;
 
-use axum::{Extension, Json, extract::State};
+use axum::{Json, extract::State};
 use serde::Serialize;
+use serde_json::{Value, json};
 use swift_chain::{FileRecord, Hash, NodeId};
 use swift_chunks::{FileId, Store, StoreError};
 use swift_p2p::driver::{Outgoing, PeerRate, TransferStage, TransferState};
 use tokio::task;
 
 use super::priorities::Level;
-use crate::{access::Access, problem::Problem, services::Services, tokens::Scope};
+use crate::{
+    access::{Allowed, ReadOnly},
+    problem::Problem,
+    services::Services,
+};
 
 /// Content on its way to this node, or from it.
 #[derive(Serialize)]
@@ -57,11 +62,10 @@ impl From<PeerRate> for Peer {
 }
 
 pub(super) async fn list(
+    _: Allowed<ReadOnly>,
     State(services): State<Services>,
-    Extension(access): Extension<Access>,
-) -> Result<Json<Vec<Transfer>>, Problem> {
-    access.require(Scope::Read)?;
-    Ok(Json(rows(&services).await?))
+) -> Result<Json<Value>, Problem> {
+    Ok(Json(json!({ "transfers": rows(&services).await?, "next": null })))
 }
 
 /// What moves now.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use swift_chain::{FileName, Hash};
 use swift_chunks::{FileId, Removed, TrashCursor};
 
-use super::{in_store, page::PageLen, written};
+use super::{files::Expected, in_store, page::PageLen, written};
 use crate::{
     access::{Access, AdminOnly, Allowed, ReadOnly},
     ingest::{IfTaken, Ingest, Ingested},
@@ -113,7 +113,8 @@ pub(super) async fn restore(
         )));
     }
     let content = removed.content;
-    let ingest = Ingest::begin(&services, token, new, IfTaken::Refuse, Some(content.len)).await;
+    let ingest =
+        Ingest::begin(&services, token, new, IfTaken::Refuse, &Expected::Anything, Some(content.len)).await;
     let published = match ingest {
         Ok(ingest) => ingest.publish_again(content, wait).await,
         Err(problem) => Err(problem),

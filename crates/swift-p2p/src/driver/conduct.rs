@@ -329,7 +329,8 @@ mod tests {
         let founder = NodeKey::from_seed([1; 32]);
         let members = Members::of_a_new_network(&founder);
         let security = SecurityLog::in_memory(wall_clock_ms);
-        let (conduct, _) = Conduct::new(NodeId::from_bytes([9; 32]), members, security);
+        let (conduct, _) =
+            Conduct::new(NodeId::from_bytes([9; 32]), members, security, Duration::from_secs(60));
         (founder.id(), conduct)
     }
 

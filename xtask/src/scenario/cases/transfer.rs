@@ -88,7 +88,7 @@ pub(super) fn durable_bytes(transfers: &Value, name: &str) -> Option<u64> {
 
 fn of_file<'a>(transfers: &'a Value, name: &str) -> Option<&'a Value> {
     let is_it = |transfer: &&Value| transfer["file"] == name && transfer["direction"] == "in";
-    transfers.as_array()?.iter().find(is_it)
+    transfers["transfers"].as_array()?.iter().find(is_it)
 }
 
 /// Waits until two nodes have the same last block.

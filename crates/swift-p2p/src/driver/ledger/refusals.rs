@@ -26,25 +26,40 @@ pub struct Refusal {
 /// The last [`REFUSALS_KEPT`] refusals since the node's start. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Refusals {
-    kept: Arc<Mutex<VecDeque<Refusal>>>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    refusals: VecDeque<Refusal>,
+    /// Those that were kept and have given their places to others.
+    gone: u64,
 }
 
 impl Refusals {
     /// Keeps one, for the oldest if there is no place left.
     pub(super) fn note(&self, refusal: Refusal) {
         let mut kept = self.lock();
-        if kept.len() == REFUSALS_KEPT {
-            kept.pop_front();
+        if kept.refusals.len() == REFUSALS_KEPT {
+            kept.refusals.pop_front();
+            kept.gone += 1;
         }
-        kept.push_back(refusal);
+        kept.refusals.push_back(refusal);
     }
 
-    /// The latest first, so many at the most.
-    pub fn latest(&self, count_max: usize) -> Vec<Refusal> {
-        self.lock().iter().rev().take(count_max).cloned().collect()
+    /// The latest first, so many at the most, each with its number since the node's start; those before one with a
+    /// number.
+    pub fn latest(&self, before: Option<u64>, count_max: usize) -> Vec<(u64, Refusal)> {
+        let kept = self.lock();
+        let numbered = (kept.gone..).zip(&kept.refusals);
+        let mut found: Vec<_> =
+            numbered.filter(|(number, _)| before.is_none_or(|before| *number < before)).collect();
+        found.reverse();
+        found.truncate(count_max);
+        found.into_iter().map(|(number, refusal)| (number, refusal.clone())).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Refusal>> {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         // A panic elsewhere leaves the queue whole.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -61,10 +76,15 @@ mod tests {
             let (action, error) = (Action::Void {}, SubmitError::QueueFull);
             refusals.note(Refusal { refused_ms, action, on_behalf_of: None, error });
         }
-        let times = |count_max| -> Vec<_> {
-            refusals.latest(count_max).iter().map(|refusal| refusal.refused_ms).collect()
+        let times = |before, count_max| -> Vec<_> {
+            let found = refusals.latest(before, count_max);
+            assert!(found.iter().all(|(number, refusal)| *number == refusal.refused_ms));
+            found.iter().map(|(number, _)| *number).collect()
         };
-        assert_eq!(times(2), [1009, 1008]);
-        assert_eq!(times(usize::MAX), (10..1010).rev().collect::<Vec<_>>());
+        assert_eq!(times(None, 2), [1009, 1008]);
+        assert_eq!(times(Some(1008), 2), [1007, 1006]);
+        assert_eq!(times(Some(11), 2), [10]);
+        assert_eq!(times(Some(3), 2), [0; 0]);
+        assert_eq!(times(None, usize::MAX), (10..1010).rev().collect::<Vec<_>>());
     }
 }
