@@ -95,6 +95,23 @@ impl ContentReader {
     /// Reads at an offset without checking the bytes: for peers, who do. Reads as much as fits, up to the
     /// end of the file, and answers how much; fails if a chunk it touches is not held, nor verified as far as it is read.
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, ReadError> {
+        self.read_with(offset, buffer, |file, buffer| {
+            file.read_exact_at(buffer, offset).map(|()| buffer.len())
+        })
+    }
+
+    /// [`Self::read_at`] as far as the bytes are in memory, from the first on: it does not wait for a disk. None if that
+    /// one is not, or where the system cannot tell (it can on Linux).
+    pub fn read_cached_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, ReadError> {
+        self.read_with(offset, buffer, |file, buffer| file.read_cached_at(buffer, offset))
+    }
+
+    fn read_with(
+        &self,
+        offset: u64,
+        buffer: &mut [u8],
+        read: impl FnOnce(&DiskFile, &mut [u8]) -> io::Result<usize>,
+    ) -> Result<usize, ReadError> {
         let layout = self.content.layout;
         let end = offset.saturating_add(buffer.len() as u64).min(layout.file_len());
         let len = usize::try_from(end.saturating_sub(offset)).unwrap_or(0);
@@ -104,11 +121,8 @@ impl ContentReader {
         if let Some(chunk) = self.first_unreadable(offset..end) {
             return Err(self.not_held(chunk));
         }
-        let file = self.data()?;
         let path = || self.core.paths.object(self.content.key.file_id);
-        file.read_exact_at(&mut buffer[..len], offset)
-            .map_err(|error| StoreError::io("read", path())(error))?;
-        Ok(len)
+        Ok(read(&*self.data()?, &mut buffer[..len]).map_err(|error| StoreError::io("read", path())(error))?)
     }
 
     /// Reads one chunk into `buffer`, which gets the chunk's length, and checks it against the manifest. On

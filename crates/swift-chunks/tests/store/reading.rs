@@ -36,6 +36,24 @@ fn any_range_of_a_complete_file_is_read() {
     }
 }
 
+/// Whether a system can tell what is in memory, and has it there, is its own affair.
+#[test]
+fn what_is_read_without_waiting_is_what_is_read_with_it() {
+    let bench = Bench::new();
+    let sample = Sample::new(2 * C, 1);
+    let download = bench.download(&sample).unwrap();
+    write_chunk(&download, &sample, 1);
+    download.commit().unwrap();
+    let reader = bench.store.reader(sample.manifest.file_id()).unwrap();
+    let mut buffer = vec![0; 1000];
+    assert!(matches!(reader.read_cached_at(C - 500, &mut buffer), Err(ReadError::NotHeld { chunk: 0, .. })));
+    for (at, len_max) in [(C, 1000), (2 * C - 7, 7), (2 * C, 0)] {
+        let len = reader.read_cached_at(at, &mut buffer).unwrap();
+        assert!(len <= len_max);
+        assert_eq!(buffer[..len], sample.bytes[at as usize..at as usize + len]);
+    }
+}
+
 #[test]
 fn a_reader_of_a_partial_file_sees_durable_chunks_only() {
     let bench = Bench::new();

@@ -7,6 +7,14 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+#[cfg(target_os = "linux")]
+use std::{io::IoSliceMut, sync::OnceLock};
+
+#[cfg(target_os = "linux")]
+use rustix::{
+    fs::fstatfs,
+    io::{Errno, ReadWriteFlags, preadv2},
+};
 
 use super::{Disk, DiskOp, Synced};
 use crate::store::error::StoreError;
@@ -17,6 +25,8 @@ pub(in crate::store) struct DiskFile {
     disk: Disk,
     /// Held while bytes are written: the system lets one at a time write to a file, and whoever waits for that spins.
     writing: Mutex<()>,
+    #[cfg(target_os = "linux")]
+    is_in_memory: OnceLock<bool>,
 }
 
 impl std::fmt::Debug for DiskFile {
@@ -27,7 +37,13 @@ impl std::fmt::Debug for DiskFile {
 
 impl DiskFile {
     pub(in crate::store) fn new(file: File, disk: &Disk) -> Self {
-        Self { file, disk: disk.clone(), writing: Mutex::default() }
+        Self {
+            file,
+            disk: disk.clone(),
+            writing: Mutex::default(),
+            #[cfg(target_os = "linux")]
+            is_in_memory: OnceLock::new(),
+        }
     }
 
     pub(in crate::store) fn metadata(&self) -> io::Result<Metadata> {
@@ -36,6 +52,36 @@ impl DiskFile {
 
     pub(in crate::store) fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
         self.file.read_at(buffer, at)
+    }
+
+    /// Reads what is in memory of these bytes, without waiting for a disk: from the first on, and none if that one is not
+    /// or the system cannot tell.
+    #[cfg(target_os = "linux")]
+    pub(in crate::store) fn read_cached_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        let read = preadv2(&self.file, &mut [IoSliceMut::new(buffer)], at, ReadWriteFlags::NOWAIT);
+        match read {
+            Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+            Err(Errno::OPNOTSUPP) if self.is_in_memory() => self.read_at(buffer, at),
+            Err(Errno::OPNOTSUPP) => Ok(0),
+            read => Ok(read?),
+        }
+    }
+
+    /// Elsewhere nobody can tell.
+    #[cfg(not(target_os = "linux"))]
+    pub(in crate::store) fn read_cached_at(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    /// Whether the file system has no disk.
+    #[cfg(target_os = "linux")]
+    fn is_in_memory(&self) -> bool {
+        /// `TMPFS_MAGIC` in `linux/magic.h`.
+        const TMPFS: u64 = 0x0102_1994;
+        *self.is_in_memory.get_or_init(|| {
+            fstatfs(&self.file)
+                .is_ok_and(|system| u64::try_from(system.f_type).is_ok_and(|kind| kind == TMPFS))
+        })
     }
 
     pub(in crate::store) fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
