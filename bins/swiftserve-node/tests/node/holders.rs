@@ -94,8 +94,9 @@ async fn a_node_says_how_far_the_others_are_and_when_it_heard_of_them() {
     let (me, id) = (founder.node.id().to_string(), member.node.id().to_string());
     until(async || {
         let rows = founder.client.get("/v1/nodes").await.ok().json();
-        let row =
-            |id: &str| rows.as_array().unwrap().iter().find(|row| row["node_id"] == id).unwrap().clone();
+        let row = |id: &str| {
+            rows["nodes"].as_array().unwrap().iter().find(|row| row["node_id"] == id).unwrap().clone()
+        };
         let (mine, told) = (row(&me), row(&id));
         assert!(mine["version"].is_string() && told["version"].is_null(), "nodes do not tell their version");
         mine["height"] == 1 && told["height"] == 1 && told["heard_ms"].as_u64() > Some(0)
@@ -104,7 +105,13 @@ async fn a_node_says_how_far_the_others_are_and_when_it_heard_of_them() {
     let _gone = member.stop().await;
     until(async || {
         let rows = founder.client.get("/v1/nodes").await.ok().json();
-        let told = rows.as_array().unwrap().iter().find(|row| row["node_id"] == id.as_str()).unwrap().clone();
+        let told = rows["nodes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|row| row["node_id"] == id.as_str())
+            .unwrap()
+            .clone();
         told["online"] == false && told["height"].is_null() && told["heard_ms"].as_u64() > Some(0)
     })
     .await;
