@@ -108,7 +108,7 @@ fn a_node_that_is_asked_too_often_is_asked_again_when_it_says() {
     }
     let requests = node.requests();
     let lines: Vec<&str> = requests.iter().map(|request| request.line.as_str()).collect();
-    let (list, revoke, put) = ("GET /v1/tokens", "DELETE /v1/tokens/ci", "PUT /v1/files/f");
+    let (list, revoke, put) = ("GET /v1/tokens?limit=1000", "DELETE /v1/tokens/ci", "PUT /v1/files/f");
     assert_eq!(lines, [list, list, revoke, revoke, put, put]);
     assert_eq!(requests.last().unwrap().body, b"abc");
 }

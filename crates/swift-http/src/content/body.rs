@@ -154,8 +154,10 @@ impl Content {
             }
             Self::Raw(reader, buffers) => {
                 // What is in memory is read where it is encrypted, which costs less than to ask another thread.
-                if let Some(piece) = read_cached(reader, &range, buffers)? {
-                    return Ok(piece);
+                match read_cached(reader, &range, buffers) {
+                    Ok(Some(piece)) => return Ok(piece),
+                    Ok(None) => {}
+                    Err(error) => return Err(broke_off(&error, swarm).await),
                 }
                 let (reader, buffers) = (reader.clone(), buffers.clone());
                 blocking(move || read_raw(&reader, &range, &buffers), swarm).await
@@ -234,10 +236,9 @@ fn read_cached(
     reader: &ContentReader,
     range: &Range<u64>,
     buffers: &Buffers,
-) -> Result<Option<Bytes>, ReadFailed> {
+) -> Result<Option<Bytes>, ReadError> {
     let mut buffer = buffers.lend(raw_len(range).min(CACHED_READ_LEN));
-    let read = reader.read_cached_at(range.start, buffer.room());
-    let len = read.map_err(|error| ReadFailed(error.to_string()))?;
+    let len = reader.read_cached_at(range.start, buffer.room())?;
     Ok((len > 0).then(|| buffer.filled(len)))
 }
 
