@@ -87,6 +87,9 @@ function showTicket({ ticket, role, expires_ms: expires, qr }) {
   });
 }
 
+/** What the node could still take. */
+const room = ({ available_bytes: left }) => h('div', { class: 'muted' }, left === null ? 'room not known' : `room for ${bytes(left)}`);
+
 function row(first, me) {
   const [state, role, lag, disk, act] = [h('td'), h('td', { class: 'wide' }), h('td', { class: 'wide' }), h('td', { class: 'wide' }), h('td')];
   const [address, below] = [h('div', { class: 'muted' }), h('div', { class: 'narrow muted' })];
@@ -110,7 +113,7 @@ function row(first, me) {
       say(address, next.version ? `${plain(next.address)}, version ${next.version}` : plain(next.address));
       const behind = next.height === null ? null : Math.max(0, me().height - next.height);
       say(lag, behind === null ? 'not known' : behind === 0 ? 'level' : `${plural(behind, 'block')} behind`);
-      disk.replaceChildren(...(next.holds ? [bytes(next.holds.bytes), h('div', { class: 'muted' }, `${plural(next.holds.files, 'file')}, ${KEEPS[next.keeps]}`)] : ['not known']));
+      disk.replaceChildren(...(next.holds ? [bytes(next.holds.bytes), h('div', { class: 'muted' }, `${plural(next.holds.files, 'file')}, ${KEEPS[next.keeps]}`), room(next)] : ['not known']));
       say(below, [next.role, isValidator ? 'validator' : null, next.holds ? bytes(next.holds.bytes) : null, behind > 0 ? lag.textContent : null].filter(Boolean).join(', '));
     },
   };

@@ -20,7 +20,7 @@ use std::{
 use swift_chain::NodeId;
 
 pub use events::{FetchOutcome, HeadNote, Input, Output};
-pub use message::{HELLO_LEN_MAX, Hello, Keeps, Shelf};
+pub use message::{HELLO_LEN_MAX, Hello, Keeps, Release, Shelf};
 
 use crate::swarm::{Random, Time};
 

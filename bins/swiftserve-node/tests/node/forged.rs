@@ -184,6 +184,7 @@ async fn blocks_of_another_network_are_refused_with_their_certificates_and_isola
         height: 1_000,
         hash: other.node.ledger().head().hash,
         shelf: swift_p2p::gossip::Shelf::default(),
+        release: swift_p2p::gossip::Release::THIS,
     };
     liar.answers("/peer/hello", move |_, _| axum::response::IntoResponse::into_response(ahead.to_bytes()));
     let beginning = stream_from(&other, 0).await;

@@ -16,7 +16,7 @@ use swift_chain::{
 };
 use swift_p2p::{
     driver::LedgerError,
-    gossip::{Keeps, Shelf},
+    gossip::{Keeps, Release, Shelf},
 };
 
 use super::{page::PageLen, written};
@@ -45,8 +45,10 @@ pub(super) struct NodeRow {
     height: Option<u64>,
     /// When something was last heard from it.
     heard_ms: Option<u64>,
-    /// Of this node only: others do not tell.
-    version: Option<&'static str>,
+    /// What it could still take.
+    available_bytes: Option<u64>,
+    /// What it runs.
+    version: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -85,6 +87,7 @@ pub(super) async fn list(
         let is_self = node == me;
         let said = services.presence.hello_of(&node);
         let shelf = if is_self { Some(mine) } else { said.map(|hello| hello.shelf) };
+        let release = if is_self { Some(Release::THIS) } else { said.map(|hello| hello.release) };
         NodeRow {
             node_id: node,
             role: member.role,
@@ -97,7 +100,8 @@ pub(super) async fn list(
             keeps: shelf.map(|shelf| shelf.keeps),
             height: if is_self { Some(height) } else { said.map(|hello| hello.height) },
             heard_ms: services.conduct.of(&node).heard_ms,
-            version: is_self.then_some(env!("CARGO_PKG_VERSION")),
+            available_bytes: shelf.and_then(|shelf| shelf.available_bytes),
+            version: release.map(|release| release.to_string()),
         }
     });
     Ok(Json(json!({ "nodes": rows.collect::<Vec<_>>(), "next": next })))

@@ -302,7 +302,8 @@ fn look_at(
         KeepRule::None => Keeps::None,
         KeepRule::Patterns(_) => Keeps::Some,
     };
-    shelf.send_replace(Shelf { files, bytes, keeps });
+    let available_bytes = Some(store.usage()?.available);
+    shelf.send_replace(Shelf { files, bytes, keeps, available_bytes });
     store.surplus(after, PAGE_LEN)
 }
 

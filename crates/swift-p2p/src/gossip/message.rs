@@ -1,12 +1,14 @@
 //! What members tell each other of their ledgers.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use swift_chain::BlockHash;
 
 use super::HeadNote;
 
 /// Bytes of an encoded [`Hello`].
-pub const HELLO_LEN_MAX: usize = 64;
+pub const HELLO_LEN_MAX: usize = 96;
 
 /// A greeting, and the answer to one. Its bytes are postcard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +19,42 @@ pub struct Hello {
     pub hash: BlockHash,
     /// What the sender has of the network's files.
     pub shelf: Shelf,
+    /// What it runs.
+    pub release: Release,
+}
+
+/// A release of this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Changes with what others rely on.
+    pub major: u16,
+    /// Changes with what is new.
+    pub minor: u16,
+    /// Changes with what was mended.
+    pub patch: u16,
+}
+
+impl Release {
+    /// The one that this is.
+    pub const THIS: Self = Self {
+        major: number(env!("CARGO_PKG_VERSION_MAJOR")),
+        minor: number(env!("CARGO_PKG_VERSION_MINOR")),
+        patch: number(env!("CARGO_PKG_VERSION_PATCH")),
+    };
+}
+
+#[expect(clippy::panic, reason = "it is called while this is compiled, and then only")]
+const fn number(text: &str) -> u16 {
+    match u16::from_str_radix(text, 10) {
+        Ok(number) => number,
+        Err(_) => panic!("a version is three numbers"),
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
 }
 
 /// What a node has of the network's files, as it says.
@@ -28,6 +66,8 @@ pub struct Shelf {
     pub bytes: u64,
     /// What it keeps by rule.
     pub keeps: Keeps,
+    /// Bytes that it could still take: below its quota, and on its disk above the floor. None before it has looked.
+    pub available_bytes: Option<u64>,
 }
 
 /// What a node keeps by rule; pins are not told.
@@ -70,7 +110,7 @@ impl Hello {
 impl Hello {
     /// A greeting of a node with this head and this shelf.
     pub fn new(head: HeadNote, shelf: Shelf) -> Self {
-        Self { height: head.height, hash: head.hash, shelf }
+        Self { height: head.height, hash: head.hash, shelf, release: Release::THIS }
     }
 }
 
@@ -86,16 +126,20 @@ mod tests {
 
     #[test]
     fn a_greeting_has_these_bytes_and_no_others() {
-        let shelf = Shelf { files: 300, bytes: u64::MAX, keeps: Keeps::Some };
-        let hello = Hello { height: 5, hash: BlockHash::from_bytes([7; 32]), shelf };
+        let shelf = Shelf { files: 300, bytes: u64::MAX, keeps: Keeps::Some, available_bytes: Some(3) };
+        let release = Release { major: 1, minor: 20, patch: 300 };
+        let hello = Hello { height: 5, hash: BlockHash::from_bytes([7; 32]), shelf, release };
         let bytes = hello.to_bytes();
-        let golden = [&[5][..], &[7; 32], &[0xac, 2], &[0xff; 9], &[1], &[2]].concat();
+        let golden =
+            [&[5][..], &[7; 32], &[0xac, 2], &[0xff; 9], &[1], &[2], &[1, 3], &[1, 20, 0xac, 2]].concat();
         assert_eq!(bytes, golden);
         assert_eq!(Hello::from_bytes(&bytes), Ok(hello));
         for broken in [&bytes[..bytes.len() - 1], &[&bytes[..], &[0]].concat(), &[]] {
             assert_eq!(Hello::from_bytes(broken), Err(HelloError));
         }
-        let longest = Shelf { files: u64::MAX, ..shelf };
-        assert!(Hello { height: u64::MAX, shelf: longest, ..hello }.to_bytes().len() <= HELLO_LEN_MAX);
+        let shelf = Shelf { files: u64::MAX, available_bytes: Some(u64::MAX), ..shelf };
+        let release = Release { major: u16::MAX, minor: u16::MAX, patch: u16::MAX };
+        assert!(Hello { height: u64::MAX, shelf, release, ..hello }.to_bytes().len() <= HELLO_LEN_MAX);
+        assert_eq!(Release::THIS.to_string(), env!("CARGO_PKG_VERSION"));
     }
 }

@@ -25,6 +25,7 @@ pub(super) fn shapes() -> Vec<Named> {
                 ("keeps", or_null(choice(&["all", "none", "some"]))),
                 ("height", or_null(integer())),
                 ("heard_ms", or_null(integer())),
+                ("available_bytes", or_null(integer())),
                 ("version", or_null(text())),
             ]),
         ),
