@@ -161,6 +161,8 @@ impl Node {
         let running = parts.start(stored).await?;
         let (sign_in_address, _) = running.services.invite_browser(random()?, wall_clock_ms());
         routes.set(swift_http::router(running.services));
+        // A gossip that has ended is noticed by whoever waits for its end.
+        let _ = running.greet.send(());
         data_dir.write("node.json", &node_file.to_bytes())?;
         info!(node = %id, %network, listening = %local_addr, "the node is running");
         Ok(Self {

@@ -47,6 +47,8 @@ pub(super) struct Parts {
 /// The parts at work.
 pub(super) struct Running {
     pub(super) services: Services,
+    /// Lets the gossip begin.
+    pub(super) greet: oneshot::Sender<()>,
     pub(super) events: EventsFeed,
     pub(super) ledger: LedgerHandle,
     pub(super) gossip: GossipTask,
@@ -131,6 +133,7 @@ impl Parts {
             swarm.handle.clone(),
         );
         let (told, judged, connections) = (swarm.handle.clone(), conduct.clone(), self.sessions.clone());
+        let (greet, begin) = oneshot::channel();
         let gossip = GossipTask::spawn(GossipSetup {
             me: id,
             ledger: ledger.handle.clone(),
@@ -148,6 +151,7 @@ impl Parts {
             }),
             is_held,
             seed: u64::from_le_bytes(random()?),
+            begin,
         });
         update_address(&ledger.handle, id, &self.config.address);
         let host_name = self.config.address.ip().is_none().then(|| self.config.address.host().to_owned());
@@ -185,6 +189,7 @@ impl Parts {
         let (ledger, ledger_ended) = (ledger.handle, ledger.ended);
         Ok(Running {
             services,
+            greet,
             events,
             ledger,
             gossip,

@@ -1,7 +1,12 @@
 //! Nodes that come to a network, and leave it.
 
+use std::io::{Read as _, Write as _};
+
+use axum::{http::StatusCode, response::IntoResponse as _};
+
 use crate::{
     client::{soon, until},
+    liar::Liar,
     port::Port,
     site::{Home, Site},
 };
@@ -38,6 +43,30 @@ async fn a_node_joins_by_a_ticket_and_has_the_same_ledger() {
     assert!(chain(&founder).await == chain(&joiner).await, "the chains differ");
     // A member that is no admin invites nobody.
     joiner.client.post("/v1/invites", "").await.refused(403, "forbidden");
+}
+
+/// A node greeted others some milliseconds before its routes answered. Who heard it offered its files at once, was refused,
+/// and tried again after two seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_greeted_finds_a_node_that_answers() {
+    let site = Site::found().await;
+    let member = Liar::join(&site).await;
+    let home = site.stop().await;
+    let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let at = home.address();
+    member.answers("/peer/hello", move |_, _| {
+        let asked = || {
+            let mut connection = std::net::TcpStream::connect(at)?;
+            write!(connection, "GET /v1/status HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n\r\n")?;
+            let mut answer = String::new();
+            connection.read_to_string(&mut answer).map(|_| answer)
+        };
+        told.send(tokio::task::block_in_place(asked)).unwrap();
+        StatusCode::SERVICE_UNAVAILABLE.into_response()
+    });
+    let _site = home.start().await;
+    let answer = soon(hears.recv()).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

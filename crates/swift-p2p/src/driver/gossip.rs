@@ -57,6 +57,9 @@ pub struct GossipSetup {
     pub is_held: bool,
     /// 64 bits from the caller's random source.
     pub seed: u64,
+    /// Nobody is greeted before this is told: whoever hears from a node asks it things at once, and offers it files, and
+    /// waits before the next time if nothing answers. The gossip ends if it is dropped.
+    pub begin: oneshot::Receiver<()>,
 }
 
 /// Why a gossip ended by itself.
@@ -97,7 +100,7 @@ pub struct GossipHandle {
 }
 
 impl GossipTask {
-    /// Starts greeting.
+    /// Starts greeting, as soon as it is told to.
     pub fn spawn(setup: GossipSetup) -> Self {
         let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
         let (ended_out, ended) = oneshot::channel();
@@ -127,8 +130,10 @@ impl GossipTask {
             comparing: JoinSet::new(),
         };
         tasks.spawn(async move {
-            // Nobody may be left to hear how it ended.
-            let _ = ended_out.send(driver.run(inbox).await);
+            if setup.begin.await.is_ok() {
+                // Nobody may be left to hear how it ended.
+                let _ = ended_out.send(driver.run(inbox).await);
+            }
         });
         Self { handle, ended, _tasks: tasks }
     }
