@@ -151,9 +151,13 @@ mod tests {
 
     #[test]
     fn only_a_visible_file_is_complete() {
-        assert_eq!(permille_of(&json!([{"file": "x", "done_bytes": 7, "total_bytes": 7}]), "x"), Some(999));
-        assert_eq!(permille_of(&json!([{"file": "x", "done_bytes": 0, "total_bytes": 0}]), "x"), Some(0));
-        assert_eq!(permille_of(&json!([{"file": "x", "done_bytes": -1, "total_bytes": 5}]), "x"), None);
+        let of = |done: i64, total: i64| {
+            let row = json!({"file": "x", "done_bytes": done, "total_bytes": total});
+            permille_of(&json!({ "transfers": [row] }), "x")
+        };
+        assert_eq!(of(7, 7), Some(999));
+        assert_eq!(of(0, 0), Some(0));
+        assert_eq!(of(-1, 5), None);
         assert_eq!(permille_of(&json!({"items": []}), "x"), None);
     }
 
