@@ -81,8 +81,11 @@ const code = (character) => `\u2039U+${character.codePointAt(0).toString(16).toU
 /** A text from the ledger, with what cannot be seen made visible: a name is not to look like another. */
 export const plain = (text) => text.replace(UNSEEN, code);
 
-/** A file's name. Its text cannot turn what stands around it. */
-export const fileName = (name) => h('bdi', { title: plain(name) }, plain(name));
+/** A text that cannot turn what stands around it, and loses none of its spaces. */
+const apart = (shown, whole) => h('bdi', { title: whole, class: / {2}|^ /.test(shown) ? 'spaced' : null }, shown);
+
+/** A file's name. */
+export const fileName = (name) => apart(plain(name), plain(name));
 
 /** Characters of a name that are shown where it is one of many, of its beginning and of its end. */
 const [HEAD, TAIL] = [60, 50];
@@ -92,7 +95,7 @@ export function shortName(name) {
   const characters = [...plain(name)];
   const isLong = characters.length > HEAD + TAIL + 10;
   const shown = isLong ? `${characters.slice(0, HEAD).join('')} \u2026 ${characters.slice(-TAIL).join('')}` : characters.join('');
-  return h('bdi', { title: plain(name) }, shown);
+  return apart(shown, plain(name));
 }
 
 /** Where a file's page is. */
