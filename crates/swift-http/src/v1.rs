@@ -9,6 +9,7 @@ mod invites;
 mod keep;
 mod limits;
 mod nodes;
+mod object;
 mod page;
 mod peers;
 mod priorities;
@@ -34,7 +35,7 @@ use tokio::task;
 
 pub(crate) use files::Expected;
 pub(crate) use routes::operations;
-pub(crate) use transfers::rows as transfers;
+pub(crate) use transfers::most as transfers;
 
 use crate::{problem::Problem, services::Services};
 

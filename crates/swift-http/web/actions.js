@@ -1,7 +1,7 @@
 // What transactions did, in words.
 
 import { h } from './dom.js';
-import { bytes, fileLink, fileName, nodeName, plain, when } from './format.js';
+import { bytes, fileLink, nodeName, plain, shortName, when } from './format.js';
 
 /** The words for an action as the interface tells it. */
 export function words(action) {
@@ -12,7 +12,7 @@ export function words(action) {
       return [about.replaces ? 'replaced ' : 'published ', fileLink(name), h('span', { class: 'muted' }, ` ${bytes(size)}`)];
     }
     case 'remove_file':
-      return ['removed ', fileName(about.name)];
+      return ['removed ', shortName(about.name)];
     case 'add_node':
       return ['added the node ', nodeName(about.node)];
     case 'remove_node':

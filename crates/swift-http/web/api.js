@@ -35,11 +35,14 @@ export function setSession(found) {
 /** Whether who is signed in may do something. */
 export const may = (scope) => session !== null && (session.scopes.includes('admin') || session.scopes.includes(scope));
 
+/** A reason as a sentence by itself. */
+const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
+
 /** What a refusal says, whatever came. */
 export function problemOf(status, text) {
   try {
     const { code, detail, reason } = JSON.parse(text);
-    return new Problem(status, code ?? 'internal', detail ?? reason ?? `The node answered ${status}.`);
+    return new Problem(status, code ?? 'internal', sentence(detail ?? reason ?? `The node answered ${status}`));
   } catch {
     return new Problem(status, 'internal', `The node answered ${status}.`);
   }

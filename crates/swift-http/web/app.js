@@ -33,7 +33,7 @@ async function show({ isFirst = false } = {}) {
   const [path, search = ''] = location.hash.replace(/^#\/?/, '').split('?');
   const [section, ...rest] = path.split('/');
   const name = rest.length > 0 ? nameIn(rest.join('/')) : null;
-  const found = name !== null && section === 'files' ? PAGES.file : name === null && section !== 'file' ? PAGES[section] : undefined;
+  const found = pageAt(section, name);
   for (const anchor of byId('nav').children) mark(anchor, 'aria-current', anchor.hash === `#/${section}` ? 'page' : null);
   if (!found) {
     main.replaceChildren(heading('Not found'), h('p', null, 'There is no such page. ', h('a', { href: '#/overview' }, 'Go to the overview')));
@@ -54,6 +54,12 @@ async function show({ isFirst = false } = {}) {
   document.title = `${byId('title').textContent} \u00b7 SwiftServe`;
   window.scrollTo(0, 0);
   if (!isFirst) byId('title').focus({ preventScroll: true });
+}
+
+/** The page that an address leads to, if there is one: a file has its page behind that of all files. */
+function pageAt(section, name) {
+  if (name !== null) return section === 'files' ? PAGES.file : undefined;
+  return section !== 'file' && Object.hasOwn(PAGES, section) ? PAGES[section] : undefined;
 }
 
 /** What an address means; as it stands if somebody mistyped it. */

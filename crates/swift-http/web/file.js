@@ -8,6 +8,8 @@ import { bytes, count, date, fileName, filePath, nodeName, percent, plain, shell
 import { on, region } from './live.js';
 
 const HISTORY = 20;
+/** A name with more characters has smaller ones. */
+const LONG = 100;
 /** How often others are asked how far they are while somebody looks, if nothing tells by itself. */
 const ASK_MS = 3000;
 const WORDS = { complete: 'all of it', not_keeping: 'does not keep it', unknown: 'has not said', absent: 'cannot be reached' };
@@ -111,8 +113,9 @@ async function remove(name) {
 function commands(name, status) {
   const address = `${location.origin}${filePath(name)}`;
   const last = name.split('/').at(-1);
-  const curl = `curl -H "Authorization: Bearer $SWIFTSERVE_TOKEN" -o ${shellWord(last)} ${shellWord(address)}`;
-  const ctl = `swiftctl --node ${status.node_id}@${status.address} download ${shellWord(name)}`;
+  // What begins with a dash would be taken for an option.
+  const curl = `curl -H "Authorization: Bearer $SWIFTSERVE_TOKEN" -o ${shellWord(last.startsWith('-') ? `./${last}` : last)} ${shellWord(address)}`;
+  const ctl = `swiftctl --node ${status.node_id}@${status.address} download ${name.startsWith('-') ? '-- ' : ''}${shellWord(name)}`;
   return [['copy-curl', 'Copy', curl, 'curl'], ['copy-ctl', 'Copy', ctl, 'swiftctl']].map(([id, label, text, tool]) => {
     const shown = h('code', null, text);
     const button = copyButton(id, label, () => text, shown);
@@ -127,7 +130,9 @@ function details(name, actions) {
     node.append(list);
     let shown = null;
     return ([file, status]) => {
-      if (shown !== file.file_id) {
+      // The same content may have been published again.
+      const now = `${file.file_id} ${file.height}`;
+      if (shown !== now) {
         actions.replaceChildren(...[
           download(name, file.complete),
           h('button', { id: 'proof', type: 'button', title: 'Who published it, to be checked without any node', onclick: () => saveProof(name) }, 'Proof'),
@@ -143,7 +148,7 @@ function details(name, actions) {
         list.replaceChildren(...facts.flatMap(([what, is]) => [h('dt', null, what), h('dd', null, is)]),
           h('dt', null, 'Get it'), h('dd', null, commands(name, status)));
       }
-      shown = file.file_id;
+      shown = now;
     };
   };
 }
@@ -185,6 +190,7 @@ export function showFile(main, { name, signal }) {
   const [actions, about, where, past] = [h('div', { class: 'actions' }), h('div'), h('section'), h('section')];
   const title = heading('');
   title.querySelector('h1').append(fileName(name));
+  title.querySelector('h1').classList.toggle('long', name.length > LONG);
   title.querySelector('.actions').replaceWith(actions);
   main.append(h('p', { class: 'crumb' }, h('a', { href: '#/files' }, 'Files')), title, about, where, past);
   const path = filePath(name);

@@ -16,6 +16,12 @@ const COLUMNS = [
   { text: 'Copies', class: 'number wide' },
 ];
 
+/** Where columns are left out for want of room, their headings cannot be pressed. */
+const ORDERS = {
+  'name asc': 'By name', 'name desc': 'By name, backwards', 'published desc': 'Newest first', 'published asc': 'Oldest first',
+  'size desc': 'Largest first', 'size asc': 'Smallest first',
+};
+
 /** One file in the table. */
 function row(file, isMoving) {
   const [size, time, by, here, copies] = [h('td', { class: 'number' }), h('td', { class: 'wide' }), h('td', { class: 'wide' }), h('td', { class: 'number' }), h('td', { class: 'number wide' })];
@@ -54,7 +60,7 @@ function listing(node, view, changed) {
   const back = h('button', { id: 'back', type: 'button', onclick: () => { view.cursors.pop(); changed(true); } }, 'Previous');
   const more = h('button', { id: 'more', type: 'button', onclick: () => { view.cursors.push(view.next); changed(true); } }, 'Next');
   const where = h('p', { id: 'where-in-list', class: 'muted', 'aria-live': 'polite' });
-  const none = h('div');
+  const none = h('div', { role: 'status' });
   const pages = h('nav', { class: 'pages', 'aria-label': 'Pages of files' }, where, back, more);
   node.append(box, none, pages);
   const fill = keyed(body, (file) => file.name, (file) => row(file, (name) => view.moving.get(name)));
@@ -63,6 +69,7 @@ function listing(node, view, changed) {
     for (const cell of cells) {
       if (cell.dataset.sort) mark(cell, 'aria-sort', cell.dataset.sort === view.sort ? { asc: 'ascending', desc: 'descending' }[view.order] : null);
     }
+    view.choice.value = `${view.sort} ${view.order}`;
     fill(files);
     view.draw = () => fill(files);
     box.hidden = files.length === 0;
@@ -71,7 +78,9 @@ function listing(node, view, changed) {
     const first = view.cursors.length * PAGE;
     say(where, files.length === 0 ? '' : total === undefined || total === null ? `${count(first + 1)} to ${count(first + files.length)}`
       : `${count(first + 1)} to ${count(first + files.length)} of ${plural(total, 'file')}`);
-    pages.hidden = first === 0 && next === null;
+    const isAll = first === 0 && next === null;
+    pages.hidden = isAll && files.length === 0;
+    back.hidden = more.hidden = isAll;
     const focused = document.activeElement;
     back.disabled = first === 0;
     more.disabled = next === null;
@@ -79,7 +88,17 @@ function listing(node, view, changed) {
     if (focused.disabled) (back.disabled ? more : back).focus({ preventScroll: true });
     if (view.isPage && node.getBoundingClientRect().top < 0) node.scrollIntoView();
     view.isPage = false;
+    if (view.opened !== null) comeBack(body, view);
   };
+}
+
+/** Whoever comes back from a file's page finds the place where it was opened, unless they are elsewhere already. */
+function comeBack(body, view) {
+  const link = [...body.children].find((node) => node.dataset.name === view.opened)?.querySelector('a');
+  view.opened = null;
+  if (!link || ![document.body, document.getElementById('title')].includes(document.activeElement)) return;
+  link.focus({ preventScroll: true });
+  link.scrollIntoView({ block: 'center' });
 }
 
 function nothing(view) {
@@ -88,13 +107,18 @@ function nothing(view) {
 }
 
 export function showFiles(main, { signal, search }) {
+  // What the browser keeps with this entry of its history.
+  const { cursors = [], opened = null } = history.state ?? {};
   const view = {
     search: search.get('search') ?? '',
     sort: COLUMNS.some(({ sort }) => sort && sort === search.get('sort')) ? search.get('sort') : 'name',
     order: search.get('order') === 'desc' ? 'desc' : 'asc',
-    cursors: [],
+    cursors,
+    opened,
     next: null,
     isPage: false,
+    choice: h('select', { id: 'order', class: 'narrow', 'aria-label': 'Order' },
+      Object.entries(ORDERS).map(([value, text]) => h('option', { value }, text))),
     moving: new Map(),
     draw() {},
   };
@@ -104,22 +128,39 @@ export function showFiles(main, { signal, search }) {
 
   const field = h('input', { id: 'search', type: 'search', placeholder: 'Part of a name', value: view.search, autocomplete: 'off', spellcheck: 'false' });
   const list = h('div');
-  main.append(h('form', { class: 'filters', role: 'search', onsubmit: (event) => event.preventDefault() }, h('label', { for: 'search' }, 'Search'), field), list);
+  main.append(h('form', { class: 'filters', role: 'search', onsubmit: (event) => event.preventDefault() }, h('label', { for: 'search' }, 'Search'), field, view.choice), list);
 
+  const wanted = (after = view.cursors.at(-1)) => query({ search: view.search, sort: view.sort, order: view.order, after, limit: PAGE });
   const load = async () => {
-    const after = view.cursors.at(-1);
-    const asked = JSON.stringify([view.search, view.sort, view.order, after]);
-    const page = await ask(`/v1/files${query({ search: view.search, sort: view.sort, order: view.order, after, limit: PAGE })}`, { signal });
+    const asked = wanted();
+    let page = await ask(`/v1/files${asked}`, { signal });
+    // The node looked at as many names as it does at once, and found none.
+    while (page.files.length === 0 && page.next !== null && wanted() === asked) page = await ask(`/v1/files${wanted(page.next)}`, { signal });
     // Somebody went on while this was on its way: what is wanted now is asked for at once.
-    return JSON.stringify([view.search, view.sort, view.order, view.cursors.at(-1)]) === asked ? page : load();
+    if (wanted() !== asked) return load();
+    // All that stood here is gone, and what stood before it is the end.
+    if (page.files.length === 0 && view.cursors.pop() !== undefined) return load();
+    return page;
+  };
+  const remember = (name) => {
+    const { sort, order } = view;
+    const address = `#/files${query({ search: view.search, sort: sort === 'name' && order === 'asc' ? '' : sort, order: order === 'asc' ? '' : order })}`;
+    history.replaceState({ cursors: view.cursors, opened: name }, '', address);
   };
   const changed = (isPage = false) => {
     view.isPage = isPage;
     if (!isPage) view.cursors = [];
-    const { sort, order } = view;
-    history.replaceState(null, '', `#/files${query({ search: view.search, sort: sort === 'name' && order === 'asc' ? '' : sort, order: order === 'asc' ? '' : order })}`);
+    remember(null);
     again.now();
   };
+  view.choice.addEventListener('change', () => {
+    [view.sort, view.order] = view.choice.value.split(' ');
+    changed();
+  });
+  list.addEventListener('click', (event) => {
+    const opens = event.target.closest('th a')?.closest('[data-name]');
+    if (opens) remember(opens.dataset.name);
+  });
   let typing = null;
   field.addEventListener('input', () => {
     clearTimeout(typing);
@@ -128,6 +169,7 @@ export function showFiles(main, { signal, search }) {
       changed();
     }, 150);
   }, { signal });
+  signal.addEventListener('abort', () => clearTimeout(typing));
   const again = region(list, { types: ['file'], load, make: (node) => listing(node, view, changed), signal, gapMs: 1000 });
 
   on('transfer', ({ transfers }) => {

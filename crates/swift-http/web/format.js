@@ -74,18 +74,32 @@ export const short = (id) => id.slice(0, 10);
 /** A node's id, short, the whole of it on hovering. */
 export const nodeName = (id) => h('code', { title: id }, short(id));
 
-// What turns the direction of text, and what cannot be seen.
-const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+// What turns the direction of text, and what cannot be seen: `is_unseen` of swift-chain.
+const UNSEEN = /(?![\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u{110bd}\u{110cd}])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\u{e0000}-\u{e0fff}]/gu;
 const code = (character) => `\u2039U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}\u203a`;
 
 /** A text from the ledger, with what cannot be seen made visible: a name is not to look like another. */
 export const plain = (text) => text.replace(UNSEEN, code);
 
-/** A file's name. Its text cannot turn what stands around it. */
-export const fileName = (name) => h('bdi', { title: plain(name) }, plain(name));
+/** A text that cannot turn what stands around it, and loses none of its spaces. */
+const apart = (shown, whole) => h('bdi', { title: whole, class: / {2}|^ /.test(shown) ? 'spaced' : null }, shown);
+
+/** A file's name. */
+export const fileName = (name) => apart(plain(name), plain(name));
+
+/** Characters of a name that are shown where it is one of many, of its beginning and of its end. */
+const [HEAD, TAIL] = [60, 50];
+
+/** The same where it is one of many: of a very long one the middle is left out, and told on hovering. */
+export function shortName(name) {
+  const characters = [...plain(name)];
+  const isLong = characters.length > HEAD + TAIL + 10;
+  const shown = isLong ? `${characters.slice(0, HEAD).join('')} \u2026 ${characters.slice(-TAIL).join('')}` : characters.join('');
+  return apart(shown, plain(name));
+}
 
 /** Where a file's page is. */
-export const fileLink = (name) => h('a', { href: `#/files/${encodeURIComponent(name)}`, class: 'name' }, fileName(name));
+export const fileLink = (name) => h('a', { href: `#/files/${encodeURIComponent(name)}`, class: 'name' }, shortName(name));
 
 /** A file's address in the interface. */
 export const filePath = (name) => `/v1/files/${name.split('/').map(encodeURIComponent).join('/')}`;

@@ -34,7 +34,7 @@ function blockRow(weights) {
       h('th', { scope: 'row', class: 'number' }, count(block.height)), h('td', { class: 'wide' }, when(block.time_ms)),
       h('td', null, block.transactions.length === 1 ? [actor(block.transactions[0]), ' ', words(block.transactions[0].action)] : plural(block.transactions.length, 'transaction'),
         h('span', { class: 'narrow muted' }, ', ', when(block.time_ms))),
-      h('td', { class: 'wide' }, plural(block.certificate.signers.length, 'signature')), h('td', { class: 'number' }, button)), below);
+      h('td', { class: 'wide signed' }, plural(block.certificate.signers.length, 'signature')), h('td', { class: 'number' }, button)), below);
     const open = (isOpen) => {
       below.hidden = !isOpen;
       button.setAttribute('aria-expanded', String(isOpen));

@@ -6,7 +6,7 @@ import { copyButton, dialog, notice } from './dialog.js';
 import { bytes, count, date, nodeName, plain, plural, short, when } from './format.js';
 import { region } from './live.js';
 
-const ROLES = { admin: 'everything', publisher: 'adds files and changes its own', reader: 'only fetches' };
+const ROLES = { admin: 'everything', publisher: 'also adds files', reader: 'only fetches' };
 const KEEPS = { all: 'keeps all', none: 'keeps nothing', some: 'keeps some' };
 
 function roleSelect(id, role) {
@@ -29,7 +29,7 @@ async function changeWeight(node) {
   let answer = null;
   const isDone = await dialog({
     title: 'Validators make the blocks',
-    body: [h('p', null, 'What counts the vote of ', nodeName(node.node_id), '? 0 makes it no validator. One validator, or four, are sensible; two or three equal ones are worse than one.'),
+    body: [h('p', null, 'How much does the vote of ', nodeName(node.node_id), ' count? 0 makes it no validator. One validator, or four, are sensible; two or three equal ones are worse than one.'),
       h('div', { class: 'field' }, h('label', { for: 'weight' }, 'Weight'), field)],
     confirm: 'Change',
     act: async () => { answer = await ask(`/v1/nodes/${node.node_id}`, { method: 'PATCH', body: { weight: Number(field.value) } }); },
@@ -45,7 +45,10 @@ async function remove(node) {
     isDanger: true,
     act: () => ask(`/v1/nodes/${node.node_id}`, { method: 'DELETE' }),
   });
-  if (isDone) notice(`${short(node.node_id)} is removed.`);
+  if (!isDone) return;
+  notice(`${short(node.node_id)} is removed.`);
+  // Its row goes, and the button that had the focus with it.
+  document.getElementById('title').focus();
 }
 
 /** A ticket's picture, of squares. */
@@ -91,12 +94,13 @@ function showTicket({ ticket, role, expires_ms: expires, qr }) {
 const room = ({ available_bytes: left }) => h('div', { class: 'muted' }, left === null ? 'room not known' : `room for ${bytes(left)}`);
 
 function row(first, me) {
-  const [state, role, lag, disk, act] = [h('td'), h('td', { class: 'wide' }), h('td', { class: 'wide' }), h('td', { class: 'wide' }), h('td')];
+  const [state, role, lag, disk] = [h('td'), h('td', { class: 'wide' }), h('td', { class: 'wide' }), h('td', { class: 'wide' })];
+  const act = may('admin') ? h('td') : null;
   const [address, below] = [h('div', { class: 'muted' }), h('div', { class: 'narrow muted' })];
   const node = h('tr', { 'data-node': first.node_id },
     h('th', { scope: 'row' }, nodeName(first.node_id), first.is_self ? h('span', { class: 'muted' }, ' this node') : null, address, below), state, role, lag, disk, act);
   let now = first;
-  if (may('admin')) {
+  if (act) {
     const button = (label, run) => h('button', { type: 'button', class: label.toLowerCase(), 'aria-label': `${label} ${first.is_self ? 'of this node' : short(first.node_id)}`, onclick: () => run(now) }, label);
     const others = first.is_self ? [] : [button('Role', changeRole), button('Remove', remove)];
     act.append(h('div', { class: 'actions' }, button('Weight', changeWeight), others));
@@ -129,7 +133,7 @@ export function showNodes(main, { signal }) {
     signal,
     load: () => askAll('/v1/nodes', 'nodes', { signal }),
     make: (node) => {
-      const { node: table_, body } = table('nodes', 'Nodes', ['Node', 'State', ...['Role', 'Ledger', 'Holds'].map((text) => ({ text, class: 'wide' })), 'Actions']);
+      const { node: table_, body } = table('nodes', 'Nodes', ['Node', 'State', ...['Role', 'Ledger', 'Holds'].map((text) => ({ text, class: 'wide' })), ...(may('admin') ? ['Actions'] : [])]);
       const alone = h('p', { class: 'muted' }, 'This node is alone. ', may('admin') ? 'Invite a machine to have a second copy of every file.' : '');
       node.append(table_, alone);
       const fill = keyed(body, (one) => one.node_id, (one) => row(one, () => mine));

@@ -1,6 +1,6 @@
 // What moves between this node and others, as it moves.
 
-import { ask, may } from './api.js';
+import { ask, askAll, may } from './api.js';
 import { empty, h, heading, keyed, say } from './dom.js';
 import { notice } from './dialog.js';
 import { bytes, count, duration, fileLink, nodeName, percent, rate } from './format.js';
@@ -9,6 +9,9 @@ import { on, region } from './live.js';
 const STATES = { waiting: 'waiting', receiving: 'receiving', reading: 'for a reader', blocked: 'blocked' };
 /** Events come once a second while something moves; when they stop, what is left is asked for. */
 const STILL_MS = 2500;
+/** Rows of each direction that are shown; what moves comes before what waits. */
+const SHOWN = 100;
+const isWaiting = (item) => item.state === 'waiting' || item.state === 'blocked';
 
 /** How soon a file is wanted. */
 function priority(file) {
@@ -56,11 +59,15 @@ function group(title, id, none) {
   const list = h('ul', { id, class: 'moving' });
   const nothing = empty(none);
   const sum = h('span', { class: 'muted' });
+  const rest = h('p', { class: 'muted' });
   const fill = keyed(list, (item) => `${item.direction}/${item.file_id}`, row);
   return {
-    node: h('section', { 'aria-labelledby': `${id}-title` }, h('div', { class: 'heading' }, h('h2', { id: `${id}-title` }, title), sum), list, nothing),
+    node: h('section', { 'aria-labelledby': `${id}-title` }, h('div', { class: 'heading' }, h('h2', { id: `${id}-title` }, title), sum), list, nothing, rest),
     show(rows) {
-      fill(rows);
+      const shown = [...rows].sort((a, b) => isWaiting(a) - isWaiting(b)).slice(0, SHOWN);
+      fill(shown);
+      rest.hidden = rows.length === shown.length;
+      say(rest, `and ${count(rows.length - shown.length)} more`);
       list.hidden = rows.length === 0;
       nothing.hidden = rows.length > 0;
       say(sum, rows.length === 0 ? '' : `${count(rows.length)}, ${rate(rows.reduce((all, one) => all + one.bytes_per_second, 0))}`);
@@ -76,7 +83,7 @@ export function showTransfers(main, { signal }) {
   const again = region(box, {
     types: ['file'],
     signal,
-    load: async () => (await ask('/v1/transfers', { signal })).transfers,
+    load: () => askAll('/v1/transfers', 'transfers', { signal }),
     make: (node) => {
       const incoming = group('Coming here', 'incoming', 'Nothing is on its way to this node.');
       const outgoing = group('Going out', 'outgoing', 'This node sends nothing at the moment.');

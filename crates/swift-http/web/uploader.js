@@ -1,14 +1,17 @@
 // The place to drop files on, and how far they are.
 
 import { h, keyed, mark, say } from './dom.js';
-import { bytes, fileLink, fileName, percent, plural } from './format.js';
-import { drop, dropDone, onUploads, retry, upload, uploads } from './uploads.js';
+import { bytes, count, fileLink, percent, plural, shortName } from './format.js';
+import { drop, dropDone, dropOpen, isOpen, mayRetry, onUploads, retry, retryFailed, upload, uploads } from './uploads.js';
 
 const TOLD = { waiting: 'waiting', done: 'done', failed: 'failed' };
+/** Uploads that are shown one by one: of a folder with thousands those that matter now. */
+const SHOWN = 100;
+const FIRST = ['sending', 'failed', 'waiting', 'done'];
 
 function row(item) {
   const [state, bar, wrong, actions] = [h('span', { class: 'muted' }), h('progress', { max: 1 }), h('p', { class: 'wrong' }), h('span', { class: 'actions' })];
-  const title = h('span', { class: 'what' }, fileName(item.name));
+  const title = h('span', { class: 'what' }, shortName(item.name));
   const node = h('li', { 'data-name': item.name }, title, state, bar, wrong, actions);
   let last = null;
   return {
@@ -64,6 +67,17 @@ async function dropped(transfer) {
 /** Files chosen by hand; those of a folder know their path. */
 const chosen = (files) => [...files].map((file) => ({ name: file.webkitRelativePath || file.name, file }));
 
+/** Those that are shown, in their order. */
+function most(all) {
+  if (all.length <= SHOWN) return all;
+  // Of those that are done the last ones.
+  const ranked = FIRST.flatMap((state) => {
+    const some = all.filter((item) => item.state === state);
+    return state === 'done' ? some.reverse() : some;
+  });
+  return ranked.slice(0, SHOWN).sort((a, b) => a.id - b.id);
+}
+
 /** `around` is what files can be dropped on. */
 export function uploader(around, signal) {
   const wrong = h('p', { class: 'wrong', role: 'alert' });
@@ -77,16 +91,24 @@ export function uploader(around, signal) {
       input('upload-folder', { webkitdirectory: true }), h('label', { for: 'upload-folder', class: 'button' }, 'Choose a folder')), wrong);
   const list = h('ul', { id: 'uploads', 'aria-label': 'Uploads' });
   const [sum, clear] = [h('p', { class: 'muted', role: 'status' }), h('button', { type: 'button', class: 'quiet', onclick: dropDone }, 'Clear those that are done')];
-  const foot = h('div', { class: 'heading' }, sum, clear);
+  const again = h('button', { id: 'retry-failed', type: 'button', onclick: retryFailed }, 'Try the failed again');
+  const cancel = h('button', { id: 'cancel-all', type: 'button', onclick: dropOpen }, 'Cancel all');
+  const foot = h('div', { class: 'heading' }, sum, h('div', { class: 'actions' }, again, cancel, clear));
   const fill = keyed(list, (item) => item.id, row);
   const draw = () => {
     const all = uploads();
-    fill(all);
+    const shown = most(all);
+    fill(shown);
     list.hidden = all.length === 0;
     foot.hidden = all.length === 0;
     const [done, failed] = ['done', 'failed'].map((state) => all.filter((item) => item.state === state).length);
     clear.hidden = done === 0;
-    say(sum, `${done} of ${plural(all.length, 'upload')} done${failed > 0 ? `, ${failed} failed` : ''}`);
+    // For one alone there is the button beside it.
+    again.hidden = all.filter(mayRetry).length < 2;
+    cancel.hidden = all.filter(isOpen).length < 2;
+    const rest = all.length - shown.length;
+    say(sum, [`${count(done)} of ${plural(all.length, 'upload')} done`, failed > 0 ? `${count(failed)} failed` : '',
+      rest > 0 ? `${count(rest)} not shown` : ''].filter(Boolean).join(', '));
   };
   onUploads(draw, signal);
   draw();

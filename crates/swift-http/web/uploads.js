@@ -16,7 +16,17 @@ export function onUploads(listener, signal) {
   changed.addEventListener('change', listener, { signal });
 }
 
-const tell = () => changed.dispatchEvent(new Event('change'));
+let isTold = false;
+
+/** A folder has thousands of files, and each tells of itself many times: they are told of once for each picture drawn. */
+function tell() {
+  if (isTold) return;
+  isTold = true;
+  requestAnimationFrame(() => {
+    isTold = false;
+    changed.dispatchEvent(new Event('change'));
+  });
+}
 
 /** Puts files into the queue: `[{name, file}]`. */
 export function upload(files) {
@@ -32,11 +42,31 @@ export function retry(item, replace = false) {
   pump();
 }
 
+/** Tries all again that failed, but for those whose name is taken. */
+export function retryFailed() {
+  for (const item of items.filter(mayRetry)) Object.assign(item, { state: 'waiting', sent: 0, error: null, code: null });
+  pump();
+}
+
+/** Whether trying again may help without somebody's decision. */
+export const mayRetry = (item) => item.state === 'failed' && item.code !== 'name_taken';
+
 /** Takes one out, on its way or not. What the node has all of already may be published all the same. */
 export function drop(item) {
   item.request?.abort();
   items.splice(items.indexOf(item), 1);
   pump();
+}
+
+/** Whether there is something left to do. */
+export const isOpen = (item) => item.state === 'sending' || item.state === 'waiting';
+
+/** Takes out all that are not done and did not fail. */
+export function dropOpen() {
+  const open = items.filter(isOpen);
+  items.splice(0, items.length, ...items.filter((item) => !isOpen(item)));
+  for (const item of open) item.request?.abort();
+  tell();
 }
 
 /** Takes out those that are done. */
@@ -71,7 +101,8 @@ function send(item) {
     pump();
   };
   request.addEventListener('load', () => {
-    if (request.status < 300) return end({ state: 'done', sent: item.size });
+    // Nothing of it is needed any more.
+    if (request.status < 300) return end({ state: 'done', sent: item.size, file: null });
     const { code, message } = problemOf(request.status, request.responseText);
     end({ state: 'failed', error: message, code });
     if (request.status === 401) link.dispatchEvent(new Event('signedout'));
@@ -85,5 +116,5 @@ function send(item) {
 
 // Leaving the page ends what is on its way: the browser asks first.
 window.addEventListener('beforeunload', (event) => {
-  if (items.some((item) => item.state === 'sending' || item.state === 'waiting')) event.preventDefault();
+  if (items.some(isOpen)) event.preventDefault();
 });

@@ -2,6 +2,7 @@
 
 mod keyboard;
 mod ledger;
+mod listing;
 mod managing;
 mod outage;
 mod pages;
@@ -48,9 +49,24 @@ pub(super) const CASES: &[Case] = &[
         play: uploading::a_file_without_room_is_refused_in_words,
     },
     Case {
+        name: "uploads_that_failed_are_tried_again_together",
+        at: LAPTOP,
+        play: uploading::uploads_that_failed_are_tried_again_together,
+    },
+    Case {
         name: "a_reader_is_not_offered_what_is_not_allowed",
         at: LAPTOP,
         play: uploading::a_reader_is_not_offered_what_is_not_allowed,
+    },
+    Case {
+        name: "many_files_are_paged_sorted_and_searched",
+        at: Width::BOTH,
+        play: listing::many_files_are_paged_sorted_and_searched,
+    },
+    Case {
+        name: "names_that_look_alike_are_told_apart",
+        at: LAPTOP,
+        play: listing::names_that_look_alike_are_told_apart,
     },
     Case {
         name: "what_one_node_took_is_downloaded_from_another",

@@ -109,8 +109,11 @@ impl Session {
         Ok(Element(id.to_owned()))
     }
 
-    /// Scrolls to the middle of an element and clicks it, as a person does: what covers it gets in the way.
+    /// Scrolls until an element is in the middle of the window and clicks it, as a person does: what covers it there gets
+    /// in the way.
     pub(crate) fn click(&self, element: &Element) -> Result<()> {
+        // By itself the driver scrolls only to what is outside of the window, and not from under what stays at its foot.
+        self.run("arguments[0].scrollIntoView({block: 'center'});", &[json!({ELEMENT: element.0})])?;
         self.post(&format!("/element/{}/click", element.0), &json!({})).map(drop)
     }
 

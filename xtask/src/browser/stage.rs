@@ -65,6 +65,11 @@ impl Stage {
         self.world.start(NodeSpec { ticket: Some(ticket.to_owned()), ..spec })
     }
 
+    /// A node that founds a network of its own, which ends with the test that has it.
+    pub(crate) fn found_apart(&mut self) -> Result<Node> {
+        self.world.found()
+    }
+
     /// A page in a fresh browser.
     pub(crate) fn page(&mut self, width: Width) -> Result<Page> {
         let downloads = self.path("downloads")?;

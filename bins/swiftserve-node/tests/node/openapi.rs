@@ -47,6 +47,23 @@ async fn every_operation_of_the_document_answers_as_it_says() {
     assert_eq!(api.left(), [""; 0], "nobody asked for these operations");
 }
 
+/// Values without names were once taken in the order in which a field happens to be declared.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_in_which_values_have_no_names_is_refused() {
+    let site = Site::found().await;
+    let api = Api::of(&site).await;
+    let me = site.node.id().to_string();
+    let operations = api.that_take_json();
+    assert!(operations.len() > 8, "{operations:?}");
+    for (method, path) in operations {
+        let target = path.replace("{name}", "a").replace("{id}", &me);
+        for body in [json!([]), json!([null, null, null]), json!("a")] {
+            let answer = answered(site.client.request(method.clone(), &target).json(&body)).await;
+            assert_eq!(answer.status, 400, "{method} {path} took {body}: {}", answer.text());
+        }
+    }
+}
+
 /// What anybody may ask, without a credential.
 async fn nobody_in_particular(api: &mut Api, site: &Site) {
     let stranger = site.client.anonymous();

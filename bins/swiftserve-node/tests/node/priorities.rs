@@ -62,6 +62,23 @@ async fn of_two_files_the_one_with_high_priority_is_complete_first_also_after_a_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn transfers_are_told_in_pages() {
+    let (_founder, joiner) = two_files().await;
+    let page = async |query: &str| {
+        let page = joiner.client.get(&format!("/v1/transfers?{query}")).await.ok().json();
+        let files: Vec<Value> =
+            page["transfers"].as_array().unwrap().iter().map(|row| row["file"].clone()).collect();
+        (files, page["next"].clone())
+    };
+    let (all, end) = page("limit=2").await;
+    assert_eq!((all.len(), end), (2, Value::Null));
+    let (first, next) = page("limit=1").await;
+    let (second, end) = page(&format!("limit=1&after={}", next.as_str().unwrap())).await;
+    assert_eq!((first, second, end), (vec![all[0].clone()], vec![all[1].clone()], Value::Null));
+    joiner.client.get("/v1/transfers?after=first").await.refused(400, "bad_request");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn priorities_are_set_by_an_admin_and_shown() {
     let (_founder, joiner) = two_files().await;
     set(&joiner, "first", "low").await;

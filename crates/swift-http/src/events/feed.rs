@@ -219,9 +219,7 @@ fn tell_security(events: &Events, event: &SecurityEvent) {
 
 /// What moves, if that is something else than what was told last.
 async fn tell_transfers(services: &Services, events: &Events, shown: &mut Value) -> Result<(), Problem> {
-    let mut rows = v1::transfers(services).await?;
-    let more = rows.len().saturating_sub(ROWS_MAX);
-    rows.truncate(ROWS_MAX);
+    let (rows, more) = v1::transfers(services, ROWS_MAX).await?;
     let mut data = json!({"transfers": rows, "more": more});
     let is_nothing = shown.is_null() && rows_of(&data) == Some(0);
     if data != *shown && !is_nothing {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use swift_chain::{Checkpoint, Invitation, InvitationTerms, Role, Ticket};
 use swift_p2p::driver::wall_clock_ms;
 
+use super::object::Object;
 use crate::{
     access::{AdminOnly, Allowed},
     ingest::random,
@@ -35,8 +36,8 @@ pub(super) async fn invite(
     Query(query): Query<HashMap<String, String>>,
     body: axum::body::Bytes,
 ) -> Result<Json<Value>, Problem> {
-    let invite: Invite = if body.is_empty() {
-        Invite::default()
+    let Object(invite) = if body.is_empty() {
+        Object::<Invite>::default()
     } else {
         serde_json::from_slice(&body).map_err(|error| Problem::bad_request(error.to_string()))?
     };

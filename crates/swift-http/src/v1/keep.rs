@@ -14,7 +14,7 @@ use swift_chunks::{FileId, KeepRule, Pinned};
 use swift_p2p::{driver::wall_clock_ms, keeping::SignedPromise};
 use tokio::time::timeout;
 
-use super::{in_store, page::PageLen};
+use super::{in_store, object::Object, page::PageLen};
 use crate::{
     access::{AdminOnly, Allowed, ReadOnly},
     problem::Problem,
@@ -77,9 +77,9 @@ pub(super) async fn show(
 pub(super) async fn set(
     _: Allowed<AdminOnly>,
     State(services): State<Services>,
-    body: Result<Json<NewRule>, axum::extract::rejection::JsonRejection>,
+    body: Result<Json<Object<NewRule>>, axum::extract::rejection::JsonRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let Json(NewRule { keep }) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let Json(Object(NewRule { keep })) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
     let rule = KeepRule::try_from(keep)?;
     let new = rule.clone();
     let changed = in_store(&services, move |store| store.set_keep_rule(new, wall_clock_ms())).await?;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use swift_p2p::driver::{ConnectionLimit, ConnectionsAllowed, LimitSettings, Rate, RateLimit};
 use tokio::task;
 
+use super::object::Object;
 use crate::{
     access::{Access, AdminOnly, Allowed},
     problem::Problem,
@@ -78,9 +79,9 @@ pub(super) async fn show(
 pub(super) async fn change(
     _: Allowed<AdminOnly>,
     State(services): State<Services>,
-    body: Result<Json<Change>, axum::extract::rejection::JsonRejection>,
+    body: Result<Json<Object<Change>>, axum::extract::rejection::JsonRejection>,
 ) -> Result<Json<Answer>, Problem> {
-    let Json(wanted) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let Json(Object(wanted)) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
     let at_start = services.limits.configured();
     let up = wanted.up.map(|up| rate(&up, at_start.up)).transpose()?;
     let down = wanted.down.map(|down| rate(&down, at_start.down)).transpose()?;

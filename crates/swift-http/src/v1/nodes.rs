@@ -19,7 +19,7 @@ use swift_p2p::{
     gossip::{Keeps, Release, Shelf},
 };
 
-use super::{page::PageLen, written};
+use super::{object::Object, page::PageLen, written};
 use crate::{
     access::{Access, AdminOnly, Allowed, ReadOnly},
     problem::Problem,
@@ -124,7 +124,8 @@ enum Update {
 
 impl Update {
     fn read(body: &[u8]) -> Result<Self, Problem> {
-        let fields = serde_json::from_slice(body).map_err(|error| Problem::bad_request(error.to_string()))?;
+        let read = serde_json::from_slice(body);
+        let Object(fields) = read.map_err(|error| Problem::bad_request(error.to_string()))?;
         match fields {
             Fields { role: Some(role), weight: None } => Ok(Self::Role(role)),
             Fields { role: None, weight: Some(weight) } if weight <= VALIDATOR_WEIGHT_MAX => {

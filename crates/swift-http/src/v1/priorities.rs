@@ -12,7 +12,7 @@ use swift_chain::{FileName, Hash};
 use swift_chunks::FileId;
 use swift_p2p::{driver::Prioritized, swarm::Priority};
 
-use super::{files, page::PageLen};
+use super::{files, object::Object, page::PageLen};
 use crate::{
     access::{AdminOnly, Allowed, ReadOnly},
     problem::Problem,
@@ -99,9 +99,9 @@ pub(super) async fn change(
     _: Allowed<AdminOnly>,
     State(services): State<Services>,
     Path(name): Path<String>,
-    body: Result<Json<Change>, axum::extract::rejection::JsonRejection>,
+    body: Result<Json<Object<Change>>, axum::extract::rejection::JsonRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let Json(Change { priority }) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let Json(Object(Change { priority })) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
     let record = files::find(&services, FileName::normalized(&name)?).await?;
     let file = FileId::from_bytes(*record.entry.file_id.as_bytes());
     let set = services.swarm.set_priority(file, priority.into()).await??;

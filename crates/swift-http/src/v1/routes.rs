@@ -203,6 +203,7 @@ fn of_store() -> Vec<Operation> {
 fn of_transfers() -> Vec<Operation> {
     vec![
         get("/v1/transfers", Who::Read, "What is coming in and going out.", transfers::list)
+            .paged()
             .shows("Transfers"),
         get("/v1/limits", Who::Read, "Limits on what moves between members.", limits::show).shows("Limits"),
         patch("/v1/limits", Who::Admin, "Sets limits.", limits::change)

@@ -13,7 +13,7 @@ use swift_chain::{FileName, Hash};
 use swift_chunks::{FileId, Rot, ScrubPass};
 use swift_p2p::driver::{NoScrub, Rate, RateLimit, ScrubPace, ScrubState, wall_clock_ms};
 
-use super::{files::find, in_store};
+use super::{files::find, in_store, object::Object};
 use crate::{
     access::{AdminOnly, Allowed, ReadOnly},
     problem::Problem,
@@ -185,9 +185,10 @@ pub(super) struct Wanted {
 pub(super) async fn begin(
     _: Allowed<AdminOnly>,
     State(services): State<Services>,
-    body: Result<Json<Wanted>, axum::extract::rejection::JsonRejection>,
+    body: Result<Json<Object<Wanted>>, axum::extract::rejection::JsonRejection>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let Json(Wanted { file, rate }) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let Json(Object(Wanted { file, rate })) =
+        body.map_err(|error| Problem::bad_request(error.body_text()))?;
     let pace = match rate.map(|rate| rate.parse()).transpose() {
         Ok(None) => ScrubPace::AsSet,
         Ok(Some(RateLimit(Some(rate)))) => ScrubPace::Rate(rate),

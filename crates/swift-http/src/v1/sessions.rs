@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use swift_p2p::{driver::wall_clock_ms, security::SecurityKind};
 
+use super::object::Object;
 use crate::{
     access::{Access, AdminOnly, Allowed, Credential, Source, cookie_name, failed, require_safe},
     ingest::random,
@@ -35,12 +36,12 @@ pub(super) enum SignIn {
 pub(super) async fn sign_in(
     State(services): State<Services>,
     source: Option<Extension<Source>>,
-    body: Result<Json<SignIn>, JsonRejection>,
+    body: Result<Json<Object<SignIn>>, JsonRejection>,
 ) -> Result<impl IntoResponse, Problem> {
     let source = of_client(source)?;
     require_safe(&services, &source)?;
     // The reason would repeat what was sent.
-    let Json(shown) = body.map_err(|_| {
+    let Json(Object(shown)) = body.map_err(|_| {
         Problem::bad_request(
             "the body is to be {\"secret\": \"...\"} of a sign-in address, or {\"token\": \"...\"}",
         )

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use swift_chain::Label;
 use swift_p2p::{driver::wall_clock_ms, security::SecurityKind};
 
-use super::page::PageLen;
+use super::{object::Object, page::PageLen};
 use crate::{
     access::{Access, AdminOnly, Allowed},
     ingest::random,
@@ -60,10 +60,10 @@ pub(super) async fn create(
     _: Allowed<AdminOnly>,
     State(services): State<Services>,
     Extension(access): Extension<Access>,
-    body: Result<Json<NewToken>, axum::extract::rejection::JsonRejection>,
+    body: Result<Json<Object<NewToken>>, axum::extract::rejection::JsonRejection>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let by = access.require(Scope::Admin)?.label.clone();
-    let Json(new) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let Json(Object(new)) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
     if new.scopes.is_empty() {
         return Err(Problem::bad_request("a token needs at least one scope"));
     }

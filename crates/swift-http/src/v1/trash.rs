@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use swift_chain::{FileName, Hash};
 use swift_chunks::{FileId, Removed, TrashCursor};
 
-use super::{files::Expected, in_store, page::PageLen, written};
+use super::{files::Expected, in_store, object::Object, page::PageLen, written};
 use crate::{
     access::{Access, AdminOnly, Allowed, ReadOnly},
     ingest::{IfTaken, Ingest, Ingested},
@@ -96,11 +96,11 @@ pub(super) async fn restore(
     State(services): State<Services>,
     Extension(access): Extension<Access>,
     Query(query): Query<HashMap<String, String>>,
-    body: Result<Json<Wanted>, axum::extract::rejection::JsonRejection>,
+    body: Result<Json<Object<Wanted>>, axum::extract::rejection::JsonRejection>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let token = access.require(Scope::Publish)?;
     let wait = Wait::of(&query)?;
-    let Json(wanted) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let Json(Object(wanted)) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
     let (old, new) = (wanted.name, wanted.new_name);
     let old = String::from(FileName::normalized(&old)?);
     let new = FileName::normalized(new.as_deref().unwrap_or(&old))?;

@@ -94,6 +94,31 @@ pub(super) fn a_file_without_room_is_refused_in_words(stage: &mut Stage, page: &
     page.leave()
 }
 
+pub(super) fn uploads_that_failed_are_tried_again_together(stage: &mut Stage, page: &Page) -> Result<()> {
+    page.expect_on_console(&["/v1/files/", "403"]);
+    let names = [stage.name("first.txt"), stage.name("second.txt")];
+    let paths = [stage.file(&names[0], 1_000)?, stage.file(&names[1], 1_000)?];
+    let guest = stage.join()?;
+    let becomes = |role: &str| -> Result<()> {
+        stage.founder()?.ctl(&[&"node", &"role", &guest.id()?, &role])?.ok()?;
+        let is_so = || Ok((guest.get("/v1/status")?["role"] == role).then_some(()));
+        stage.patience().until("the node to have its role", super::LIMIT, is_so)
+    };
+    becomes("reader")?;
+    files_of(page, &guest)?;
+    page.drop_on("#drop", &[&paths[0], &paths[1]])?;
+    for name in &names {
+        page.sees(&upload(name, "failed"))?;
+    }
+    becomes("publisher")?;
+    page.click("#retry-failed")?;
+    for name in &names {
+        page.sees(&upload(name, "done"))?;
+    }
+    page.sees_no("#retry-failed")?;
+    page.leave()
+}
+
 pub(super) fn a_reader_is_not_offered_what_is_not_allowed(stage: &mut Stage, page: &Page) -> Result<()> {
     page.expect_on_console(&["/v1/sessions", "401"]);
     let (label, name) = (stage.name("reader"), stage.name("read-me.txt"));
@@ -110,7 +135,10 @@ pub(super) fn a_reader_is_not_offered_what_is_not_allowed(stage: &mut Stage, pag
     page.sees_no("#remove")?;
     page.click("nav a[href=\"#/nodes\"]")?;
     page.sees("#nodes [data-node]")?;
-    page.sees_no("#invite")
+    page.sees_no("#invite")?;
+    let headings = page.text("#nodes thead")?;
+    anyhow::ensure!(!headings.contains("Actions"), "a column for what is not offered: {headings}");
+    Ok(())
 }
 
 /// Opens the files of a node.

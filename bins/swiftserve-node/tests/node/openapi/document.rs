@@ -26,6 +26,22 @@ impl Api {
         Self { document, client: site.client.clone(), asked: BTreeSet::new() }
     }
 
+    /// Every operation that takes a body of JSON.
+    pub(super) fn that_take_json(&self) -> Vec<(Method, String)> {
+        let paths = self.document["paths"].as_object().unwrap().iter();
+        paths
+            .flat_map(|(path, operations)| {
+                let takes = |method: &&str| {
+                    !operations[method]["requestBody"]["content"]["application/json"].is_null()
+                };
+                let methods = METHODS.iter().copied().filter(takes);
+                methods
+                    .map(|method| (method.to_uppercase().parse().unwrap(), path.clone()))
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
     /// Asks as the operator, and compares.
     pub(super) async fn get(&mut self, path: &str, target: &str, status: u16) -> Answer {
         let request = self.client.request(Method::GET, target);
