@@ -6,7 +6,6 @@ mod restored;
 use super::message::{Ask, Held, Interest, Map, WhoHas};
 use super::*;
 use crate::offences::{Budget, UNKNOWN_COST};
-use std::collections::BTreeSet;
 use std::time::Duration;
 use swift_chunks::{CHUNK_LEN, ChunkLayout};
 
@@ -224,24 +223,6 @@ fn a_peer_that_has_confirmed_nothing_is_offered_one_slice_unless_it_is_the_only_
     swarm.handle(Time::ZERO, Input::PeerOffline { peer: node(4) });
     ask(&mut swarm, 2, 0, 1);
     assert_eq!(swarm.sends_len(), swarm.credit());
-}
-
-/// A chunk that begins in parts ends in parts, everywhere.
-#[test]
-fn the_small_slices_that_a_source_begins_with_are_different_ones_of_one_chunk() {
-    let mut swarm = holder_of(1, 40);
-    for from in 2..5 {
-        ask(&mut swarm, from, 0, 1);
-    }
-    let layout = swarm.held(&file(0)).unwrap().layout();
-    let offered: Vec<Slice> = drain(&mut swarm)
-        .into_iter()
-        .flat_map(|output| if let Output::Offer { offer, .. } = output { offer.slices } else { vec![] })
-        .filter_map(|number| Slice::from_number(layout, number))
-        .collect();
-    let chunks: BTreeSet<_> = offered.iter().map(|slice| slice.chunk()).collect();
-    let grains: BTreeSet<_> = offered.iter().map(|slice| slice.first_grain()).collect();
-    assert_eq!((offered.len(), chunks.len(), grains.len()), (3, 1, 3));
 }
 
 #[test]
