@@ -1,6 +1,7 @@
 //! What to offer, and to whom: of a file in its turn a chunk of which a peer lacks a part that is here, and a slice of
 //! that part.
 
+use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Unbounded};
 
 use swift_chain::NodeId;
@@ -29,6 +30,8 @@ const SLICES_MAX: usize = 1024;
 struct Lack {
     chunk: ChunkIndex,
     grains: Grains,
+    /// Whether other parts of the chunk went, or go, by themselves.
+    is_begun: bool,
 }
 
 impl Swarm {
@@ -115,7 +118,8 @@ impl Swarm {
         let level = self.policy.slice_level(sizing);
         let lack = |chunk| {
             let grains = state.holds(chunk).without(view.has_or_awaits(chunk));
-            Lack { chunk, grains: without(state, grains, chunk, &own) }
+            let is_begun = view.open().contains(chunk) || own.iter().any(|slice| slice.chunk() == chunk);
+            Lack { chunk, grains: without(state, grains, chunk, &own), is_begun }
         };
         if let Some(lack) = urgent(state, view, lack) {
             return first_of(state, lack, level).map(|slice| Choice { slices: vec![slice] });
@@ -129,23 +133,29 @@ impl Swarm {
         if state.held.is_full() {
             let offered = self.sending.offered(file);
             unsent(state, view, start, lack, &offered, &mut lacks);
+            lacks.retain(|lack| Some(lack.chunk) != view.declined);
         }
         if lacks.is_empty() {
             lacking(state, view, start, lack, &mut lacks);
             alternatives = self.config.alternatives;
+            if lacks.len() > 1 {
+                lacks.retain(|lack| Some(lack.chunk) != view.declined);
+            }
         }
         let (mut slices, mut choices) = (Vec::with_capacity(SLICES_MAX), Vec::with_capacity(SLICES_MAX));
         for lack in lacks {
             let rarity = state.views.rarity(lack.chunk);
             let before = slices.len();
             slices_of(state, lack, level, &mut slices);
-            let new = slices.iter().skip(before);
-            choices.extend(new.map(|slice: &Slice| SliceChoice { known: rarity.known(slice.first_grain()) }));
+            choices.extend(slices.iter().skip(before).map(|slice| SliceChoice {
+                known: rarity.known(slice.first_grain()),
+                is_begun: lack.is_begun,
+            }));
             if slices.len() >= SLICES_MAX {
                 break;
             }
         }
-        let chosen = self.policy.choose_slices(&choices, alternatives, &mut self.random);
+        let chosen = self.policy.choose_slices(&choices, alternatives, self.uplink.rate, &mut self.random);
         let slices: Vec<Slice> = chosen.into_iter().filter_map(|at| slices.get(at).copied()).collect();
         (!slices.is_empty()).then_some(Choice { slices })
     }
@@ -187,7 +197,7 @@ fn urgent(state: &FileState, view: &View, lack: impl Fn(ChunkIndex) -> Lack) -> 
     chunks.map(lack).find(|lack| !lack.grains.is_empty())
 }
 
-/// What a source has neither sent nor offered in this round, and the peer lacks.
+/// What a source has neither sent nor offered in this round, and the peer lacks: first of chunks that are begun.
 fn unsent(
     state: &FileState,
     view: &View,
@@ -196,13 +206,18 @@ fn unsent(
     offered: &[Slice],
     lacks: &mut Vec<Lack>,
 ) {
+    let begun: BTreeSet<ChunkIndex> =
+        state.sent.begun().chain(offered.iter().map(|slice| slice.chunk())).collect();
     let unsent = |chunk| {
-        let grains = lack(chunk).grains.without(state.sent.grains(chunk));
-        Lack { chunk, grains: without(state, grains, chunk, offered) }
+        let lack = lack(chunk);
+        let grains = lack.grains.without(state.sent.grains(chunk));
+        let is_begun = lack.is_begun || begun.contains(&chunk);
+        Lack { chunk, grains: without(state, grains, chunk, offered), is_begun }
     };
     let ahead = state.sent.unsent_from(start);
     let wrapped = state.sent.unsent_from(0).take_while(|chunk| chunk.get() < start);
-    let chunks = ahead.chain(wrapped).filter(|&chunk| !view.held().contains(chunk));
+    let fresh = ahead.chain(wrapped).filter(|chunk| !begun.contains(chunk));
+    let chunks = begun.iter().copied().chain(fresh).filter(|&chunk| !view.held().contains(chunk));
     let may_open = view.open().len() < OPEN_CHUNKS_MAX;
     let chunks = chunks.filter(|chunk| may_open || view.open().contains(*chunk));
     lacks.extend(chunks.map(unsent).filter(|lack| !lack.grains.is_empty()).take(SAMPLE_LEN));

@@ -86,7 +86,7 @@ impl Swarm {
         let view = state.views.replace(peer, read);
         if map.interest.takes_offers() && !view.interest.takes_offers() {
             // What it declined it has not been wanting.
-            (view.declined_until, view.decline_streak) = (Time::ZERO, 0);
+            (view.declined_until, view.decline_streak, view.declined) = (Time::ZERO, 0, None);
         }
         (view.stamp, view.interest, view.updated) = (map.stamp, map.interest, self.now);
         if view.is_wanting() {

@@ -28,6 +28,8 @@ pub struct PeerChoice {
 pub struct SliceChoice {
     /// How many neighbours hold it or have it coming.
     pub known: u32,
+    /// Whether other parts of its chunk have been sent by themselves, so that the chunk comes in parts anyway.
+    pub is_begun: bool,
 }
 
 /// What the size of a slice may follow.
@@ -128,8 +130,15 @@ pub trait Policy: std::fmt::Debug + Send {
     fn requests(&self, link: Link) -> usize;
     /// Whom to offer to: an index, or nobody.
     fn choose_peer(&self, peers: &[PeerChoice], random: &mut Random) -> Option<usize>;
-    /// Which slices to let the receiver choose among: up to `count` indices, the best first.
-    fn choose_slices(&self, slices: &[SliceChoice], count: usize, random: &mut Random) -> Vec<usize>;
+    /// Which slices to let the receiver choose among: up to `count` indices, the best first. `uplink_rate` is in bytes
+    /// per second.
+    fn choose_slices(
+        &self,
+        slices: &[SliceChoice],
+        count: usize,
+        uplink_rate: Option<u64>,
+        random: &mut Random,
+    ) -> Vec<usize>;
     /// How large a slice to offer: the base-2 logarithm of its grains.
     fn slice_level(&self, sizing: SliceSizing) -> u8;
     /// Whether to take an offered slice.
@@ -216,18 +225,27 @@ impl Policy for Standard {
         drawn.max_by_key(|&at| peers.get(at).map(|peer| peer.lacking))
     }
 
-    /// The rarest among neighbours, in random order where they are equal. (A source is given what it has not sent
-    /// yet, as long as there is any: a first whole copy leaves it before anything leaves it twice.)
-    fn choose_slices(&self, slices: &[SliceChoice], count: usize, random: &mut Random) -> Vec<usize> {
-        let mut best: Vec<(u32, u64, usize)> = Vec::with_capacity(count.min(slices.len()) + 1);
+    /// The rarest among neighbours. Of these, unless the uplink is known to be slow, what belongs to chunks that are
+    /// begun: a chunk that comes in parts is more work, here and wherever it goes from there, which counts over fast
+    /// links only. In random order where all is equal. (A source is given what it has not sent yet, as long as there is
+    /// any: a first whole copy leaves it before anything leaves it twice.)
+    fn choose_slices(
+        &self,
+        slices: &[SliceChoice],
+        count: usize,
+        uplink_rate: Option<u64>,
+        random: &mut Random,
+    ) -> Vec<usize> {
+        let is_fast = uplink_rate.is_none_or(|rate| rate >= self.config.fast_uplink / 2);
+        let mut best: Vec<(u32, bool, u64, usize)> = Vec::with_capacity(count.min(slices.len()) + 1);
         for (at, slice) in slices.iter().enumerate() {
-            let one = (slice.known, random.bits(), at);
+            let one = (slice.known, is_fast && !slice.is_begun, random.bits(), at);
             if best.len() < count || best.last().is_some_and(|worst| one < *worst) {
                 best.insert(best.partition_point(|better| *better < one), one);
                 best.truncate(count);
             }
         }
-        best.into_iter().map(|(_, _, at)| at).collect()
+        best.into_iter().map(|(_, _, _, at)| at).collect()
     }
 
     /// As much as leaves in a moment, so that it can soon be passed on; less if this peer alone is slow, or if the

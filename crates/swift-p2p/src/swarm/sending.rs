@@ -184,6 +184,7 @@ impl Swarm {
                 if let Some(view) = state.views.get_mut(&by) {
                     view.declined_until = self.now + doubled(first, view.decline_streak, most);
                     view.decline_streak = view.decline_streak.saturating_add(1);
+                    view.declined = Some(slice.chunk());
                 }
             }
             Verdict::Enough | Verdict::Busy | Verdict::Unknown => {}

@@ -23,6 +23,11 @@ impl Sent {
         self.whole.missing_from(start)
     }
 
+    /// The chunks of which a part was sent in this round, and not all.
+    pub(super) fn begun(&self) -> impl Iterator<Item = ChunkIndex> + '_ {
+        self.parts.keys().copied()
+    }
+
     /// The grains of a chunk that were sent in this round.
     pub(super) fn grains(&self, chunk: ChunkIndex) -> Grains {
         if self.whole.contains(chunk) {

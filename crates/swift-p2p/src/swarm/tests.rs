@@ -1,5 +1,6 @@
 //! Bounds that only the inside shows.
 
+mod choosing;
 mod reading;
 mod restored;
 

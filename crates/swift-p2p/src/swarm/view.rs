@@ -34,6 +34,9 @@ pub(super) struct View {
     /// No offer of this file before.
     pub(super) declined_until: Time,
     pub(super) decline_streak: u32,
+    /// Of which chunk it declined a slice last: that is offered when there is nothing else. Whoever had wrong bytes of a
+    /// chunk from here takes no more of it, and all the rest.
+    pub(super) declined: Option<ChunkIndex>,
     /// What this node last told the peer of itself.
     pub(super) told: Option<Told>,
     /// Nothing could be offered to it when this node had gained so much: see
@@ -94,6 +97,7 @@ impl View {
             updated: Time::ZERO,
             declined_until: Time::ZERO,
             decline_streak: 0,
+            declined: None,
             told: None,
             nothing_at: None,
         }

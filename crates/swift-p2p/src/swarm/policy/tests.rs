@@ -1,5 +1,7 @@
 //! What the policy decides, as a specification.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 fn standard() -> Standard {
@@ -8,15 +10,29 @@ fn standard() -> Standard {
 
 #[test]
 fn the_rarest_are_offered_and_equal_choices_are_all_made_in_time() {
-    let slices = [3, 2, 9, 1].map(|known| SliceChoice { known });
+    let slices = [3, 2, 9, 1].map(|known| SliceChoice { known, is_begun: false });
     let random = &mut Random::new(1);
-    assert_eq!(standard().choose_slices(&slices, 2, random), [3, 1]);
-    assert_eq!(standard().choose_slices(&slices, 9, random), [3, 1, 0, 2]);
-    assert_eq!(standard().choose_slices(&[], 1, random), [0; 0]);
-    let equal = [SliceChoice { known: 7 }; 4];
-    let chosen: std::collections::BTreeSet<_> =
-        (0..100).flat_map(|_| standard().choose_slices(&equal, 1, random)).collect();
+    assert_eq!(standard().choose_slices(&slices, 2, None, random), [3, 1]);
+    assert_eq!(standard().choose_slices(&slices, 9, None, random), [3, 1, 0, 2]);
+    assert_eq!(standard().choose_slices(&[], 1, None, random), [0; 0]);
+    let equal = [SliceChoice { known: 7, is_begun: false }; 4];
+    let chosen: BTreeSet<_> =
+        (0..100).flat_map(|_| standard().choose_slices(&equal, 1, None, random)).collect();
     assert_eq!(chosen.len(), 4);
+}
+
+#[test]
+fn of_slices_that_are_equally_rare_those_of_begun_chunks_go_first_unless_the_uplink_is_slow() {
+    let slices = [(5, false), (5, true), (4, false), (5, true), (4, true)];
+    let slices = slices.map(|(known, is_begun)| SliceChoice { known, is_begun });
+    let mut random = Random::new(1);
+    let mut chosen = |uplink_rate| standard().choose_slices(&slices, 5, uplink_rate, &mut random);
+    for uplink_rate in [None, Some(1_000_000_000)] {
+        let chosen = chosen(uplink_rate);
+        assert_eq!((&chosen[..2], chosen[4]), (&[4, 2][..], 0));
+    }
+    let first: BTreeSet<_> = (0..100).map(|_| chosen(Some(1_000_000))[0]).collect();
+    assert_eq!(first, BTreeSet::from([2, 4]));
 }
 
 #[test]
