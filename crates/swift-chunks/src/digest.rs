@@ -108,6 +108,31 @@ impl ChunkHasher {
         b.update(b_bytes);
     }
 
+    /// Takes the next bytes without SHA-1, which gets them later: see [`Self::catch_up`].
+    pub(crate) fn update_without_sha1(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (block, later) = bytes.split_at(self.block_len(bytes));
+            self.pass(block);
+            bytes = later;
+        }
+    }
+
+    /// [`Self::update`], and beside it SHA-1 of another chunk gets as many bytes that it has missed.
+    pub(crate) fn update_beside(&mut self, mut bytes: &[u8], behind: &mut Self, mut missed: &[u8]) {
+        while !bytes.is_empty() {
+            let (block, later) = bytes.split_at(self.block_len(bytes));
+            let (missed_block, missed_later) = missed.split_at(block.len().min(missed.len()));
+            Sha1::update_both((&mut self.sha1, block), (&mut behind.sha1, missed_block));
+            self.pass(block);
+            (bytes, missed) = (later, missed_later);
+        }
+    }
+
+    /// Gives SHA-1 the bytes that it has missed.
+    pub(crate) fn catch_up(&mut self, missed: &[u8]) {
+        self.sha1.update(missed);
+    }
+
     /// How many of these bytes go next: up to where a block ends in the chunk. From there on BLAKE3 has whole subtrees,
     /// of which it hashes many at a time.
     fn block_len(&self, bytes: &[u8]) -> usize {

@@ -40,7 +40,6 @@ impl Sha1 {
     }
 
     /// Takes the next bytes of two messages.
-    #[cfg(any(test, feature = "store"))]
     pub(crate) fn update_both((a, a_bytes): (&mut Self, &[u8]), (b, b_bytes): (&mut Self, &[u8])) {
         let (a_blocks, a_rest) = a.complete_block(a_bytes).as_chunks();
         let (b_blocks, b_rest) = b.complete_block(b_bytes).as_chunks();

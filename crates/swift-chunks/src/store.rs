@@ -50,7 +50,7 @@ pub use upload::{Hold, Staged, Upload};
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use self::content::Content;
@@ -82,6 +82,8 @@ struct Core {
     /// Written under the index's lock.
     keep: Mutex<Arc<KeepRule>>,
     upload_count: AtomicU64,
+    /// Uploads that hash chunks in pairs now.
+    paired_uploads: AtomicUsize,
     /// The latest wall time a caller mentioned, for what goes to the trash without a caller.
     latest_ms: AtomicU64,
     /// Held, not read: the lock goes with it.

@@ -8,7 +8,11 @@ use futures_util::{Stream, StreamExt};
 use swift_chain::{Action, FileEntry, FileName, FileRecord, Hash, Label, Rejection, Role, Settled};
 use swift_chunks::{CHUNK_LEN, ContentRef, Staged};
 use swift_p2p::driver::Publishing;
-use tokio::{sync::mpsc, task, time::timeout};
+use tokio::{
+    sync::mpsc::{self, Permit, PermitIterator},
+    task,
+    time::timeout,
+};
 
 use crate::{
     access::owns, problem::Problem, services::Services, tokens::TokenRecord, v1::Expected, wait::Wait,
@@ -18,6 +22,9 @@ use crate::{
 const PIECE_PATIENCE: Duration = Duration::from_secs(60);
 /// Pieces of a body between the network and the disk.
 const PIECES_MAX: usize = 8;
+/// Of these, how many have to be written before more are read, once all are there: to wake for each costs more than to
+/// read it.
+const PIECES_AT_ONCE: usize = 4;
 
 /// What to do when the name holds something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +143,17 @@ enum Piece {
     End,
 }
 
+/// The next place between the network and the disk; none if the writer has given up.
+async fn place<'a>(
+    pieces: &'a mpsc::Sender<Piece>,
+    places: &mut Option<PermitIterator<'a, Piece>>,
+) -> Option<Permit<'a, Piece>> {
+    if let Some(place) = places.as_mut().and_then(Iterator::next) {
+        return Some(place);
+    }
+    places.insert(pieces.reserve_many(PIECES_AT_ONCE).await.ok()?).next()
+}
+
 async fn stage<E: std::fmt::Display>(
     services: &Services,
     body: impl Stream<Item = Result<Bytes, E>>,
@@ -157,7 +175,7 @@ async fn stage<E: std::fmt::Display>(
         Ok(None)
     });
     let mut body = std::pin::pin!(body);
-    let mut broken = None;
+    let (mut broken, mut places) = (None, None);
     loop {
         let piece = match timeout(PIECE_PATIENCE, body.next()).await {
             Ok(Some(piece)) => piece,
@@ -171,9 +189,8 @@ async fn stage<E: std::fmt::Display>(
             Ok(bytes) => {
                 services.metrics().content().received(bytes.len());
                 // The writer has given up; it says why below.
-                if pieces.send(Piece::Bytes(bytes)).await.is_err() {
-                    break;
-                }
+                let Some(place) = place(&pieces, &mut places).await else { break };
+                place.send(Piece::Bytes(bytes));
             }
             Err(error) => {
                 broken = Some(error.to_string());
@@ -181,9 +198,12 @@ async fn stage<E: std::fmt::Display>(
             }
         }
     }
-    if broken.is_none() {
-        drop(pieces.send(Piece::End).await);
+    if broken.is_none()
+        && let Some(place) = place(&pieces, &mut places).await
+    {
+        place.send(Piece::End);
     }
+    drop(places);
     drop(pieces);
     let staged = writer.await.map_err(|error| Problem::internal(&error))??;
     if let Some(staged) = &staged {

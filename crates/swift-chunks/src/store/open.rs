@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -92,6 +92,7 @@ impl Store {
             uploads: UploadSpace::default(),
             keep: Mutex::new(Arc::new(keep)),
             upload_count: AtomicU64::new(0),
+            paired_uploads: AtomicUsize::new(0),
             latest_ms: AtomicU64::new(0),
             _lock: lock,
         };

@@ -15,8 +15,11 @@ use super::{Core, Store};
 use crate::content_hasher::{ContentHasher, ContentSummary};
 use crate::digest::ChunkDigest;
 use crate::id::{FileId, ManifestHash};
-use crate::layout::ChunkLayout;
+use crate::layout::{CHUNK_LEN, ChunkLayout};
 use crate::manifest::{ENTRY_LEN, HEADER_LEN, encode_entry, encode_header, manifest_len};
+
+/// Uploads that may hash chunks in pairs at once: each remembers a chunk for it.
+const PAIRED_MAX: usize = 4;
 
 /// Keeps a content from the trash while the caller's ledger transaction is under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +34,7 @@ pub struct Hold {
 pub struct Upload {
     files: StagedFiles,
     hasher: ContentHasher,
+    _pairing: Option<PairPlace>,
     data: Appender,
     manifest: BufWriter<Appender>,
     entries: Vec<ChunkDigest>,
@@ -56,6 +60,23 @@ struct StagedFiles {
     space: Reservation,
     data: PathBuf,
     manifest: PathBuf,
+}
+
+/// One of [`PAIRED_MAX`] places.
+struct PairPlace(Arc<Core>);
+
+impl PairPlace {
+    fn take(core: &Arc<Core>) -> Option<Self> {
+        let more = |taken| (taken < PAIRED_MAX).then_some(taken + 1);
+        core.paired_uploads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Self(Arc::clone(core)))
+    }
+}
+
+impl Drop for PairPlace {
+    fn drop(&mut self) {
+        self.0.paired_uploads.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Drop for StagedFiles {
@@ -87,7 +108,10 @@ impl Store {
         let mut manifest = BufWriter::with_capacity(64 * 1024, create(&files.manifest)?);
         // The length is known at the end; the header is written over this then.
         manifest.write_all(&[0; HEADER_LEN]).map_err(StoreError::io("write", &files.manifest))?;
-        Ok(Upload { files, hasher: ContentHasher::new(), data, manifest, entries: Vec::new() })
+        let has_pairs = len_hint.is_none_or(|len| len > CHUNK_LEN);
+        let pairing = has_pairs.then(|| PairPlace::take(&self.core)).flatten();
+        let hasher = if pairing.is_some() { ContentHasher::paired() } else { ContentHasher::new() };
+        Ok(Upload { files, hasher, _pairing: pairing, data, manifest, entries: Vec::new() })
     }
 }
 

@@ -24,6 +24,31 @@ fn an_upload_of_any_length_is_complete_and_held() {
     assert_eq!(bench.count("uploads"), 0);
 }
 
+/// Some hash chunks in pairs and some, for the sake of memory, do not.
+#[test]
+fn many_uploads_side_by_side_come_to_what_each_comes_to_alone() {
+    let bench = Bench::new();
+    let samples: Vec<Sample> =
+        (0..7).map(|number| Sample::new(u64::from(number) * C / 2 + 9, number)).collect();
+    let hint = |sample: &Sample| (sample.bytes.len() % 2 == 1).then_some(sample.bytes.len() as u64);
+    let begin = |sample| bench.store.begin_upload(hint(sample)).unwrap();
+    let mut uploads: Vec<_> = samples.iter().map(begin).collect();
+    for at in (0..samples[6].bytes.len()).step_by(700_000) {
+        for (upload, sample) in uploads.iter_mut().zip(&samples) {
+            let rest = sample.bytes.get(at..).unwrap_or_default();
+            upload.write(&rest[..rest.len().min(700_000)]).unwrap();
+        }
+    }
+    for (upload, sample) in uploads.into_iter().zip(&samples) {
+        let staged = upload.finish().unwrap();
+        assert_eq!(
+            (staged.file_id, staged.manifest_hash),
+            (sample.manifest.file_id(), sample.manifest.hash())
+        );
+    }
+    assert_eq!(bench.count("uploads"), 0);
+}
+
 #[test]
 fn an_upload_that_is_cut_off_leaves_nothing() {
     let bench = Bench::new();
