@@ -130,16 +130,17 @@ impl Swarm {
         let start = self.random.below(state.layout().chunk_count());
         let mut lacks = Vec::with_capacity(SAMPLE_LEN);
         let mut alternatives = 1;
+        let is_open_to_it = |lack: &Lack| Some(lack.chunk) != view.declined;
         if state.held.is_full() {
             let offered = self.sending.offered(file);
             unsent(state, view, start, lack, &offered, &mut lacks);
-            lacks.retain(|lack| Some(lack.chunk) != view.declined);
+            lacks.retain(is_open_to_it);
         }
         if lacks.is_empty() {
             lacking(state, view, start, lack, &mut lacks);
             alternatives = self.config.alternatives;
             if lacks.len() > 1 {
-                lacks.retain(|lack| Some(lack.chunk) != view.declined);
+                lacks.retain(is_open_to_it);
             }
         }
         let (mut slices, mut choices) = (Vec::with_capacity(SLICES_MAX), Vec::with_capacity(SLICES_MAX));
